@@ -1,0 +1,16 @@
+//! What a native connector is to the server: the connector trait over DataFusion's public traits.
+
+pub mod error;
+pub mod options;
+pub mod paths;
+pub mod pushdown;
+pub mod scan;
+pub mod source;
+pub mod types;
+
+pub use error::{ConnectorError, Result};
+pub use options::{OptionScope, OptionSpec, Options};
+pub use source::{
+    ColumnDefinition, Connector, ConnectorContext, ForeignSource, ServerSpec, TableDefinition, TableKind, TableSpec,
+    TableSummary,
+};

@@ -1,0 +1,187 @@
+//! The connector trait, and what travels through it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+
+use crate::paths::FilesRoots;
+use crate::types::PgType;
+use crate::{ConnectorError, OptionScope, OptionSpec, Options, Result};
+
+/// A kind of source, compiled in and trusted. One value serves the whole process.
+#[async_trait]
+pub trait Connector: Debug + Send + Sync {
+    /// The foreign data wrapper's name, for example `postgres`.
+    fn wrapper(&self) -> &'static str;
+
+    /// Every option it knows, in all scopes.
+    fn options(&self) -> &'static [OptionSpec];
+
+    /// Checks options beyond their single values, for example that two of them do not contradict. Called by DDL after
+    /// [`crate::options::check_options`]; touches neither network nor files.
+    ///
+    /// # Errors
+    /// Any of the option errors.
+    fn check(&self, _scope: OptionScope, _options: &Options) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes a source for one server and one user. Connects to nothing: the first use does. The server keeps the
+    /// source for as long as neither the server's nor the mapping's options change, so pools belong into it.
+    ///
+    /// # Errors
+    /// Option errors that only show when server and mapping are seen together.
+    fn open(&self, server: ServerSpec) -> Result<Arc<dyn ForeignSource>>;
+}
+
+/// What a connector may touch on behalf of one user.
+#[derive(Debug, Clone)]
+pub struct ConnectorContext {
+    /// The directories that local paths in options are opened beneath.
+    pub files: FilesRoots,
+    /// The user is a superuser: special network ranges (loopback, private, link-local) are open to them.
+    pub superuser: bool,
+    /// Ranges that users who are not superusers may reach although special: addresses in CIDR notation or host names.
+    pub network_allow: Vec<String>,
+}
+
+/// A server and the options of the user's mapping, references (`env:`, `file:`) resolved.
+#[derive(Debug, Clone)]
+pub struct ServerSpec {
+    /// The SQL name of the server, for messages.
+    pub name: String,
+    /// `CREATE SERVER … OPTIONS`.
+    pub options: Options,
+    /// `CREATE USER MAPPING … OPTIONS`, secrets in the clear. Empty where the user has no mapping.
+    pub user_options: Options,
+    /// What it may touch.
+    pub context: ConnectorContext,
+}
+
+/// One foreign server as one user sees it. Cancel safety: dropping any future or stream ends the remote work too.
+#[async_trait]
+pub trait ForeignSource: Debug + Send + Sync {
+    /// The remote's schemas, sorted. Costs at most one round trip after connecting.
+    ///
+    /// # Errors
+    /// Connection and remote errors.
+    async fn schemas(&self) -> Result<Vec<String>>;
+
+    /// The tables and views of one remote schema, sorted by name; an unknown schema is empty.
+    ///
+    /// # Errors
+    /// Connection and remote errors.
+    async fn tables(&self, schema: &str) -> Result<Vec<TableSummary>>;
+
+    /// The table options that name a live table, as `IMPORT FOREIGN SCHEMA` would write them. No network.
+    fn live_options(&self, schema: &str, table: &str) -> Options;
+
+    /// Reads a table's columns and keys from the source. `options` are those of a foreign table.
+    ///
+    /// # Errors
+    /// [`ConnectorError::TableMissing`] where it does not exist; option, connection and remote errors.
+    async fn describe(&self, options: &Options) -> Result<TableDefinition>;
+
+    /// Describes many tables of one schema, as IMPORT needs them, in few round trips.
+    ///
+    /// # Errors
+    /// [`ConnectorError::SchemaMissing`]; connection and remote errors.
+    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
+        let mut definitions = Vec::with_capacity(tables.len());
+        for table in tables {
+            definitions.push((table.clone(), self.describe(&self.live_options(schema, table)).await?));
+        }
+        Ok(definitions)
+    }
+
+    /// Makes the provider that DataFusion scans. Its schema has exactly `table.columns`, in their order, each field
+    /// made by [`PgType::field`]; what the source needs to know for planning (statistics, files) is fetched here, so that
+    /// planning stays offline. Its scans deliver batches of that schema.
+    ///
+    /// # Errors
+    /// [`ConnectorError::ColumnChanged`] where a column has vanished at the source; all others.
+    async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>>;
+}
+
+/// What kind of relation a live table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// Holds rows.
+    Table,
+    /// A view, materialized or not.
+    View,
+}
+
+/// A live table's name and kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSummary {
+    /// As the source spells it.
+    pub name: String,
+    /// Table or view.
+    pub kind: TableKind,
+}
+
+/// A column as the source declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnDefinition {
+    /// As the source spells it.
+    pub name: String,
+    /// The PostgreSQL type under which it is seen.
+    pub data_type: PgType,
+    /// The source forbids NULL.
+    pub not_null: bool,
+    /// `column_name` and others, where needed.
+    pub options: Options,
+    /// The source's comment.
+    pub comment: Option<String>,
+}
+
+impl ColumnDefinition {
+    /// A nullable column without options.
+    pub fn new(name: impl Into<String>, data_type: PgType) -> Self {
+        Self { name: name.into(), data_type, not_null: false, options: Options::default(), comment: None }
+    }
+}
+
+/// A table as the source declares it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableDefinition {
+    /// In the source's order.
+    pub columns: Vec<ColumnDefinition>,
+    /// The source's comment.
+    pub comment: Option<String>,
+    /// Names of the primary key's columns, in key order; empty where there is none.
+    pub primary_key: Vec<String>,
+}
+
+/// A foreign table to scan.
+#[derive(Debug, Clone)]
+pub struct TableSpec {
+    /// The SQL name, for messages: `schema.table`, or `server.schema.table` for a live one.
+    pub name: String,
+    /// `CREATE FOREIGN TABLE … OPTIONS`, or [`ForeignSource::live_options`].
+    pub options: Options,
+    /// The columns as the foreign table declares them.
+    pub columns: Vec<ColumnDefinition>,
+}
+
+impl TableSpec {
+    /// The name of a column at the source: its `column_name` option, else its own name.
+    pub fn remote_column<'a>(&'a self, column: &'a ColumnDefinition) -> &'a str {
+        column.options.get("column_name").unwrap_or(&column.name)
+    }
+
+    /// The Arrow schema of the declared columns, PostgreSQL types in the metadata.
+    pub fn schema(&self) -> arrow::datatypes::SchemaRef {
+        let fields: Vec<_> =
+            self.columns.iter().map(|column| column.data_type.field(&column.name, !column.not_null)).collect();
+        Arc::new(arrow::datatypes::Schema::new(fields))
+    }
+}
+
+/// The error for a required option that is not given.
+pub fn missing_option(option: &'static str, object: impl Into<String>) -> ConnectorError {
+    ConnectorError::OptionMissing { option, object: object.into() }
+}

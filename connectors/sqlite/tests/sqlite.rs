@@ -489,12 +489,12 @@ async fn a_dropped_scan_ends_the_work() {
     assert_eq!(threads, 0, "the thread still runs");
 }
 
-/// Threads of this process that scan for longer than a test of this file does.
+/// Scanning threads of this process that compute, rather than wait for a lock or for their reader.
 fn scan_threads() -> usize {
     std::fs::read_dir("/proc/self/task")
         .unwrap()
-        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("comm")).ok())
-        .filter(|name| name.trim() == "sqlite-scan")
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok())
+        .filter(|stat| stat.contains("(sqlite-scan) R"))
         .count()
 }
 

@@ -59,26 +59,18 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// A decoder for rows of `fields`; batches hold about `rows_max` rows.
     pub(crate) fn new(server: &str, table: &str, fields: Vec<Field>, rows_max: usize) -> Self {
-        let mut decoder = Self {
+        Self {
             server: server.to_owned(),
             table: table.to_owned(),
-            builders: Vec::new(),
+            // Room for a whole batch is not taken in advance: most scans are small.
+            builders: fields.iter().map(|field| ColumnBuilder::new(&field.data_type, 0)).collect(),
             fields,
             state: State::Header,
             partial: Vec::new(),
             rows: 0,
             bytes: 0,
             rows_max,
-        };
-        decoder.reset();
-        decoder
-    }
-
-    fn reset(&mut self) {
-        // Room for a whole batch is not taken in advance: most scans are small.
-        self.builders = self.fields.iter().map(|field| ColumnBuilder::new(&field.data_type, 0)).collect();
-        self.rows = 0;
-        self.bytes = 0;
+        }
     }
 
     /// Rows decoded since the last batch.
@@ -128,7 +120,7 @@ impl Decoder {
     pub(crate) fn take_batch(&mut self, schema: &SchemaRef) -> Result<RecordBatch> {
         let arrays: Vec<ArrayRef> = self.builders.iter_mut().map(ColumnBuilder::finish).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        self.reset();
+        (self.rows, self.bytes) = (0, 0);
         RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options).map_err(|error| {
             ConnectorError::Internal { message: format!("scan of \"{}\" made a wrong batch: {error}", self.table) }
         })

@@ -218,8 +218,9 @@ fn modifier_fits(remote: &PgType, declared: &PgType) -> bool {
 
 /// The reading of a column whose type is the declared one.
 fn natural_reading(data_type: &PgType) -> Reading {
-    if data_type.user.is_some() {
-        return Reading::Cast;
+    if let Some(user) = &data_type.user {
+        // An enum's binary form is its label.
+        return if user.labels.is_empty() || user.array { Reading::Cast } else { Reading::Binary };
     }
     match data_type.oid {
         oids::TEXT | oids::VARCHAR | oids::BPCHAR | oids::NAME | oids::JSON | oids::JSONB | oids::NUMERIC => {
@@ -391,7 +392,7 @@ mod tests {
             (PgType::numeric(10, 2), PgType::new(oids::NUMERIC), Reading::Binary),
             (PgType::varchar(3), PgType::varchar(5), Reading::Binary),
             (PgType::bpchar(3), PgType::varchar(5), Reading::Output("bpcharout")),
-            (enumeration(&["a"]), enumeration(&["a"]), Reading::Cast),
+            (enumeration(&["a"]), enumeration(&["a"]), Reading::Binary),
             (enumeration(&["a"]), enumeration(&[]), Reading::Cast),
             (PgType::new(oids::TEXT_ARRAY), PgType::new(oids::TEXT_ARRAY), Reading::Cast),
         ];

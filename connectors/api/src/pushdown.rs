@@ -54,6 +54,11 @@ pub trait Dialect {
         Some(Pushed { sql: format!("({})", texts.join(word)), fidelity })
     }
 
+    /// `column IS NULL`, or `IS NOT NULL`. To be narrowed where a connector reads values of the remote as NULL.
+    fn is_null(&self, column: &str, _column_type: &PgType, negated: bool) -> Option<Pushed> {
+        Some(identical(format!("({column} IS {}NULL)", if negated { "NOT " } else { "" })))
+    }
+
     /// A boolean column standing alone as a predicate.
     fn boolean_column(&self, _column: &str) -> Option<Pushed> {
         None
@@ -112,8 +117,8 @@ impl<'a> FilterTranslator<'a> {
                 let inner = self.translate(inner).filter(|pushed| pushed.fidelity == Fidelity::Identical)?;
                 Some(identical(format!("(NOT {})", inner.sql)))
             }
-            Expr::IsNull(inner) => self.column(inner).map(|(sql, _)| identical(format!("({sql} IS NULL)"))),
-            Expr::IsNotNull(inner) => self.column(inner).map(|(sql, _)| identical(format!("({sql} IS NOT NULL)"))),
+            Expr::IsNull(inner) => self.is_null(inner, false),
+            Expr::IsNotNull(inner) => self.is_null(inner, true),
             Expr::Between(between) => self.between(between),
             Expr::InList(list) => self.in_list(list),
             Expr::Like(like) if like.escape_char.is_none() && !like.case_insensitive => {
@@ -127,6 +132,11 @@ impl<'a> FilterTranslator<'a> {
             }
             _ => None,
         }
+    }
+
+    fn is_null(&self, inner: &Expr, negated: bool) -> Option<Pushed> {
+        let (sql, data_type) = self.column(inner)?;
+        self.dialect.is_null(&sql, data_type, negated)
     }
 
     fn connective(&self, left: &Expr, op: Operator, right: &Expr) -> Option<Pushed> {

@@ -83,7 +83,7 @@ impl Planned {
         schema
             .fields()
             .iter()
-            .map(|field| ResultColumn::new(naming::shown(field.name()), PgType::of_field(field)))
+            .map(|field| ResultColumn::new(naming::shown(pg_catalog::output_name(field.name())), PgType::of_field(field)))
             .collect()
     }
 
@@ -129,7 +129,9 @@ impl Planner {
         depth: usize,
     ) -> SqlResult<Planned> {
         naming::name_columns(&mut query);
-        pg_catalog::rewrite(&mut query, &self.system)?;
+        if pg_catalog::mentions_system_catalog(&query) {
+            pg_catalog::rewrite(&mut query);
+        }
         semantics::rewrite_casts(&mut query)?;
         let mut sources = ResolvedRelations::new();
         let mut named = HashMap::new();
@@ -197,7 +199,16 @@ impl Planner {
                 Ok((Named::Stored(object), provider))
             }
             Resolved::System(schema, name) => {
-                let provider = pg_catalog::table(&self.system, schema, &name)
+                let context = Arc::clone(&self.system);
+                let tables = if schema == "pg_catalog" {
+                    pg_catalog::schema_provider(context)
+                } else {
+                    pg_catalog::information_schema_provider(context)
+                };
+                let provider = tables
+                    .table(&name)
+                    .await
+                    .map_err(|error| sqlstate::sql_error(&error))?
                     .ok_or_else(|| relations::undefined(&parts.join(".")))?;
                 Ok((Named::System(schema.to_owned(), name), provider))
             }

@@ -125,10 +125,10 @@ impl Server {
             tracing::info!("listening on {}", path.display());
         }
         let Some(InitialPassword { password, file: Some(file) }) = &self.password else { return };
-        let Some(address) = self.listeners.local_addresses().first() else { return };
+        let Some(address) = self.listeners.local_addresses().first().copied() else { return };
         // To the terminal once, never to the log.
         println!("A password was made for the superuser atoll; it is kept in {}. Connect with", file.display());
-        println!("  {}", psql_line(*address, &self.engine.config.database, password));
+        println!("  {}", psql_line(address, &self.engine.config.database, password));
     }
 
     /// Serves until SIGTERM or SIGINT, then lets running queries go on for the grace period.

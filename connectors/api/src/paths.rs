@@ -123,6 +123,19 @@ impl BeneathPath {
         Ok(file)
     }
 
+    /// Opens a regular file as a bare location (`O_PATH`): what it names can be asked, its bytes cannot be read. Closing
+    /// it never drops the POSIX locks that this process holds on the file, as closing any other descriptor of it would.
+    ///
+    /// # Errors
+    /// The operating system's; `EXDEV` where a link leads out of the root.
+    pub fn pin(&self) -> std::io::Result<File> {
+        let file = File::from(self.open_with(OFlags::PATH)?);
+        if !file.metadata()?.is_file() {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is not a regular file"));
+        }
+        Ok(file)
+    }
+
     /// Names in a directory with whether each is a directory (links followed within the root), unsorted.
     ///
     /// # Errors

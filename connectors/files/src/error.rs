@@ -96,7 +96,8 @@ impl Owner {
     fn refused(&self, path: &str, error: &object_store::Error) -> ConnectorError {
         let code = remote_code(error).unwrap_or_else(|| "AccessDenied".into());
         // S3 answers 403 both to a wrong key and to a right one without the permission.
-        let credentials = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "NotSignedUp"];
+        let credentials =
+            ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "NotSignedUp"];
         if credentials.contains(&code.as_str()) {
             return self.login(path, error);
         }
@@ -154,7 +155,7 @@ impl Owner {
 }
 
 /// The first error of a type in a chain of causes.
-pub(crate) fn find<E: StdError + 'static>(error: &(dyn StdError + 'static)) -> Option<&E> {
+pub(crate) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut current = Some(error);
     for _ in 0..CAUSES_MAX {
         let error = current?;
@@ -196,7 +197,8 @@ fn remote_code(error: &(dyn StdError + 'static)) -> Option<String> {
     for _ in 0..CAUSES_MAX {
         let error = current?;
         let text = error.to_string();
-        if let Some(code) = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code)
+        if let Some(code) =
+            text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code)
             && !code.is_empty()
             && code.len() <= 64
             && code.bytes().all(|byte| byte.is_ascii_alphanumeric())

@@ -49,7 +49,10 @@ fn is_whole(value: &str) -> bool {
 ///
 /// # Errors
 /// A value that is not of the type.
-pub(crate) fn column<'a>(data_type: &PgType, values: impl ExactSizeIterator<Item = Option<&'a str>>) -> Result<ArrayRef> {
+pub(crate) fn column<'a>(
+    data_type: &PgType,
+    values: impl ExactSizeIterator<Item = Option<&'a str>>,
+) -> Result<ArrayRef> {
     let mut builder = ColumnBuilder::new(data_type, values.len());
     for value in values {
         match value {

@@ -27,6 +27,14 @@ const LIVE_DIRECTORIES_MAX: usize = 1000;
 /// Levels of directories followed to see whether a live table is partitioned.
 const LIVE_DEPTH_MAX: usize = 16;
 
+/// Awaits futures, a bounded number at a time; the results are in the futures' order.
+///
+/// # Errors
+/// The first error; the futures that are not done are dropped.
+pub(crate) async fn at_once<T, F: Future<Output = Result<T>>>(bound: usize, futures: Vec<F>) -> Result<Vec<T>> {
+    stream::iter(futures).buffered(bound).try_collect().await
+}
+
 /// One file of a table.
 #[derive(Debug, Clone)]
 pub(crate) struct FileEntry {
@@ -73,13 +81,10 @@ impl Lister<'_> {
     /// # Errors
     /// A named file that does not exist; a pattern or directory that holds no file; too many of them.
     pub(crate) async fn files(&self, targets: &[Target]) -> Result<Vec<FileEntry>> {
-        let mut files: Vec<FileEntry> = Vec::new();
-        let mut found = stream::iter(targets).map(|target| self.expand(target)).buffered(REQUESTS_MAX);
-        while let Some(mut part) = found.try_next().await? {
-            files.append(&mut part);
-            if files.len() > FILES_MAX {
-                return Err(self.too_many(&format!("more than {FILES_MAX} files")));
-            }
+        let expansions = targets.iter().map(|target| self.expand(target)).collect();
+        let files: Vec<FileEntry> = at_once(REQUESTS_MAX, expansions).await?.into_iter().flatten().collect();
+        if files.len() > FILES_MAX {
+            return Err(self.too_many(&format!("more than {FILES_MAX} files")));
         }
         self.check_keys(&files)?;
         Ok(files)
@@ -109,10 +114,8 @@ impl Lister<'_> {
                 let directories: Vec<Path> = directories.filter(|path| matches(path)).cloned().collect();
                 if at_end {
                     let objects = listings.into_iter().flat_map(|listing| listing.objects);
-                    let mut files: Vec<_> = objects
-                        .filter(|meta| matches(&meta.location))
-                        .map(|meta| self.entry(store, meta))
-                        .collect();
+                    let mut files: Vec<_> =
+                        objects.filter(|meta| matches(&meta.location)).map(|meta| self.entry(store, meta)).collect();
                     let partitions: Vec<_> = directories.into_iter().filter(is_partition).collect();
                     files.append(&mut self.directories(store, &partitions).await?);
                     return self.some(files, target);
@@ -128,25 +131,27 @@ impl Lister<'_> {
     }
 
     /// A last part that is a name: a file, or a directory.
-    async fn named(&self, store: &Arc<Store>, prefixes: &[Path], name: &str, target: &Target) -> Result<Vec<FileEntry>> {
+    async fn named(
+        &self,
+        store: &Arc<Store>,
+        prefixes: &[Path],
+        name: &str,
+        target: &Target,
+    ) -> Result<Vec<FileEntry>> {
         let paths = prefixes.iter().map(|prefix| self.child(prefix, name)).collect::<Result<Vec<_>>>()?;
         let one = paths.len() == 1;
-        let found: Vec<Vec<FileEntry>> = stream::iter(paths)
-            .map(|path| async move {
-                match store.store.head(&path).await {
-                    Ok(meta) => Ok(vec![self.entry(store, meta)]),
-                    Err(object_store::Error::NotFound { .. }) if store.lists => {
-                        self.directories(store, std::slice::from_ref(&path)).await
-                    }
-                    // Behind a pattern, a directory without the file is no error.
-                    Err(object_store::Error::NotFound { .. }) if !one => Ok(Vec::new()),
-                    Err(error) => Err(self.owner.store(&store.display(&path), &error)),
+        let lookups = paths.into_iter().map(|path| async move {
+            match store.store.head(&path).await {
+                Ok(meta) => Ok(vec![self.entry(store, meta)]),
+                Err(object_store::Error::NotFound { .. }) if store.lists => {
+                    self.directories(store, std::slice::from_ref(&path)).await
                 }
-            })
-            .buffered(REQUESTS_MAX)
-            .try_collect()
-            .await?;
-        let files: Vec<_> = found.into_iter().flatten().collect();
+                // Behind a pattern, a directory without the file is no error.
+                Err(object_store::Error::NotFound { .. }) if !one => Ok(Vec::new()),
+                Err(error) => Err(self.owner.store(&store.display(&path), &error)),
+            }
+        });
+        let files: Vec<_> = at_once(REQUESTS_MAX, lookups.collect()).await?.into_iter().flatten().collect();
         if files.is_empty() && one {
             return Err(self.owner.missing(&self.shown(target), "no such file or directory"));
         }
@@ -222,11 +227,8 @@ impl Lister<'_> {
     }
 
     async fn list_all(&self, store: &Arc<Store>, prefixes: &[Path]) -> Result<Vec<ListResult>> {
-        let listings: Vec<ListResult> = stream::iter(prefixes)
-            .map(|prefix| self.list_one(store, prefix))
-            .buffered(REQUESTS_MAX)
-            .try_collect()
-            .await?;
+        let listings = prefixes.iter().map(|prefix| self.list_one(store, prefix)).collect();
+        let listings = at_once(REQUESTS_MAX, listings).await?;
         let listed: usize = listings.iter().map(|listing| listing.objects.len()).sum();
         if listed > LISTED_MAX {
             return Err(self.too_many(&format!("more than {LISTED_MAX} files to look at")));
@@ -251,7 +253,8 @@ impl Lister<'_> {
 
     fn child(&self, prefix: &Path, name: &str) -> Result<Path> {
         let text = if prefix.is_root() { name.to_owned() } else { format!("{prefix}/{name}") };
-        Path::parse(&text).map_err(|_| self.owner.missing(&text, "the path holds characters that no file's name may hold"))
+        Path::parse(&text)
+            .map_err(|_| self.owner.missing(&text, "the path holds characters that no file's name may hold"))
     }
 
     /// Every file must have the same keys: a row without one of them would have no value for its column.
@@ -332,14 +335,11 @@ impl Lister<'_> {
             .filter(|path| path.filename().is_some_and(|name| !is_hidden(name) && parse_directory(name).is_none()))
             .take(LIVE_DIRECTORIES_MAX)
             .collect();
-        let checked: Vec<(Path, bool)> = stream::iter(directories)
-            .map(|path| async move {
-                let holds = self.holds_files(store, path.clone()).await?;
-                Ok::<_, ConnectorError>((path, holds))
-            })
-            .buffered(REQUESTS_MAX)
-            .try_collect()
-            .await?;
+        let checks = directories.into_iter().map(|path| async move {
+            let holds = self.holds_files(store, path.clone()).await?;
+            Ok((path, holds))
+        });
+        let checked: Vec<(Path, bool)> = at_once(REQUESTS_MAX, checks.collect()).await?;
         for (path, _) in checked.iter().filter(|(_, holds)| *holds) {
             let name = path.filename().unwrap_or_default();
             let taken = tables.contains_key(name);

@@ -53,7 +53,8 @@ impl Format {
             _ => name,
         };
         let (stem, extension) = plain.rsplit_once('.')?;
-        (!stem.is_empty() && self.extensions().iter().any(|known| extension.eq_ignore_ascii_case(known))).then_some(stem)
+        (!stem.is_empty() && self.extensions().iter().any(|known| extension.eq_ignore_ascii_case(known)))
+            .then_some(stem)
     }
 
     /// Whether a file name has this format's extension.
@@ -156,7 +157,8 @@ const COMMON: [OptionSpec; 16] = [
 ];
 
 /// Parquet files describe themselves: their tables have no options of their own.
-pub(crate) static PARQUET: &[OptionSpec] = &with::<1, 17>([OptionSpec::checked("format", OptionScope::Table, |value| check_format(value, "parquet"))]);
+pub(crate) static PARQUET: &[OptionSpec] =
+    &with::<1, 17>([OptionSpec::checked("format", OptionScope::Table, |value| check_format(value, "parquet"))]);
 
 /// Options of CSV tables and columns; those of `file_fdw` go by its names.
 pub(crate) static CSV: &[OptionSpec] = &with::<11, 27>([
@@ -321,7 +323,8 @@ impl TableOptions {
 }
 
 fn source(options: &Options, object: &str) -> Result<TableSource> {
-    let given: Vec<_> = ["filename", "location", "table_name"].into_iter().filter(|name| options.get(name).is_some()).collect();
+    let given: Vec<_> =
+        ["filename", "location", "table_name"].into_iter().filter(|name| options.get(name).is_some()).collect();
     match given.as_slice() {
         [] => Err(ConnectorError::OptionMissing { option: "filename", object: object.to_owned() }),
         ["table_name"] => Ok(TableSource::Live(options.get("table_name").unwrap_or_default().to_owned())),
@@ -429,7 +432,8 @@ mod tests {
     fn secrets_are_declared_as_such() {
         for specs in [PARQUET, CSV, JSON] {
             for spec in specs {
-                let expected = ["secret_access_key", "session_token", "service_account_key", "access_key"].contains(&spec.name);
+                let expected =
+                    ["secret_access_key", "session_token", "service_account_key", "access_key"].contains(&spec.name);
                 assert_eq!(spec.secret, expected, "{}", spec.name);
             }
         }

@@ -213,11 +213,7 @@ fn as_text(column: &ArrayRef, seen: &PgType) -> Result<ArrayRef> {
     Ok(Arc::new(builder.finish()))
 }
 
-fn through_text(
-    column: &ArrayRef,
-    to: &PgType,
-    write: impl Fn(usize, &mut String) -> Result<()>,
-) -> Result<ArrayRef> {
+fn through_text(column: &ArrayRef, to: &PgType, write: impl Fn(usize, &mut String) -> Result<()>) -> Result<ArrayRef> {
     let mut builder = ColumnBuilder::new(to, column.len());
     let mut text = String::new();
     for row in 0..column.len() {

@@ -14,33 +14,57 @@ const TRUNCATED: Broken = "its metadata end too early";
 /// Checks that every length in a footer is possible.
 pub(crate) fn check_footer(bytes: &[u8]) -> Result<(), Broken> {
     let mut walker = Walker { rest: bytes };
-    walker.structure(0, &mut |_, _| {})
+    walker.structure(0, 0, &mut |_, _, _| {})
 }
 
-/// What a page header says of its page.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What a page header says of its page; -1 where it says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PageHeader {
     /// Bytes of the header itself.
     pub(crate) header_bytes: usize,
     pub(crate) uncompressed_bytes: i64,
     pub(crate) compressed_bytes: i64,
-    /// `PageType` of the format: 0 data, 1 index, 2 dictionary, 3 data in version 2.
-    pub(crate) kind: i64,
+    pub(crate) values: i64,
+    /// It is a dictionary page.
+    pub(crate) dictionary: bool,
+    /// Bytes before the compressed part: the levels of a data page in version 2.
+    pub(crate) plain_bytes: i64,
+    /// A data page in version 2 may say that it is not compressed.
+    pub(crate) compressed: bool,
 }
+
+/// Fields of `PageHeader` that hold a header of one kind of page (parquet.thrift).
+const DATA_PAGE: i64 = 5;
+const DICTIONARY_PAGE: i64 = 7;
+const DATA_PAGE_V2: i64 = 8;
 
 /// Reads a page header at the start of `bytes`.
 pub(crate) fn page_header(bytes: &[u8]) -> Result<PageHeader, Broken> {
     let mut walker = Walker { rest: bytes };
-    let mut header = PageHeader { uncompressed_bytes: -1, compressed_bytes: -1, kind: -1, ..PageHeader::default() };
-    walker.structure(0, &mut |field, value| match field {
-        1 => header.kind = value,
-        2 => header.uncompressed_bytes = value,
-        3 => header.compressed_bytes = value,
+    let mut header = PageHeader {
+        header_bytes: 0,
+        uncompressed_bytes: -1,
+        compressed_bytes: -1,
+        values: -1,
+        dictionary: false,
+        plain_bytes: 0,
+        compressed: true,
+    };
+    walker.structure(0, 0, &mut |parent, field, value| match (parent, field) {
+        (0, 2) => header.uncompressed_bytes = value,
+        (0, 3) => header.compressed_bytes = value,
+        (DATA_PAGE | DATA_PAGE_V2, 1) => header.values = value,
+        (DICTIONARY_PAGE, 1) => (header.values, header.dictionary) = (value, true),
+        (DATA_PAGE_V2, 5 | 6) => header.plain_bytes = header.plain_bytes.saturating_add(value),
+        (DATA_PAGE_V2, 7) => header.compressed = value != 0,
         _ => {}
     })?;
     header.header_bytes = bytes.len() - walker.rest.len();
     Ok(header)
 }
+
+/// Shows a whole number or boolean: the field that holds its struct, zero at the top, its own field and the value.
+type Show<'a> = &'a mut dyn FnMut(i64, i64, i64);
 
 struct Walker<'a> {
     rest: &'a [u8],
@@ -77,8 +101,8 @@ impl Walker<'_> {
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
-    /// Walks a struct and shows its own whole numbers by field id.
-    fn structure(&mut self, depth: usize, show: &mut dyn FnMut(i64, i64)) -> Result<(), Broken> {
+    /// Walks a struct and shows its numbers and those of the structs within it.
+    fn structure(&mut self, depth: usize, parent: i64, show: Show<'_>) -> Result<(), Broken> {
         if depth > DEPTH_MAX {
             return Err("its metadata are nested too deep");
         }
@@ -90,10 +114,18 @@ impl Walker<'_> {
             }
             let delta = i64::from(head >> 4);
             id = if delta == 0 { self.signed()? } else { id.saturating_add(delta) };
+            // What lies deeper than one struct within another is walked and not shown.
             match head & 0x0f {
                 // Booleans are in the type.
+                kind @ (1 | 2) if depth < 2 => show(parent, id, i64::from(kind == 1)),
                 1 | 2 => {}
-                4..=6 => show(id, self.signed()?),
+                4..=6 => {
+                    let value = self.signed()?;
+                    if depth < 2 {
+                        show(parent, id, value);
+                    }
+                }
+                12 => self.structure(depth + 1, id, show)?,
                 kind => self.value(kind, depth)?,
             }
         }
@@ -110,7 +142,7 @@ impl Walker<'_> {
             }
             9 | 10 => self.list(depth + 1),
             11 => self.map(depth + 1),
-            12 => self.structure(depth + 1, &mut |_, _| {}),
+            12 => self.structure(depth + 1, 0, &mut |_, _, _| {}),
             13 => self.skip(16),
             _ => Err("its metadata hold an unknown kind of value"),
         }
@@ -163,7 +195,9 @@ mod tests {
     #[test]
     fn refuses_counts_that_cannot_be() {
         // Field 4, a list of structs, 2^31 - 1 of them.
-        assert!(check_footer(&[0x49, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00]).is_err_and(|why| why.contains("claims")));
+        assert!(
+            check_footer(&[0x49, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00]).is_err_and(|why| why.contains("claims"))
+        );
         // Field 1, a string of 2^40 bytes.
         assert_eq!(check_footer(&[0x18, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 0x00]), Err(TRUNCATED));
         assert!(check_footer(&[0x1c; 100]).is_err_and(|why| why.contains("deep")));
@@ -172,13 +206,18 @@ mod tests {
 
     #[test]
     fn reads_page_headers() {
-        // type 0, uncompressed 300, compressed 20, then a struct with one number.
+        // type 0, uncompressed 300, compressed 20, then the header of a data page: 3 values.
         let bytes = [0x15, 0x00, 0x15, 0xd8, 0x04, 0x15, 0x28, 0x2c, 0x15, 0x06, 0x00, 0x00, 0xaa];
-        let header = page_header(&bytes);
-        assert_eq!(
-            header,
-            Ok(PageHeader { header_bytes: 12, uncompressed_bytes: 300, compressed_bytes: 20, kind: 0 })
-        );
+        let expected = PageHeader {
+            header_bytes: 12,
+            uncompressed_bytes: 300,
+            compressed_bytes: 20,
+            values: 3,
+            dictionary: false,
+            plain_bytes: 0,
+            compressed: true,
+        };
+        assert_eq!(page_header(&bytes), Ok(expected));
     }
 
     proptest! {

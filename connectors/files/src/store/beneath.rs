@@ -45,10 +45,9 @@ impl BeneathStore {
     }
 
     fn beneath(&self, location: &Path) -> Result<BeneathPath> {
-        self.root.join(FsPath::new(location.as_ref())).map_err(|error| Error::PermissionDenied {
-            path: location.to_string(),
-            source: Box::new(error),
-        })
+        self.root
+            .join(FsPath::new(location.as_ref()))
+            .map_err(|error| Error::PermissionDenied { path: location.to_string(), source: Box::new(error) })
     }
 
     /// The entries of a directory: files with their metadata, and the names of directories. What is neither (a FIFO, a
@@ -118,13 +117,8 @@ fn io_error(path: &Path, error: io::Error) -> Error {
 
 fn object_meta(location: Path, metadata: &Metadata) -> ObjectMeta {
     let modified = DateTime::<Utc>::from_timestamp(metadata.mtime(), u32::try_from(metadata.mtime_nsec()).unwrap_or(0));
-    let e_tag = format!(
-        "\"{:x}-{:x}.{:x}-{:x}\"",
-        metadata.ino(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.len()
-    );
+    let e_tag =
+        format!("\"{:x}-{:x}.{:x}-{:x}\"", metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len());
     ObjectMeta {
         location,
         last_modified: modified.unwrap_or_default(),

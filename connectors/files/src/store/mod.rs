@@ -92,7 +92,8 @@ impl Stores {
         let path = self.context.files.resolve(&location.display())?;
         let root = path.root();
         let base = root.display().to_string_lossy().trim_end_matches('/').to_owned();
-        let segments = path.relative().components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+        let segments =
+            path.relative().components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
         let store = self.cached(&format!("local {base}"), || {
             Ok(Store { store: Arc::new(BeneathStore::new(root)), base: base.clone(), local: true, lists: true })
         })?;
@@ -235,7 +236,8 @@ impl Stores {
 
 /// The endpoint with the bucket before its host, as virtual-hosted requests need it.
 fn bucket_endpoint(endpoint: &str, bucket: &str) -> Result<String> {
-    let refused = || ConnectorError::OptionValue { option: "endpoint".into(), reason: "requires a URL with a host name".into() };
+    let refused =
+        || ConnectorError::OptionValue { option: "endpoint".into(), reason: "requires a URL with a host name".into() };
     let mut url = Url::parse(endpoint).map_err(|_| refused())?;
     let host = url.domain().map(|host| format!("{bucket}.{host}")).ok_or_else(refused)?;
     url.set_host(Some(&host)).map_err(|_| refused())?;

@@ -2,7 +2,6 @@
 
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{ColumnDefinition, Result};
-use futures::{StreamExt, TryStreamExt, stream};
 
 use super::COLUMNS_MAX;
 use super::csv::Records;
@@ -10,7 +9,7 @@ use super::infer::Guess;
 use super::input::Input;
 use super::json::{Kind, Members, Objects, Value, key_text, too_many_keys};
 use crate::error::Owner;
-use crate::listing::{FileEntry, REQUESTS_MAX};
+use crate::listing::{FileEntry, REQUESTS_MAX, at_once};
 use crate::options::{Format, Header, TableOptions};
 
 /// Files whose first rows are looked at.
@@ -32,18 +31,15 @@ pub(crate) async fn describe(
     // A part of the rows of each file: types follow from all of them, not from the oldest alone.
     let looked_at = &files[..files.len().min(FILES_LOOKED_AT_MAX)];
     let rows = options.infer_rows.div_ceil(looked_at.len().max(1));
-    let samples: Vec<(Sample, usize)> = stream::iter(looked_at)
-        .map(|file| async move {
-            match format {
-                Format::Json => sample_json(owner, options, file, rows).await,
-                _ => sample_csv(owner, options, file, rows).await,
-            }
-        })
-        .buffered(REQUESTS_MAX)
-        .try_collect()
-        .await?;
+    let sampling = looked_at.iter().map(|file| async move {
+        match format {
+            Format::Json => sample_json(owner, options, file, rows).await,
+            _ => sample_csv(owner, options, file, rows).await,
+        }
+    });
+    let samples = at_once(REQUESTS_MAX, sampling.collect()).await?;
     let merged = match format {
-        Format::Json => merge_json(samples.into_iter().map(|(sample, _)| sample)),
+        Format::Json => merge_json(samples.into_iter()),
         _ => merge_csv(owner, looked_at, samples)?,
     };
     if merged.is_empty() {
@@ -67,7 +63,7 @@ fn column(index: usize, name: String, data_type: PgType) -> ColumnDefinition {
     definition
 }
 
-async fn sample_csv(owner: &Owner, options: &TableOptions, file: &FileEntry, rows: usize) -> Result<(Sample, usize)> {
+async fn sample_csv(owner: &Owner, options: &TableOptions, file: &FileEntry, rows: usize) -> Result<Sample> {
     let mut records = Records::new(Input::open(owner, file, options)?, options);
     let mut sample: Sample = Vec::new();
     let header = options.csv.header != Header::No;
@@ -92,7 +88,7 @@ async fn sample_csv(owner: &Owner, options: &TableOptions, file: &FileEntry, row
         let reason = format!("its header names the column \"{name}\" twice");
         return Err(owner.format(&file.display(), "CSV", reason));
     }
-    Ok((sample, seen))
+    Ok(sample)
 }
 
 fn duplicate(sample: &Sample) -> Option<&str> {
@@ -102,8 +98,8 @@ fn duplicate(sample: &Sample) -> Option<&str> {
 }
 
 /// All files must have the columns of the first, in any order.
-fn merge_csv(owner: &Owner, files: &[FileEntry], samples: Vec<(Sample, usize)>) -> Result<Sample> {
-    let mut samples = samples.into_iter().map(|(sample, _)| sample).zip(files).filter(|(sample, _)| !sample.is_empty());
+fn merge_csv(owner: &Owner, files: &[FileEntry], samples: Vec<Sample>) -> Result<Sample> {
+    let mut samples = samples.into_iter().zip(files).filter(|(sample, _)| !sample.is_empty());
     let Some((mut merged, first)) = samples.next() else { return Ok(Vec::new()) };
     for (sample, file) in samples {
         for (name, guess) in &sample {
@@ -166,7 +162,7 @@ impl Keys {
     }
 }
 
-async fn sample_json(owner: &Owner, options: &TableOptions, file: &FileEntry, rows: usize) -> Result<(Sample, usize)> {
+async fn sample_json(owner: &Owner, options: &TableOptions, file: &FileEntry, rows: usize) -> Result<Sample> {
     let mut objects = Objects::new(Input::open(owner, file, options)?);
     let mut keys = Keys::default();
     let mut seen = 0;
@@ -177,7 +173,7 @@ async fn sample_json(owner: &Owner, options: &TableOptions, file: &FileEntry, ro
         }
         seen += 1;
     }
-    Ok((keys.sample, seen))
+    Ok(keys.sample)
 }
 
 fn merge_json(samples: impl Iterator<Item = Sample>) -> Sample {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use encoding_rs::{Decoder, DecoderResult, UTF_8};
 use flate2::write::MultiGzDecoder;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 
 use crate::error::Owner;
@@ -201,7 +201,8 @@ impl Input {
             None => Compression::of_name(file.name())?,
         };
         let path = file.display();
-        let decompressor = Decompressor::new(compression).map_err(|error| owner.unreadable(&path, error.to_string()))?;
+        let decompressor =
+            Decompressor::new(compression).map_err(|error| owner.unreadable(&path, error.to_string()))?;
         let decoder = (options.encoding != UTF_8).then(|| options.encoding.new_decoder_with_bom_removal());
         Ok(Self {
             owner: owner.clone(),

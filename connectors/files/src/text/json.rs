@@ -648,7 +648,8 @@ mod tests {
 
     #[test]
     fn shows_members_with_kinds() {
-        let found = members(r#" {"a": 1, "b\u0041": "x", "c": {"d": [1, {}]}, "e": null, "f": true, "g": -0.5e+10} "#).unwrap();
+        let found =
+            members(r#" {"a": 1, "b\u0041": "x", "c": {"d": [1, {}]}, "e": null, "f": true, "g": -0.5e+10} "#).unwrap();
         let kinds: Vec<_> = found.iter().map(|(key, kind, _)| (key.as_str(), *kind)).collect();
         assert_eq!(
             kinds,
@@ -666,10 +667,24 @@ mod tests {
 
     #[test]
     fn tells_broken_from_unfinished() {
-        for text in ["{", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":tr", "{\"a\":[1,", "{\"a\":\"\\u00", "{\"a\":1."] {
+        for text in
+            ["{", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":tr", "{\"a\":[1,", "{\"a\":\"\\u00", "{\"a\":1."]
+        {
             assert_eq!(members(text), Err(Stop::Incomplete), "{text}");
         }
-        for text in ["[", "{a:1}", "{\"a\" 1}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":1,}", "{\"a\":tru}", "{\"a\":\"\n\"}", "{\"a\":\"\\x\"}", "{\"a\":.5}", "{\"a\":1. }"] {
+        for text in [
+            "[",
+            "{a:1}",
+            "{\"a\" 1}",
+            "{\"a\":01}",
+            "{\"a\":+1}",
+            "{\"a\":1,}",
+            "{\"a\":tru}",
+            "{\"a\":\"\n\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":.5}",
+            "{\"a\":1. }",
+        ] {
             assert!(matches!(members(text), Err(Stop::Invalid(..))), "{text}");
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));

@@ -111,3 +111,12 @@ impl TextScan {
         Ok(None)
     }
 }
+
+/// Looks at the beginning of a file: that it can be read, and that its header has the declared columns.
+///
+/// # Errors
+/// What opening it for a scan would meet.
+pub(crate) async fn check(table: &Arc<TextTable>, file: &FileEntry) -> Result<()> {
+    let mut file = OpenFile::open(table, file, &[]).await?;
+    file.next_batch(1).await.map(|_| ())
+}

@@ -534,6 +534,33 @@ const UNRESERVED: &[&str] = &[
     "zone",
 ];
 
+/// Reserved words that begin an expression, or stand where sqlparser reads one.
+const EXPRESSION_STARTS: &[&str] = &[
+    "all",
+    "any",
+    "array",
+    "case",
+    "cast",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "distinct",
+    "false",
+    "localtime",
+    "localtimestamp",
+    "not",
+    "null",
+    "session_user",
+    "some",
+    "true",
+    "user",
+    "variadic",
+];
+
 /// The category of a folded word.
 pub(super) fn category(word: &str) -> Category {
     if RESERVED.binary_search(&word).is_ok() {
@@ -545,6 +572,11 @@ pub(super) fn category(word: &str) -> Category {
     } else {
         Category::Free
     }
+}
+
+/// Whether a folded word may stand at the beginning of an expression.
+pub(super) fn may_begin_expression(word: &str) -> bool {
+    category(word) != Category::Reserved || EXPRESSION_STARTS.binary_search(&word).is_ok()
 }
 
 /// Whether a folded word is a keyword at all.
@@ -563,7 +595,7 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_for_the_search() {
-        for list in [RESERVED, COLUMN_NAMES, TYPE_OR_FUNCTION_NAMES, UNRESERVED, PLAIN] {
+        for list in [RESERVED, COLUMN_NAMES, TYPE_OR_FUNCTION_NAMES, UNRESERVED, EXPRESSION_STARTS, PLAIN] {
             assert!(list.is_sorted());
         }
     }

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, ObjectName, Query, Select, SetExpr, Statement as SqlStatement, TableFactor, Value,
-    VisitMut, VisitorMut,
+    BinaryOperator, DataType, Expr, ObjectName, Query, Select, SetExpr, SetOperator, SetQuantifier,
+    Statement as SqlStatement, TableFactor, Value, Values, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -14,16 +14,25 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Word};
 
 use super::cursor::Cursor;
-use super::keywords::{Category, category, is_plain};
+use super::keywords::{self, Category, category, is_plain};
 use super::lexer::{Lexed, Token, TokenKind, too_complex};
 use crate::error::{SqlError, SqlResult};
 
 /// How deep sqlparser's own descent may go.
 const PARSER_DEPTH_MAX: usize = 300;
-/// How deep a tree may be that leaves here. Whatever walks, clones or drops it recurses, on stacks of 2 MB.
-pub(super) const TREE_DEPTH_MAX: usize = 200;
-/// UNION, INTERSECT and EXCEPT in one chain.
-const SET_OPERATIONS_MAX: usize = 200;
+/// How deep a tree may be that leaves here, in kilobytes of stack that cloning it takes in a debug build: whatever walks,
+/// clones or drops it recurses, on stacks of 2 MB.
+const TREE_WEIGHT_MAX: usize = 1000;
+/// A level of an expression, …
+const EXPRESSION_WEIGHT: usize = 5;
+/// … a function call, …
+const FUNCTION_WEIGHT: usize = 12;
+/// … a query, …
+const QUERY_WEIGHT: usize = 36;
+/// … UNION, INTERSECT or EXCEPT.
+const SET_OPERATION_WEIGHT: usize = 18;
+/// A chain of this many operands or more is balanced. Shorter ones stay as they are: plans read more naturally.
+const CHAIN_MIN: usize = 16;
 /// Words and symbols of one list element at one level of nesting: what bounds the length of a chain of operators.
 const RUN_TOKENS_MAX: usize = 100_000;
 /// `[][][]…` after a type.
@@ -230,7 +239,7 @@ fn check_runs(lexed: &Lexed, start: usize, tokens: &[Token]) -> SqlResult<()> {
 /// Checks a tree that sqlparser made and makes it fit to be walked: chains of AND and OR become balanced trees, what is
 /// too deep is refused, and so is what PostgreSQL's grammar has not or Atoll would get wrong.
 fn check(lexed: &Lexed, tree: &mut impl VisitMut) -> SqlResult<()> {
-    let mut checker = Checker { lexed, depth: 0 };
+    let mut checker = Checker { lexed, weight: 0 };
     match tree.visit(&mut checker) {
         ControlFlow::Break(error) => Err(*error),
         ControlFlow::Continue(()) => Ok(()),
@@ -239,7 +248,7 @@ fn check(lexed: &Lexed, tree: &mut impl VisitMut) -> SqlResult<()> {
 
 struct Checker<'a> {
     lexed: &'a Lexed<'a>,
-    depth: usize,
+    weight: usize,
 }
 
 type Found = ControlFlow<Box<SqlError>>;
@@ -249,16 +258,16 @@ fn found(error: SqlError) -> Found {
 }
 
 impl Checker<'_> {
-    fn descend(&mut self) -> Found {
-        self.depth += 1;
-        if self.depth > TREE_DEPTH_MAX {
+    fn descend(&mut self, weight: usize) -> Found {
+        self.weight += weight;
+        if self.weight > TREE_WEIGHT_MAX {
             return found(too_complex("stack depth limit exceeded"));
         }
         ControlFlow::Continue(())
     }
 
-    fn ascend(&mut self) -> Found {
-        self.depth = self.depth.saturating_sub(1);
+    fn ascend(&mut self, weight: usize) -> Found {
+        self.weight = self.weight.saturating_sub(weight);
         ControlFlow::Continue(())
     }
 
@@ -287,32 +296,21 @@ impl VisitorMut for Checker<'_> {
     type Break = Box<SqlError>;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> Found {
-        self.descend()?;
+        balance_set_operations(&mut query.body);
+        self.descend(query_weight(query))?;
         if !query.locks.is_empty() {
             return found(SqlError::unsupported("SELECT FOR UPDATE/SHARE is not supported"));
         }
-        let mut operations = 0_usize;
-        let mut body = query.body.as_ref();
-        loop {
-            match body {
-                SetExpr::SetOperation { left, .. } => {
-                    operations += 1;
-                    body = left;
-                }
-                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
-                    return found(SqlError::unsupported("data-modifying statements in WITH are not supported"));
-                }
-                _ => break,
+        match query.body.as_ref() {
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                found(SqlError::unsupported("data-modifying statements in WITH are not supported"))
             }
-            if operations > SET_OPERATIONS_MAX {
-                return found(too_complex("stack depth limit exceeded"));
-            }
+            _ => ControlFlow::Continue(()),
         }
-        ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> Found {
-        self.ascend()
+    fn post_visit_query(&mut self, query: &mut Query) -> Found {
+        self.ascend(query_weight(query))
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> Found {
@@ -327,7 +325,7 @@ impl VisitorMut for Checker<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Found {
-        self.descend()?;
+        self.descend(EXPRESSION_WEIGHT)?;
         match factor {
             TableFactor::Table { sample: Some(_), .. } => found(SqlError::unsupported("TABLESAMPLE is not supported")),
             TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => match alias {
@@ -343,12 +341,12 @@ impl VisitorMut for Checker<'_> {
     }
 
     fn post_visit_table_factor(&mut self, _factor: &mut TableFactor) -> Found {
-        self.ascend()
+        self.ascend(EXPRESSION_WEIGHT)
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Found {
         balance(expr);
-        self.descend()?;
+        self.descend(expression_weight(expr))?;
         match expr {
             Expr::Identifier(ident) => self.reserved(ident),
             Expr::CompoundIdentifier(idents) => match idents.first() {
@@ -367,16 +365,14 @@ impl VisitorMut for Checker<'_> {
         }
     }
 
-    fn post_visit_expr(&mut self, _expr: &mut Expr) -> Found {
-        self.ascend()
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> Found {
+        self.ascend(expression_weight(expr))
     }
 }
 
 /// Makes a chain of one of AND and OR, which the parser builds as deep as it is long, a balanced tree: both are
 /// associative, in three-valued logic too, and the operands keep their order.
 fn balance(expr: &mut Expr) {
-    // Shorter chains stay as they are: plans and EXPLAIN read more naturally.
-    const CHAIN_MIN: usize = 16;
     let Some(operator) = chain_operator(expr) else { return };
     let mut length = 1;
     let mut node = &*expr;
@@ -404,20 +400,95 @@ fn balance(expr: &mut Expr) {
         }
     }
     operands.reverse();
+    let join = |left, right| Expr::BinaryOp { left: Box::new(left), op: operator.clone(), right: Box::new(right) };
+    if let Some(root) = pairwise(operands, join) {
+        *expr = root;
+    }
+}
+
+/// A balanced tree over operands in their order.
+fn pairwise<T>(mut operands: Vec<T>, join: impl Fn(T, T) -> T) -> Option<T> {
     while operands.len() > 1 {
-        let mut pairs = Vec::with_capacity(operands.len().div_ceil(2));
-        let mut operand = operands.into_iter();
-        while let Some(left) = operand.next() {
-            pairs.push(match operand.next() {
-                Some(right) => Expr::BinaryOp { left: Box::new(left), op: operator.clone(), right: Box::new(right) },
+        let mut joined = Vec::with_capacity(operands.len().div_ceil(2));
+        let mut rest = operands.into_iter();
+        while let Some(left) = rest.next() {
+            joined.push(match rest.next() {
+                Some(right) => join(left, right),
                 None => left,
             });
         }
-        operands = pairs;
+        operands = joined;
     }
-    if let Some(root) = operands.pop() {
-        *expr = root;
+    operands.pop()
+}
+
+/// The same for UNION and INTERSECT, which are associative with and without ALL.
+fn balance_set_operations(body: &mut SetExpr) {
+    let (operator, quantifier) = match body {
+        SetExpr::SetOperation { op, set_quantifier, .. }
+            if matches!(op, SetOperator::Union | SetOperator::Intersect)
+                && matches!(set_quantifier, SetQuantifier::None | SetQuantifier::All | SetQuantifier::Distinct) =>
+        {
+            (*op, *set_quantifier)
+        }
+        _ => return,
+    };
+    let mut length = 1;
+    let mut node = &*body;
+    while let SetExpr::SetOperation { left, op, set_quantifier, .. } = node
+        && (*op, *set_quantifier) == (operator, quantifier)
+    {
+        length += 1;
+        node = left;
     }
+    if length < CHAIN_MIN {
+        return;
+    }
+    let empty = || SetExpr::Values(Values { explicit_row: false, value_keyword: false, rows: Vec::new() });
+    let mut operands = Vec::with_capacity(length);
+    let mut rest = std::mem::replace(body, empty());
+    loop {
+        match rest {
+            SetExpr::SetOperation { left, op, set_quantifier, right }
+                if (op, set_quantifier) == (operator, quantifier) =>
+            {
+                operands.push(*right);
+                rest = *left;
+            }
+            first => {
+                operands.push(first);
+                break;
+            }
+        }
+    }
+    operands.reverse();
+    let join = |left, right| SetExpr::SetOperation {
+        op: operator,
+        set_quantifier: quantifier,
+        left: Box::new(left),
+        right: Box::new(right),
+    };
+    if let Some(root) = pairwise(operands, join) {
+        *body = root;
+    }
+}
+
+fn expression_weight(expr: &Expr) -> usize {
+    if matches!(expr, Expr::Function(_)) { FUNCTION_WEIGHT } else { EXPRESSION_WEIGHT }
+}
+
+/// Iterative, as a chain of EXCEPT may be as deep as it is long.
+fn query_weight(query: &Query) -> usize {
+    let mut deepest = 0;
+    let mut open = vec![(query.body.as_ref(), 0)];
+    while let Some((body, depth)) = open.pop() {
+        deepest = deepest.max(depth);
+        if let SetExpr::SetOperation { left, right, .. } = body {
+            open.push((left, depth + 1));
+            open.push((right, depth + 1));
+        }
+    }
+    QUERY_WEIGHT + deepest * SET_OPERATION_WEIGHT
 }
 
 fn chain_operator(expr: &Expr) -> Option<BinaryOperator> {
@@ -499,6 +570,9 @@ impl Dialect for PostgreSql {
             left => self.steps_left.set(left - 1),
         }
         let keyword = match &parser.peek_token_ref().token {
+            SqlToken::Word(word) if word.quote_style.is_none() && !keywords::may_begin_expression(&word.value) => {
+                return Some(parser.expected("an expression", parser.peek_token()));
+            }
             SqlToken::Word(word) => word.keyword,
             _ => return None,
         };
@@ -532,7 +606,7 @@ impl Dialect for PostgreSql {
         supports_nested_comments, supports_string_escape_constant, supports_numeric_literal_underscores,
         supports_array_typedef_with_brackets, supports_geometric_types, supports_set_names,
         supports_alter_column_type_using, supports_notnull_operator, supports_interval_options,
-        supports_insert_table_alias, supports_create_table_like_parenthesized, supports_select_wildcard_with_alias,
+        supports_insert_table_alias, supports_create_table_like_parenthesized,
         supports_comma_separated_trim, supports_xml_expressions, supports_comment_optimizer_hint,
     }
 }

@@ -55,8 +55,8 @@ fn wrappers() {
             name: "w".into(),
             if_not_exists: false,
             handler: None,
-            validator: Some(name(&["a", "b"], 51)),
-            options: vec![option("image", "x", 64), option("Q", "a\nb", 75)],
+            validator: Some(name(&["a", "b"], 52)),
+            options: vec![option("image", "x", 65), option("Q", "a\nb", 76)],
         })
     );
     assert_eq!(
@@ -211,7 +211,7 @@ fn import_foreign_schema() {
             filter: ImportFilter::LimitTo(vec!["a".into(), "B".into()]),
             server: "s".into(),
             into: "l".into(),
-            options: vec![option("k", "v", 76)],
+            options: vec![option("k", "v", 77)],
         })
     );
     assert!(matches!(
@@ -292,7 +292,7 @@ fn grants() {
     };
     let grant = granted("GRANT SELECT (a, b), UPDATE ON TABLE s.t, u TO bob, PUBLIC WITH GRANT OPTION");
     assert_eq!(grant.privileges[0], PrivilegeClause { name: "select".into(), columns: vec!["a".into(), "b".into()] });
-    assert_eq!(grant.objects, GrantObjects::Tables(vec![name(&["s", "t"], 36), name(&["u"], 41)]));
+    assert_eq!(grant.objects, GrantObjects::Tables(vec![name(&["s", "t"], 38), name(&["u"], 43)]));
     assert!(grant.grant && grant.grant_option && grant.grantees.len() == 2);
     assert_eq!(
         granted("GRANT USAGE ON FOREIGN SERVER a, b TO c").objects,
@@ -602,15 +602,9 @@ mod depth {
         let copy = parsed.clone();
         assert_eq!(parsed, copy);
         assert_eq!(sqlstate(&format!("SELECT 1{}", " + 1".repeat(150))), "ok");
-        for link in [
-            " + 1",
-            " || 'a'",
-            "::int",
-            " IS NULL",
-            " UNION SELECT 1",
-            " AT TIME ZONE 'x'",
-            " -> 'a'",
-        ] {
+        let unions = format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(3000));
+        assert_eq!(parse(&unions).unwrap(), parse(&unions).unwrap());
+        for link in [" + 1", " || 'a'", "::int", " IS NULL", " EXCEPT SELECT 1", " AT TIME ZONE 'x'", " -> 'a'"] {
             assert_eq!(sqlstate(&format!("SELECT a{}", link.repeat(20_000))), "54001", "{link}");
             assert_eq!(sqlstate(&format!("SELECT a{}", link.repeat(300_000))), "54001", "{link}");
             // The error comes at the end, when the tree is already there.
@@ -626,25 +620,35 @@ mod depth {
         assert_eq!(sqlstate(&format!("CREATE FOREIGN TABLE t ({columns} z int) SERVER s")), "ok");
     }
 
-    /// What leaves the parser is cloned, printed and dropped on the stacks of runtime threads.
+    /// What leaves the parser is cloned, compared, printed and dropped on the stacks of runtime threads.
     #[test]
     fn the_deepest_tree_stands_a_runtime_threads_stack() {
-        let depth = 95;
-        let deep = format!("SELECT {}1{}", "(1 + ".repeat(depth), ")".repeat(depth));
-        let selects = format!("SELECT {}1{}", "(SELECT ".repeat(60), ")".repeat(60));
-        let plus = format!("SELECT 1{}", " + 1".repeat(190));
-        let unions = format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(190));
-        for sql in [deep, selects, plus, unions] {
+        for (open, close) in [
+            ("(1 + ", ")"),
+            ("1 + ", ""),
+            ("", " + 1"),
+            ("f(", ")"),
+            ("(SELECT ", ")"),
+            ("EXISTS (SELECT ", ")"),
+            ("* FROM (SELECT ", ") x"),
+            ("", " UNION SELECT 1"),
+            ("", " EXCEPT SELECT 1"),
+            ("CASE WHEN ", " THEN 1 END"),
+            ("ARRAY[", "]"),
+        ] {
+            let sql = |depth: usize| format!("SELECT {}1{}", open.repeat(depth), close.repeat(depth));
+            let deepest = (1..400).rev().find(|depth| parse(&sql(*depth)).is_ok()).unwrap();
+            assert!(deepest >= 20, "{open} {close}: {deepest}");
+            let deepest = sql(deepest);
             let work = move || {
-                let parsed = parse(&sql).unwrap_or_else(|error| panic!("{error}"));
-                eprintln!("parsed");let copy = parsed.clone();eprintln!("cloned");
-                assert_eq!(format!("{parsed:?}"), format!("{copy:?}"));eprintln!("debug");
+                let parsed = parse(&deepest).unwrap();
+                let copy = parsed.clone();
+                assert!(parsed == copy);
+                assert_eq!(format!("{parsed:?}"), format!("{copy:?}"));
                 if let Statement::Query(query) = &copy[0].statement {
                     assert!(!query.to_string().is_empty());
                 }
-                drop(parsed);
             };
-            eprintln!("X");
             std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(work).unwrap().join().unwrap();
         }
     }
@@ -670,7 +674,6 @@ mod depth {
             "row(",
         ] {
             let sql = format!("SELECT {} $", open.repeat(45));
-            eprintln!("trying {open}");
             let begin = std::time::Instant::now();
             assert_ne!(sqlstate(&sql), "ok");
             assert!(begin.elapsed().as_secs() < 5, "{open} took {:?}", begin.elapsed());

@@ -164,3 +164,18 @@ async fn the_session_is_set_up_the_same_whatever_the_role_says() {
     remote.drop_schema().await;
     remote.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
+
+#[tokio::test]
+async fn a_socket_directory_is_a_host() {
+    let Some(remote) = remote("a_socket_directory_is_a_host").await else { return };
+    let directories = remote.text("SHOW unix_socket_directories").await[0][0].clone().unwrap_or_default();
+    let directory = directories.split(',').next().unwrap_or_default().trim().to_owned();
+    let path = std::path::Path::new(&directory).join(format!(".s.PGSQL.{}", remote.port));
+    if !directory.starts_with('/') || std::os::unix::net::UnixStream::connect(path).is_err() {
+        println!("SKIPPED a_socket_directory_is_a_host: the server has no socket here");
+        return remote.drop_schema().await;
+    }
+    let source = remote.source(&[("host", &directory), ("sslmode", "require")]);
+    assert!(source.schemas().await.unwrap().contains(&remote.schema));
+    remote.drop_schema().await;
+}

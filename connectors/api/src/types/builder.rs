@@ -494,38 +494,6 @@ impl ColumnBuilder {
         Ok(())
     }
 
-    /// Appends an integer.
-    ///
-    /// # Errors
-    /// `22003`.
-    pub fn append_i64(&mut self, value: i64) -> Result<()> {
-        self.append_text(&value.to_string())
-    }
-
-    /// Appends a float.
-    ///
-    /// # Errors
-    /// `22003`.
-    pub fn append_f64(&mut self, value: f64) -> Result<()> {
-        self.append_text(&value.to_string())
-    }
-
-    /// Appends a boolean.
-    ///
-    /// # Errors
-    /// `22P02`.
-    pub fn append_bool(&mut self, value: bool) -> Result<()> {
-        self.append_text(if value { "t" } else { "f" })
-    }
-
-    /// Appends bytes.
-    ///
-    /// # Errors
-    /// `22P03`.
-    pub fn append_bytes(&mut self, value: &[u8]) -> Result<()> {
-        self.append_binary(value)
-    }
-
     /// The column; the builder is empty afterwards.
     pub fn finish(&mut self) -> ArrayRef {
         self.rows = 0;

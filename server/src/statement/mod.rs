@@ -63,6 +63,17 @@ pub fn parse(sql: &str) -> SqlResult<Vec<ParsedStatement>> {
     Ok(statements)
 }
 
+/// Parses one query.
+///
+/// # Errors
+/// As [`parse`]; `42601` where the text is something else.
+pub fn parse_query(sql: &str) -> SqlResult<datafusion::sql::sqlparser::ast::Query> {
+    match parse(sql)?.pop().map(|parsed| parsed.statement) {
+        Some(Statement::Query(query)) => Ok(*query),
+        _ => Err(crate::error::SqlError::syntax("a query is expected")),
+    }
+}
+
 fn statement(c: &mut Cursor) -> SqlResult<Statement> {
     if execution::sees_query(c) {
         return execution::query(c);

@@ -10,11 +10,15 @@ mod foreign;
 mod keywords;
 mod lexer;
 mod objects;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod properties;
 mod query;
 mod refused;
 mod roles;
 mod session;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
 pub use ast::{ParsedStatement, Statement};
@@ -57,6 +61,17 @@ pub fn parse(sql: &str) -> SqlResult<Vec<ParsedStatement>> {
         start = end + 1;
     }
     Ok(statements)
+}
+
+/// Parses one query.
+///
+/// # Errors
+/// As [`parse`]; `42601` where the text is something else.
+pub fn parse_query(sql: &str) -> SqlResult<datafusion::sql::sqlparser::ast::Query> {
+    match parse(sql)?.pop().map(|parsed| parsed.statement) {
+        Some(Statement::Query(query)) => Ok(*query),
+        _ => Err(crate::error::SqlError::syntax("a query is expected")),
+    }
 }
 
 fn statement(c: &mut Cursor) -> SqlResult<Statement> {

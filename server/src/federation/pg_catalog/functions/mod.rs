@@ -1,0 +1,78 @@
+//! PostgreSQL's system information functions, bound to one session's context.
+
+mod arrays;
+mod definitions;
+mod name;
+mod privileges;
+mod session;
+mod text;
+mod udf;
+
+use std::sync::Arc;
+
+use datafusion::catalog::{TableFunctionImpl, TableProvider};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, ScalarUDF};
+use datafusion::prelude::SessionContext;
+
+use super::context::PgCatalogContext;
+use super::provider::keyword_table;
+use udf::{CatalogFunction, Definition};
+
+pub(super) use definitions::{index_definition, view_definition};
+
+/// Every function, with the context it answers from. Names that DataFusion has too (`version`, `array_to_string`,
+/// `array_length` …) are meant to replace its own.
+pub fn scalar_functions(context: &Arc<PgCatalogContext>) -> Vec<Arc<ScalarUDF>> {
+    definitions_of_all()
+        .map(|definition| {
+            let function = CatalogFunction::new(definition, Arc::clone(context));
+            Arc::new(ScalarUDF::new_from_impl(function))
+        })
+        .chain([
+            Arc::new(ScalarUDF::new_from_impl(arrays::ExpandArray::default())),
+            Arc::new(ScalarUDF::new_from_impl(arrays::ArrayOrEmpty::default())),
+        ])
+        .collect()
+}
+
+/// Registers [`scalar_functions`] and the table functions.
+pub fn register_functions(session: &SessionContext, context: &Arc<PgCatalogContext>) {
+    for function in scalar_functions(context) {
+        session.register_udf(function.as_ref().clone());
+    }
+    session.register_udtf("pg_get_keywords", Arc::new(Keywords));
+}
+
+fn definitions_of_all() -> impl Iterator<Item = &'static Definition> {
+    [
+        name::FUNCTIONS,
+        definitions::FUNCTIONS,
+        privileges::FUNCTIONS,
+        session::FUNCTIONS,
+        text::FUNCTIONS,
+        arrays::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Whether a function of ours has this name.
+pub(super) fn is_function(name: &str) -> bool {
+    name == arrays::EXPAND_ARRAY || definitions_of_all().any(|definition| definition.name == name)
+}
+
+/// What a function returns, for places that must know it before planning.
+pub(super) fn returns_boolean(name: &str) -> bool {
+    definitions_of_all().any(|definition| definition.name == name && definition.returns == udf::Returns::Bool)
+}
+
+/// `pg_get_keywords()`.
+#[derive(Debug)]
+struct Keywords;
+
+impl TableFunctionImpl for Keywords {
+    fn call(&self, _arguments: &[Expr]) -> Result<Arc<dyn TableProvider>> {
+        Ok(keyword_table()?)
+    }
+}

@@ -1,0 +1,25 @@
+//! PostgreSQL's system catalogs over the catalog snapshot: what psql, drivers and BI tools read about Atoll's objects.
+//!
+//! * [`PgCatalogContext`]: what one session sees: snapshot, roles, search path, settings.
+//! * [`schema_provider`], [`information_schema_provider`]: every relation of PostgreSQL 15's `pg_catalog` and
+//!   `information_schema`, built when it is scanned.
+//! * [`register_functions`]: `format_type`, `pg_get_userbyid`, `has_table_privilege` and their kin.
+//! * [`rewrite`]: makes queries over these relations plannable by DataFusion. Apply it only where
+//!   [`mentions_system_catalog`] says so.
+//!
+//! Values of `oid` types are `Int64`, arrays are Arrow lists tagged with their PostgreSQL type, `int2vector` and `oidvector`
+//! are text, and a `regproc` is the function's name.
+
+mod access;
+mod context;
+mod facts;
+mod functions;
+mod names;
+mod provider;
+mod rewrite;
+mod rows;
+
+pub use context::{BackendInfo, FunctionInfo, PgCatalogContext, SessionHooks, Setting};
+pub use functions::{register_functions, scalar_functions};
+pub use provider::{information_schema_provider, schema_provider};
+pub use rewrite::{is_system_table, mentions_system_catalog, output_name, rewrite};

@@ -1,0 +1,576 @@
+//! Expressions: qualified functions and operators, casts to `reg…` types, arrays, subqueries.
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, Subscript, TypedString, UnaryOperator, Value,
+    ValueWithSpan,
+};
+
+use super::Rewriter;
+use super::build::{call, cast, folded, function_name, number, parts, string, string_of, value};
+use super::scope::{Found, ItemKind, Scope};
+use super::subquery::Hoist;
+use crate::federation::pg_catalog::facts::ColumnFact;
+use atoll_connector_api::types::oids;
+
+/// Where an expression stands.
+pub(super) struct Place<'p, 's> {
+    pub(super) scope: &'p Scope<'s>,
+    /// Its value is shown, so that a `regclass` is its name; elsewhere it is compared, so that it is its OID.
+    pub(super) output: bool,
+    /// Where joins that it needs are collected; `None`: no join may be added.
+    pub(super) hoists: Option<&'p mut Vec<Hoist>>,
+    /// It is a condition of WHERE, where DataFusion turns EXISTS and IN into joins itself.
+    pub(super) conjunct: bool,
+}
+
+impl<'p, 's> Place<'p, 's> {
+    pub(super) fn output(scope: &'p Scope<'s>) -> Self {
+        Place { scope, output: true, hoists: None, conjunct: false }
+    }
+
+    pub(super) fn inner(scope: &'p Scope<'s>) -> Self {
+        Place { scope, output: false, hoists: None, conjunct: false }
+    }
+
+    fn within(&mut self, output: bool) -> Place<'_, 's> {
+        Place { scope: self.scope, output, hoists: self.hoists.as_deref_mut(), conjunct: false }
+    }
+
+    fn conjunct(&mut self) -> Place<'_, 's> {
+        Place { scope: self.scope, output: self.output, hoists: self.hoists.as_deref_mut(), conjunct: self.conjunct }
+    }
+}
+
+/// Words that PostgreSQL reads as functions without parentheses.
+pub(super) fn is_session_word(name: &str) -> bool {
+    ["current_schema", "current_catalog", "current_role", "session_user", "current_user"]
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(name))
+}
+
+/// Functions that take their arguments' text, so that a `regclass` among them is its name.
+const TEXT_FUNCTIONS: [&str; 19] = [
+    "format",
+    "concat",
+    "concat_ws",
+    "quote_ident",
+    "quote_literal",
+    "string_agg",
+    "array_agg",
+    "array_to_string",
+    "coalesce",
+    "max",
+    "min",
+    "replace",
+    "regexp_replace",
+    "lower",
+    "upper",
+    "nullif",
+    "btrim",
+    "substring",
+    "split_part",
+];
+
+/// A `reg…` type's functions: to text, to OID.
+fn reg_functions(type_name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match type_name {
+        "regclass" => ("regclass_text", "regclass_oid"),
+        "regtype" => ("regtype_text", "regtype_oid"),
+        "regnamespace" => ("regnamespace_text", "regnamespace_oid"),
+        "regrole" => ("regrole_text", "regrole_oid"),
+        "regproc" | "regprocedure" => ("regproc_text", "regproc_oid"),
+        _ => return None,
+    })
+}
+
+impl Rewriter {
+    /// Rewrites an expression in place.
+    pub(super) fn expression(&mut self, expr: &mut Expr, place: &mut Place<'_, '_>) {
+        match expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => column_reference(expr, place.scope),
+            Expr::Nested(inner) => self.expression(inner, &mut place.conjunct()),
+            Expr::BinaryOp { op: BinaryOperator::And, left, right } => {
+                self.expression(left, &mut place.conjunct());
+                self.expression(right, &mut place.conjunct());
+            }
+            Expr::BinaryOp { .. } => self.binary(expr, place),
+            Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } if matches!(**inner, Expr::Exists { .. }) => {
+                self.expression(inner, &mut place.conjunct());
+            }
+            Expr::UnaryOp { expr: inner, .. }
+            | Expr::IsNull(inner)
+            | Expr::IsNotNull(inner)
+            | Expr::IsTrue(inner)
+            | Expr::IsFalse(inner)
+            | Expr::IsNotTrue(inner)
+            | Expr::IsNotFalse(inner)
+            | Expr::IsUnknown(inner)
+            | Expr::IsNotUnknown(inner)
+            | Expr::Extract { expr: inner, .. }
+            | Expr::Ceil { expr: inner, .. }
+            | Expr::Floor { expr: inner, .. } => self.expression(inner, &mut place.within(false)),
+            Expr::Trim { expr: inner, trim_what, .. } => {
+                self.expression(inner, &mut place.within(true));
+                if let Some(what) = trim_what {
+                    self.expression(what, &mut place.within(false));
+                }
+            }
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
+                self.expression(left, &mut place.within(false));
+                self.expression(right, &mut place.within(false));
+                constant_of_column(left, right, place.scope);
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                self.expression(timestamp, &mut place.within(false));
+                self.expression(time_zone, &mut place.within(false));
+            }
+            Expr::Between { expr: inner, low, high, .. } => {
+                for part in [inner, low, high] {
+                    self.expression(part, &mut place.within(false));
+                }
+            }
+            Expr::Like { expr: inner, pattern, .. }
+            | Expr::ILike { expr: inner, pattern, .. }
+            | Expr::SimilarTo { expr: inner, pattern, .. } => {
+                self.expression(inner, &mut place.within(true));
+                self.expression(pattern, &mut place.within(true));
+            }
+            Expr::Position { expr: inner, r#in } => {
+                self.expression(inner, &mut place.within(true));
+                self.expression(r#in, &mut place.within(true));
+            }
+            Expr::Substring { expr: inner, substring_from, substring_for, .. } => {
+                self.expression(inner, &mut place.within(true));
+                for part in [substring_from, substring_for].into_iter().flatten() {
+                    self.expression(part, &mut place.within(false));
+                }
+            }
+            Expr::InList { expr: inner, list, .. } => {
+                self.expression(inner, &mut place.within(false));
+                for item in list.iter_mut() {
+                    self.expression(item, &mut place.within(false));
+                    constant_of_column(inner, item, place.scope);
+                }
+            }
+            Expr::Case { operand, conditions, else_result, .. } => {
+                let output = place.output;
+                if let Some(operand) = operand {
+                    self.expression(operand, &mut place.within(false));
+                }
+                for when in conditions {
+                    self.expression(&mut when.condition, &mut place.within(false));
+                    self.expression(&mut when.result, &mut place.within(output));
+                }
+                if let Some(result) = else_result {
+                    self.expression(result, &mut place.within(output));
+                }
+            }
+            Expr::Tuple(items) => {
+                for item in items {
+                    self.expression(item, &mut place.within(false));
+                }
+            }
+            Expr::Array(array) => {
+                for item in &mut array.elem {
+                    self.expression(item, &mut place.within(false));
+                }
+            }
+            Expr::Collate { expr: inner, collation } => {
+                self.expression(inner, &mut place.conjunct());
+                // Text sorts and matches by code point anyway.
+                if parts(collation).last().is_some_and(|name| matches!(name.as_str(), "default" | "C" | "POSIX" | "c"))
+                {
+                    *expr = std::mem::replace(inner, value(Value::Null));
+                }
+            }
+            Expr::Cast { .. } | Expr::TypedString(_) => self.cast(expr, place),
+            Expr::Function(_) => self.function(expr, place),
+            Expr::CompoundFieldAccess { .. } => self.access(expr, place),
+            Expr::AnyOp { .. } | Expr::AllOp { .. } => self.quantified(expr, place),
+            Expr::Subquery(_) | Expr::Exists { .. } => self.subquery(expr, place),
+            Expr::InSubquery { expr: inner, subquery, .. } => {
+                self.expression(inner, &mut place.within(false));
+                self.query(subquery, place.scope);
+            }
+            _ => {}
+        }
+    }
+
+    fn binary(&mut self, expr: &mut Expr, place: &mut Place<'_, '_>) {
+        let Expr::BinaryOp { left, op, right } = expr else { return };
+        if let BinaryOperator::PGCustomBinaryOperator(path) = op
+            && let Some(plain) = path.last().and_then(|symbol| plain_operator(symbol))
+        {
+            *op = plain;
+        }
+        let shown = *op == BinaryOperator::StringConcat;
+        self.expression(left, &mut place.within(shown));
+        self.expression(right, &mut place.within(shown));
+        constant_of_column(left, right, place.scope);
+        constant_of_column(right, left, place.scope);
+        functions_by_oid(left, right, place.scope);
+        functions_by_oid(right, left, place.scope);
+    }
+
+    /// `x::regclass` and so on.
+    fn cast(&mut self, expr: &mut Expr, place: &mut Place<'_, '_>) {
+        let (mut inner, mut data_type) = match expr {
+            Expr::Cast { expr: inner, data_type, .. } => {
+                (std::mem::replace(&mut **inner, value(Value::Null)), data_type.clone())
+            }
+            Expr::TypedString(TypedString { data_type, value: text, .. }) => {
+                (Expr::Value(text.clone()), data_type.clone())
+            }
+            _ => return,
+        };
+        let name = type_name(&data_type);
+        if let Some((to_text, to_oid)) = name.as_deref().and_then(reg_functions) {
+            self.expression(&mut inner, &mut place.within(false));
+            *expr = call(if place.output { to_text } else { to_oid }, vec![inner]);
+            return;
+        }
+        if matches!(data_type, DataType::Array(_)) {
+            *expr = self.array_cast(inner, data_type, place);
+            return;
+        }
+        let shown = matches!(name.as_deref(), Some("text" | "varchar" | "bpchar" | "name" | "character varying"));
+        self.expression(&mut inner, &mut place.within(shown));
+        match name.as_deref() {
+            Some("oid") => *expr = call("oid", vec![inner]),
+            Some("xid" | "cid" | "xid8") => *expr = cast(inner, DataType::BigInt(None)),
+            // Their text is what DataFusion has already.
+            Some(
+                "int2vector" | "oidvector" | "aclitem" | "regconfig" | "regdictionary" | "regoper" | "regoperator",
+            ) => {
+                *expr = if place.output { cast(inner, DataType::Text) } else { inner };
+            }
+            known => {
+                if let Some(plain) = known.and_then(plain_type) {
+                    data_type = plain;
+                }
+                *expr = cast(inner, data_type);
+            }
+        }
+    }
+
+    /// Arrays are lists here, or text that one of our functions reads: a cast says nothing new but for constants.
+    fn array_cast(&mut self, mut inner: Expr, data_type: DataType, place: &mut Place<'_, '_>) -> Expr {
+        self.expression(&mut inner, &mut place.within(false));
+        let element = match &data_type {
+            DataType::Array(
+                ArrayElemTypeDef::SquareBracket(element, _)
+                | ArrayElemTypeDef::AngleBracket(element)
+                | ArrayElemTypeDef::Parenthesis(element),
+            ) => type_name(element),
+            _ => None,
+        };
+        let plain = element.as_deref().and_then(plain_type);
+        if string_of(&inner).is_some() {
+            return call("text_array", vec![inner]);
+        }
+        match inner {
+            // A parameter's array arrives as its text.
+            Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }) => {
+                call("text_array", vec![cast(inner, DataType::Text)])
+            }
+            Expr::Array(_) if plain.is_some() => {
+                let element = Box::new(plain.unwrap_or(DataType::Text));
+                cast(inner, DataType::Array(ArrayElemTypeDef::SquareBracket(element, None)))
+            }
+            inner => inner,
+        }
+    }
+
+    fn function(&mut self, expr: &mut Expr, place: &mut Place<'_, '_>) {
+        let Expr::Function(function) = expr else { return };
+        if matches!(function.args, FunctionArguments::Subquery(_)) {
+            return self.array_subquery(expr, place);
+        }
+        let path = parts(&function.name);
+        if let [schema, name] = path.as_slice()
+            && (schema == "pg_catalog" || schema == "information_schema")
+        {
+            function.name = function_name(name);
+        }
+        let Some(name) = path.last().cloned() else { return };
+        self.arguments(function, &name, place);
+        match name.as_str() {
+            // Set-returning functions of a select list.
+            "_pg_expandarray" => wrap(expr, "unnest"),
+            "generate_series" if place.output => wrap(expr, "unnest"),
+            "generate_subscripts" => {
+                if let Some(array) = take_argument(function, 0) {
+                    let bound = |name: &str| call(name, vec![array.clone(), number(1)]);
+                    let range = call("generate_series", vec![bound("array_lower"), bound("array_upper")]);
+                    *expr = call("unnest", vec![range]);
+                }
+            }
+            "unnest" => {
+                if let Some(array) = take_argument(function, 0) {
+                    *expr = call("unnest", vec![as_list(array, place.scope)]);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn arguments(&mut self, function: &mut Function, name: &str, place: &mut Place<'_, '_>) {
+        let shown = TEXT_FUNCTIONS.contains(&name);
+        if let FunctionArguments::List(list) = &mut function.args {
+            for argument in &mut list.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))
+                | FunctionArg::Named { arg: FunctionArgExpr::Expr(argument), .. } = argument
+                {
+                    self.expression(argument, &mut place.within(shown));
+                }
+            }
+            for clause in &mut list.clauses {
+                if let FunctionArgumentClause::OrderBy(order) = clause {
+                    for by in order {
+                        self.expression(&mut by.expr, &mut place.within(true));
+                    }
+                }
+            }
+        }
+        if let Some(filter) = &mut function.filter {
+            self.expression(filter, &mut place.within(false));
+        }
+    }
+
+    /// `(f(x)).field` and `array[index]`.
+    fn access(&mut self, expr: &mut Expr, place: &mut Place<'_, '_>) {
+        let Expr::CompoundFieldAccess { root, access_chain } = expr else { return };
+        self.expression(root, &mut place.within(false));
+        for access in access_chain.iter_mut() {
+            if let AccessExpr::Subscript(Subscript::Index { index }) = access {
+                self.expression(index, &mut place.within(false));
+            }
+        }
+        match access_chain.as_slice() {
+            [AccessExpr::Dot(Expr::Identifier(field))] => {
+                let root = std::mem::replace(&mut **root, value(Value::Null));
+                *expr = call("get_field", vec![unnested(root), string(folded(field))]);
+            }
+            [AccessExpr::Subscript(Subscript::Index { index })]
+                if place.scope.system_column(root).is_some_and(is_vector) =>
+            {
+                let index = index.clone();
+                let root = std::mem::replace(&mut **root, value(Value::Null));
+                *expr = call("vector_subscript", vec![root, index]);
+            }
+            _ => {}
+        }
+    }
+
+    /// `x = ANY (array)`, `x <> ALL (array)`, and both over subqueries.
+    fn quantified(&mut self, expr: &mut Expr, place: &mut Place<'_, '_>) {
+        let (left, op, right, any) = match expr {
+            Expr::AnyOp { left, compare_op, right, .. } => (left, compare_op, right, true),
+            Expr::AllOp { left, compare_op, right } => (left, compare_op, right, false),
+            _ => return,
+        };
+        if let BinaryOperator::PGCustomBinaryOperator(path) = op
+            && let Some(plain) = path.last().and_then(|symbol| plain_operator(symbol))
+        {
+            *op = plain;
+        }
+        let negated = match (&*op, any) {
+            (BinaryOperator::Eq, true) => false,
+            (BinaryOperator::NotEq, false) => true,
+            _ => {
+                self.expression(left, &mut place.within(false));
+                self.expression(right, &mut place.within(false));
+                return;
+            }
+        };
+        let mut left = std::mem::replace(&mut **left, value(Value::Null));
+        let mut right = std::mem::replace(&mut **right, value(Value::Null));
+        if let Expr::Subquery(subquery) = &mut right {
+            self.expression(&mut left, &mut place.within(false));
+            self.query(subquery, place.scope);
+            let subquery = std::mem::replace(subquery, Box::new(super::subquery::no_query()));
+            *expr = Expr::InSubquery { expr: Box::new(left), subquery, negated };
+            return;
+        }
+        self.expression(&mut left, &mut place.within(false));
+        self.expression(&mut right, &mut place.within(false));
+        let equal = call("array_any_equal", vec![right, left]);
+        *expr = if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(equal) } } else { equal };
+    }
+}
+
+/// `unnest(_pg_expandarray(x))` is what has a field, whatever parentheses are around it.
+fn unnested(root: Expr) -> Expr {
+    match root {
+        Expr::Nested(inner) => unnested(*inner),
+        other => other,
+    }
+}
+
+/// Puts a function around an expression.
+fn wrap(expr: &mut Expr, name: &str) {
+    let inner = std::mem::replace(expr, value(Value::Null));
+    *expr = call(name, vec![inner]);
+}
+
+fn take_argument(function: &Function, index: usize) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    match list.args.get(index)? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    }
+}
+
+/// `int2vector` and `oidvector`, which are text here.
+pub(super) fn is_vector(fact: &ColumnFact) -> bool {
+    matches!(fact.data_type.oid, oids::INT2VECTOR | oids::OIDVECTOR)
+}
+
+/// An array as an Arrow list, for `unnest`.
+pub(super) fn as_list(array: Expr, scope: &Scope<'_>) -> Expr {
+    if scope.system_column(&array).is_some_and(is_vector) {
+        return call("arrow_cast", vec![call("text_array", vec![array]), string("List(Int64)")]);
+    }
+    array
+}
+
+/// `tableoid`, qualified names of system catalogs' columns, columns of folded functions, session words.
+fn column_reference(expr: &mut Expr, scope: &Scope<'_>) {
+    let names: Vec<Ident> = match expr {
+        Expr::Identifier(name) => vec![name.clone()],
+        Expr::CompoundIdentifier(names) => names.clone(),
+        _ => return,
+    };
+    let Some(last) = names.last().map(folded) else { return };
+    match scope.find(&names) {
+        Found::At(_, fact, item) => {
+            if let ItemKind::Folded { columns, .. } = &item.kind {
+                if let Some((_, column)) = columns.iter().find(|(name, _)| *name == last) {
+                    *expr = column.clone();
+                }
+                return;
+            }
+            if let ItemKind::System(relation) = &item.kind
+                && fact.is_none()
+                && last == "tableoid"
+            {
+                *expr = number(i64::from(relation.oid));
+                return;
+            }
+            if let ItemKind::System(_) = &item.kind
+                && fact.is_none()
+                && matches!(last.as_str(), "xmin" | "xmax" | "cmin" | "cmax")
+            {
+                // The catalog has no transaction ids: 2 is PostgreSQL's FrozenTransactionId, older than all others.
+                *expr = number(2);
+                return;
+            }
+            // pg_catalog.pg_class.relname: the FROM item is called by its last name only.
+            if names.len() > 2 {
+                *expr = Expr::CompoundIdentifier(names[names.len() - 2..].to_vec());
+            }
+        }
+        Found::Nowhere => {
+            if let [name] = names.as_slice()
+                && name.quote_style.is_none()
+                && is_session_word(&name.value)
+            {
+                *expr = call(&name.value.to_lowercase(), Vec::new());
+            }
+        }
+    }
+}
+
+/// `OPERATOR(pg_catalog.~)` as the operator itself.
+fn plain_operator(symbol: &str) -> Option<BinaryOperator> {
+    Some(match symbol {
+        "=" => BinaryOperator::Eq,
+        "<>" | "!=" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        "<=" => BinaryOperator::LtEq,
+        ">" => BinaryOperator::Gt,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "*" => BinaryOperator::Multiply,
+        "/" => BinaryOperator::Divide,
+        "%" => BinaryOperator::Modulo,
+        "||" => BinaryOperator::StringConcat,
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "~~*" => BinaryOperator::PGILikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "!~~*" => BinaryOperator::PGNotILikeMatch,
+        _ => return None,
+    })
+}
+
+/// The last part of a type's name, lower case; `None` for types that SQL spells itself, but for text.
+fn type_name(data_type: &DataType) -> Option<String> {
+    match data_type {
+        DataType::Custom(name, _) => last_part(name),
+        DataType::Regclass => Some("regclass".to_owned()),
+        DataType::Text => Some("text".to_owned()),
+        DataType::Varchar(_) | DataType::CharacterVarying(_) | DataType::CharVarying(_) => Some("varchar".to_owned()),
+        _ => None,
+    }
+}
+
+fn last_part(name: &ObjectName) -> Option<String> {
+    parts(name).pop()
+}
+
+/// PostgreSQL's internal names of types as DataFusion's types.
+fn plain_type(name: &str) -> Option<DataType> {
+    Some(match name {
+        "text" | "name" | "varchar" | "bpchar" | "char" | "character_data" | "sql_identifier" | "yes_or_no"
+        | "cstring" | "pg_node_tree" | "json" | "jsonb" | "inet" | "cidr" | "xml" | "pg_lsn" => DataType::Text,
+        "bool" => DataType::Boolean,
+        "int2" => DataType::SmallInt(None),
+        "int4" | "cardinal_number" => DataType::Integer(None),
+        "int8" | "oid" | "regclass" | "regtype" | "xid" => DataType::BigInt(None),
+        "float4" => DataType::Real,
+        "float8" => DataType::DoublePrecision,
+        "numeric" => DataType::Numeric(datafusion::sql::sqlparser::ast::ExactNumberInfo::None),
+        "date" => DataType::Date,
+        "timestamptz" | "time_stamp" => {
+            DataType::Timestamp(None, datafusion::sql::sqlparser::ast::TimezoneInfo::WithTimeZone)
+        }
+        "timestamp" => DataType::Timestamp(None, datafusion::sql::sqlparser::ast::TimezoneInfo::None),
+        _ => return None,
+    })
+}
+
+/// A string constant that is compared with a column of a system catalog is of the column's type: `oid = '16384'`.
+fn constant_of_column(column: &Expr, constant: &mut Expr, scope: &Scope<'_>) {
+    let Some(text) = string_of(constant) else { return };
+    let Some(fact) = scope.system_column(column) else { return };
+    match fact.data_type.oid {
+        oids::OID | oids::INT2 | oids::INT4 | oids::INT8 | oids::XID => match text.trim().parse::<i64>() {
+            Ok(parsed) => *constant = number(parsed),
+            // Says what PostgreSQL says of such a constant.
+            Err(_) => *constant = call("oid", vec![string(text)]),
+        },
+        oids::BOOL => match text.trim().to_lowercase().as_str() {
+            "t" | "true" | "on" | "yes" | "1" => *constant = value(Value::Boolean(true)),
+            "f" | "false" | "off" | "no" | "0" => *constant = value(Value::Boolean(false)),
+            _ => {}
+        },
+        _ if fact.data_type.is_array() && !is_vector(fact) => {
+            *constant = call("text_array", vec![string(text)]);
+        }
+        _ => {}
+    }
+}
+
+/// A `regproc` column is a function's name here: against anything but text it is compared by OID.
+fn functions_by_oid(column: &mut Expr, other: &Expr, scope: &Scope<'_>) {
+    let is_proc = |expr: &Expr| scope.system_column(expr).is_some_and(|fact| fact.data_type.oid == oids::REGPROC);
+    if is_proc(column) && !is_proc(other) && string_of(other).is_none() {
+        wrap(column, "regproc_oid");
+    }
+}

@@ -363,6 +363,7 @@ async fn pushed_filters_answer_as_local_ones() {
         "NOT (d < date '2024-01-01')", "d IN (date '2024-01-01', date '2024-01-02')",
         "p = timestamp '2024-01-01 00:00:00.5'", "p < timestamp '2024-01-01 00:00:00.5'", "p > timestamp '2023-12-31 23:59:59.999998'", "p IS NULL",
         "z > timestamp '1970-01-01 00:00:00' AT TIME ZONE 'UTC'",
+        "z < timestamp '9999-01-01 00:00:00' AT TIME ZONE 'UTC'", "z <> timestamp '2038-01-19 03:14:07' AT TIME ZONE 'UTC'",
         "z IS NULL", "e = 'a'", "e <> 'a'", "e IN ('a', 'b')", "e IS NULL", "e IS NOT NULL", "y = 2024", "y > 1999", "y IN (1, 24, 2024)",
         "i = 5 OR s = 'abc'", "i = 1 AND length(s) = 3", "NOT (s = 'abc' AND i = 1)", "i = 5 OR length(s) = 4",
     ]

@@ -76,10 +76,8 @@ impl Engine {
             builder.worker_threads(config.cpu_threads);
         }
         let cpu = builder.thread_name("atoll-cpu").thread_stack_size(CPU_STACK_BYTES).enable_all().build()?;
-        let template = semantics::register(
-            SessionStateBuilder::new().with_default_features().with_config(base_config()),
-        )
-        .build();
+        let template =
+            semantics::register(SessionStateBuilder::new().with_default_features().with_config(base_config())).build();
         Ok(Arc::new(Self {
             config,
             host,

@@ -534,6 +534,76 @@ const UNRESERVED: &[&str] = &[
     "zone",
 ];
 
+/// Reserved words that begin an expression, or stand where sqlparser reads one.
+const EXPRESSION_STARTS: &[&str] = &[
+    "all",
+    "any",
+    "array",
+    "case",
+    "cast",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "distinct",
+    "false",
+    "localtime",
+    "localtimestamp",
+    "not",
+    "null",
+    "session_user",
+    "some",
+    "true",
+    "user",
+    "variadic",
+];
+
+/// Keywords that name a column only behind AS.
+const NO_BARE_LABELS: &[&str] = &[
+    "array",
+    "as",
+    "char",
+    "character",
+    "create",
+    "day",
+    "except",
+    "fetch",
+    "filter",
+    "for",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "hour",
+    "intersect",
+    "into",
+    "isnull",
+    "limit",
+    "minute",
+    "month",
+    "notnull",
+    "offset",
+    "on",
+    "order",
+    "over",
+    "overlaps",
+    "precision",
+    "returning",
+    "second",
+    "to",
+    "union",
+    "varying",
+    "where",
+    "window",
+    "with",
+    "within",
+    "without",
+    "year",
+];
+
 /// The category of a folded word.
 pub(super) fn category(word: &str) -> Category {
     if RESERVED.binary_search(&word).is_ok() {
@@ -545,6 +615,21 @@ pub(super) fn category(word: &str) -> Category {
     } else {
         Category::Free
     }
+}
+
+/// Whether a folded word may stand at the beginning of an expression.
+pub(super) fn may_begin_expression(word: &str) -> bool {
+    category(word) != Category::Reserved || EXPRESSION_STARTS.binary_search(&word).is_ok()
+}
+
+/// Whether a folded word may be a column's label without AS (BareColLabel, and names that are no keyword).
+pub(super) fn may_be_bare_label(word: &str) -> bool {
+    NO_BARE_LABELS.binary_search(&word).is_err()
+}
+
+/// Whether a folded word can only be a mistake behind FROM and JOIN, whatever they belong to.
+pub(super) fn ends_from(word: &str) -> bool {
+    !may_begin_expression(word) && !matches!(word, "lateral" | "only")
 }
 
 /// Whether a folded word is a keyword at all.
@@ -563,7 +648,9 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_for_the_search() {
-        for list in [RESERVED, COLUMN_NAMES, TYPE_OR_FUNCTION_NAMES, UNRESERVED, PLAIN] {
+        for list in
+            [RESERVED, COLUMN_NAMES, TYPE_OR_FUNCTION_NAMES, UNRESERVED, EXPRESSION_STARTS, NO_BARE_LABELS, PLAIN]
+        {
             assert!(list.is_sorted());
         }
     }

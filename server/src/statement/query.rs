@@ -5,8 +5,9 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, ObjectName, Query, Select, SetExpr, Statement as SqlStatement, TableFactor, Value,
-    VisitMut, VisitorMut,
+    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    SetExpr, SetOperator, SetQuantifier, Spanned, Statement as SqlStatement, TableFactor, Value, Values, VisitMut,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -14,16 +15,25 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Word};
 
 use super::cursor::Cursor;
-use super::keywords::{Category, category, is_plain};
+use super::keywords::{self, Category, category, is_plain};
 use super::lexer::{Lexed, Token, TokenKind, too_complex};
 use crate::error::{SqlError, SqlResult};
 
 /// How deep sqlparser's own descent may go.
 const PARSER_DEPTH_MAX: usize = 300;
-/// How deep a tree may be that leaves here. Whatever walks, clones or drops it recurses, on stacks of 2 MB.
-pub(super) const TREE_DEPTH_MAX: usize = 200;
-/// UNION, INTERSECT and EXCEPT in one chain.
-const SET_OPERATIONS_MAX: usize = 200;
+/// How deep a tree may be that leaves here, in kilobytes of stack that cloning it takes in a debug build: whatever walks,
+/// clones or drops it recurses, on stacks of 2 MB.
+const TREE_WEIGHT_MAX: usize = 1000;
+/// A level of an expression, …
+const EXPRESSION_WEIGHT: usize = 5;
+/// … a function call, …
+const FUNCTION_WEIGHT: usize = 12;
+/// … a query, …
+const QUERY_WEIGHT: usize = 36;
+/// … UNION, INTERSECT or EXCEPT.
+const SET_OPERATION_WEIGHT: usize = 18;
+/// A chain of this many operands or more is balanced. Shorter ones stay as they are: plans read more naturally.
+const CHAIN_MIN: usize = 16;
 /// Words and symbols of one list element at one level of nesting: what bounds the length of a chain of operators.
 const RUN_TOKENS_MAX: usize = 100_000;
 /// `[][][]…` after a type.
@@ -99,7 +109,14 @@ impl Cursor<'_> {
             match rule(&mut parser) {
                 Ok(mut value) => check(lexed, &mut value).map(|()| (value, parser.index())),
                 Err(_) if dialect.exhausted() => Err(too_complex("statement is too complex")),
-                Err(error) => Err(convert_error(lexed, &error, start + parser.get_current_index(), end)),
+                Err(error) => {
+                    let place = Place {
+                        current: start + parser.get_current_index(),
+                        furthest: start + dialect.furthest.get(),
+                        end,
+                    };
+                    Err(convert_error(lexed, &error, &place))
+                }
             }
         })?;
         self.seek((start + count).min(end));
@@ -172,8 +189,15 @@ fn translate_operator(raw: &str) -> SqlToken {
     }
 }
 
+/// Where in the text's tokens a parser failed.
+struct Place {
+    current: usize,
+    furthest: usize,
+    end: usize,
+}
+
 /// sqlparser says `Expected: …, found: TOKEN at Line: 1, Column: n`; PostgreSQL names the token only.
-fn convert_error(lexed: &Lexed, error: &ParserError, current: usize, end: usize) -> SqlError {
+fn convert_error(lexed: &Lexed, error: &ParserError, place: &Place) -> SqlError {
     let text = match error {
         ParserError::RecursionLimitExceeded => return too_complex("stack depth limit exceeded"),
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
@@ -181,10 +205,10 @@ fn convert_error(lexed: &Lexed, error: &ParserError, current: usize, end: usize)
     let column = text.rsplit_once(" at Line: 1, Column: ").and_then(|(_, column)| column.trim().parse::<usize>().ok());
     let index = match column {
         Some(column) => lexed.tokens.partition_point(|token| (token.chars as usize) < column.saturating_sub(1)),
-        None if text.contains("found: EOF") => end,
-        None => current,
+        None if text.contains("found: EOF") => place.end,
+        None => place.current,
     };
-    lexed.syntax_error(index.min(end))
+    lexed.syntax_error(index.max(place.furthest).min(place.end))
 }
 
 /// Refuses what would grow too deep a tree, before it is grown.
@@ -211,6 +235,14 @@ fn check_runs(lexed: &Lexed, start: usize, tokens: &[Token]) -> SqlResult<()> {
             _ => brackets = 0,
         }
         let position = lexed.tokens.get(start + offset).map(|token| token.chars as usize + 1);
+        // sqlparser takes whatever word follows for a table.
+        if let (TokenKind::Word(word), Some(TokenKind::Word(next))) =
+            (&token.kind, tokens.get(offset + 1).map(|token| &token.kind))
+            && matches!(word.as_ref(), "from" | "join")
+            && keywords::ends_from(next)
+        {
+            return Err(lexed.syntax_error(start + offset + 1));
+        }
         if runs.len() > NESTING_MAX {
             return Err(too_complex("stack depth limit exceeded").at(position));
         }
@@ -230,7 +262,7 @@ fn check_runs(lexed: &Lexed, start: usize, tokens: &[Token]) -> SqlResult<()> {
 /// Checks a tree that sqlparser made and makes it fit to be walked: chains of AND and OR become balanced trees, what is
 /// too deep is refused, and so is what PostgreSQL's grammar has not or Atoll would get wrong.
 fn check(lexed: &Lexed, tree: &mut impl VisitMut) -> SqlResult<()> {
-    let mut checker = Checker { lexed, depth: 0 };
+    let mut checker = Checker { lexed, weight: 0 };
     match tree.visit(&mut checker) {
         ControlFlow::Break(error) => Err(*error),
         ControlFlow::Continue(()) => Ok(()),
@@ -239,7 +271,7 @@ fn check(lexed: &Lexed, tree: &mut impl VisitMut) -> SqlResult<()> {
 
 struct Checker<'a> {
     lexed: &'a Lexed<'a>,
-    depth: usize,
+    weight: usize,
 }
 
 type Found = ControlFlow<Box<SqlError>>;
@@ -249,30 +281,74 @@ fn found(error: SqlError) -> Found {
 }
 
 impl Checker<'_> {
-    fn descend(&mut self) -> Found {
-        self.depth += 1;
-        if self.depth > TREE_DEPTH_MAX {
+    fn descend(&mut self, weight: usize) -> Found {
+        self.weight += weight;
+        if self.weight > TREE_WEIGHT_MAX {
             return found(too_complex("stack depth limit exceeded"));
         }
         ControlFlow::Continue(())
     }
 
-    fn ascend(&mut self) -> Found {
-        self.depth = self.depth.saturating_sub(1);
+    fn ascend(&mut self, weight: usize) -> Found {
+        self.weight = self.weight.saturating_sub(weight);
         ControlFlow::Continue(())
     }
 
+    /// sqlparser takes a string for an alias, and forgets where it stood: behind what it is for, and perhaps AS.
+    fn quoted_as_name(&self, ident: &Ident, what: Span) -> Found {
+        if ident.quote_style != Some('\'') {
+            return ControlFlow::Continue(());
+        }
+        let end = usize::try_from(what.end.column).unwrap_or(0);
+        let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < end);
+        let is_as = self.lexed.tokens.get(index).is_some_and(|token| token.kind == TokenKind::Word("as".into()));
+        found(self.lexed.syntax_error(index + usize::from(is_as)))
+    }
+
+    /// The syntax error at the token that begins at a location's column.
+    fn at_column(&self, column: u64) -> SqlError {
+        let column = usize::try_from(column).unwrap_or(0);
+        self.lexed.syntax_error(self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < column))
+    }
+
     /// sqlparser takes almost every keyword for a name; PostgreSQL's grammar does not.
-    fn reserved(&self, ident: &datafusion::sql::sqlparser::ast::Ident) -> Found {
+    fn reserved(&self, ident: &Ident) -> Found {
         if ident.quote_style.is_some() || category(&ident.value) != Category::Reserved {
             return ControlFlow::Continue(());
         }
-        let column = usize::try_from(ident.span.start.column).unwrap_or(0);
-        if column == 0 {
+        match ident.span.start.column {
+            0 => ControlFlow::Continue(()),
+            column => found(self.at_column(column)),
+        }
+    }
+
+    /// sqlparser lets ON and USING be left out.
+    fn joined(&self, join: &Join) -> Found {
+        let constraint = match &join.join_operator {
+            JoinOperator::Join(constraint)
+            | JoinOperator::Inner(constraint)
+            | JoinOperator::Left(constraint)
+            | JoinOperator::LeftOuter(constraint)
+            | JoinOperator::Right(constraint)
+            | JoinOperator::RightOuter(constraint)
+            | JoinOperator::FullOuter(constraint) => constraint,
+            _ => return ControlFlow::Continue(()),
+        };
+        if !matches!(constraint, JoinConstraint::None) {
             return ControlFlow::Continue(());
         }
-        let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < column);
-        found(self.lexed.syntax_error(index))
+        found(self.at_column(join.relation.span().end.column))
+    }
+
+    fn alias_missing(&self, subquery: &Query) -> SqlError {
+        let values = matches!(subquery.body.as_ref(), SetExpr::Values(_));
+        let (what, example) = if values { ("VALUES", "(VALUES ...)") } else { ("subquery", "(SELECT ...)") };
+        let start = usize::try_from(subquery.span().start.column).unwrap_or(0);
+        let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < start);
+        let position = self.lexed.tokens.get(index.saturating_sub(1)).map(|token| token.chars as usize + 1);
+        SqlError::syntax(format!("{what} in FROM must have an alias"))
+            .hint(format!("For example, FROM {example} [AS] foo."))
+            .at(position)
     }
 
     fn first_reserved(&self, name: &ObjectName) -> Found {
@@ -287,37 +363,34 @@ impl VisitorMut for Checker<'_> {
     type Break = Box<SqlError>;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> Found {
-        self.descend()?;
+        balance_set_operations(&mut query.body);
+        self.descend(query_weight(query))?;
         if !query.locks.is_empty() {
             return found(SqlError::unsupported("SELECT FOR UPDATE/SHARE is not supported"));
         }
-        let mut operations = 0_usize;
-        let mut body = query.body.as_ref();
-        loop {
-            match body {
-                SetExpr::SetOperation { left, .. } => {
-                    operations += 1;
-                    body = left;
-                }
-                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
-                    return found(SqlError::unsupported("data-modifying statements in WITH are not supported"));
-                }
-                _ => break,
+        match query.body.as_ref() {
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                found(SqlError::unsupported("data-modifying statements in WITH are not supported"))
             }
-            if operations > SET_OPERATIONS_MAX {
-                return found(too_complex("stack depth limit exceeded"));
-            }
+            _ => ControlFlow::Continue(()),
         }
-        ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> Found {
-        self.ascend()
+    fn post_visit_query(&mut self, query: &mut Query) -> Found {
+        self.ascend(query_weight(query))
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> Found {
         if select.into.is_some() {
             return found(SqlError::unsupported("SELECT INTO is not supported").hint("Create a view instead."));
+        }
+        for item in &select.projection {
+            if let SelectItem::ExprWithAlias { alias, expr } = item {
+                self.quoted_as_name(alias, expr.span())?;
+            }
+        }
+        for join in select.from.iter().flat_map(|from| &from.joins) {
+            self.joined(join)?;
         }
         ControlFlow::Continue(())
     }
@@ -327,28 +400,38 @@ impl VisitorMut for Checker<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Found {
-        self.descend()?;
+        self.descend(EXPRESSION_WEIGHT)?;
         match factor {
             TableFactor::Table { sample: Some(_), .. } => found(SqlError::unsupported("TABLESAMPLE is not supported")),
+            TableFactor::Derived { subquery, alias: None, .. } => found(self.alias_missing(subquery)),
+            TableFactor::Table { name, alias: Some(alias), .. } => {
+                self.quoted_as_name(&alias.name, name.span())?;
+                self.reserved(&alias.name)
+            }
             TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => match alias {
                 Some(alias) => self.reserved(&alias.name),
                 None => ControlFlow::Continue(()),
             },
-            TableFactor::Function { .. }
-            | TableFactor::TableFunction { .. }
-            | TableFactor::UNNEST { .. }
-            | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                for join in &table_with_joins.joins {
+                    self.joined(join)?;
+                }
+                ControlFlow::Continue(())
+            }
+            TableFactor::Function { .. } | TableFactor::TableFunction { .. } | TableFactor::UNNEST { .. } => {
+                ControlFlow::Continue(())
+            }
             _ => found(SqlError::unsupported("this kind of FROM item is not supported")),
         }
     }
 
     fn post_visit_table_factor(&mut self, _factor: &mut TableFactor) -> Found {
-        self.ascend()
+        self.ascend(EXPRESSION_WEIGHT)
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Found {
         balance(expr);
-        self.descend()?;
+        self.descend(expression_weight(expr))?;
         match expr {
             Expr::Identifier(ident) => self.reserved(ident),
             Expr::CompoundIdentifier(idents) => match idents.first() {
@@ -356,27 +439,21 @@ impl VisitorMut for Checker<'_> {
                 None => ControlFlow::Continue(()),
             },
             Expr::Value(value) => match &value.value {
-                Value::Placeholder(name) if !name.starts_with('$') => {
-                    let column = usize::try_from(value.span.start.column).unwrap_or(0);
-                    let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < column);
-                    found(self.lexed.syntax_error(index))
-                }
+                Value::Placeholder(name) if !name.starts_with('$') => found(self.at_column(value.span.start.column)),
                 _ => ControlFlow::Continue(()),
             },
             _ => ControlFlow::Continue(()),
         }
     }
 
-    fn post_visit_expr(&mut self, _expr: &mut Expr) -> Found {
-        self.ascend()
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> Found {
+        self.ascend(expression_weight(expr))
     }
 }
 
 /// Makes a chain of one of AND and OR, which the parser builds as deep as it is long, a balanced tree: both are
 /// associative, in three-valued logic too, and the operands keep their order.
 fn balance(expr: &mut Expr) {
-    // Shorter chains stay as they are: plans and EXPLAIN read more naturally.
-    const CHAIN_MIN: usize = 16;
     let Some(operator) = chain_operator(expr) else { return };
     let mut length = 1;
     let mut node = &*expr;
@@ -404,20 +481,95 @@ fn balance(expr: &mut Expr) {
         }
     }
     operands.reverse();
+    let join = |left, right| Expr::BinaryOp { left: Box::new(left), op: operator.clone(), right: Box::new(right) };
+    if let Some(root) = pairwise(operands, join) {
+        *expr = root;
+    }
+}
+
+/// A balanced tree over operands in their order.
+fn pairwise<T>(mut operands: Vec<T>, join: impl Fn(T, T) -> T) -> Option<T> {
     while operands.len() > 1 {
-        let mut pairs = Vec::with_capacity(operands.len().div_ceil(2));
-        let mut operand = operands.into_iter();
-        while let Some(left) = operand.next() {
-            pairs.push(match operand.next() {
-                Some(right) => Expr::BinaryOp { left: Box::new(left), op: operator.clone(), right: Box::new(right) },
+        let mut joined = Vec::with_capacity(operands.len().div_ceil(2));
+        let mut rest = operands.into_iter();
+        while let Some(left) = rest.next() {
+            joined.push(match rest.next() {
+                Some(right) => join(left, right),
                 None => left,
             });
         }
-        operands = pairs;
+        operands = joined;
     }
-    if let Some(root) = operands.pop() {
-        *expr = root;
+    operands.pop()
+}
+
+/// The same for UNION and INTERSECT, which are associative with and without ALL.
+fn balance_set_operations(body: &mut SetExpr) {
+    let (operator, quantifier) = match body {
+        SetExpr::SetOperation { op, set_quantifier, .. }
+            if matches!(op, SetOperator::Union | SetOperator::Intersect)
+                && matches!(set_quantifier, SetQuantifier::None | SetQuantifier::All | SetQuantifier::Distinct) =>
+        {
+            (*op, *set_quantifier)
+        }
+        _ => return,
+    };
+    let mut length = 1;
+    let mut node = &*body;
+    while let SetExpr::SetOperation { left, op, set_quantifier, .. } = node
+        && (*op, *set_quantifier) == (operator, quantifier)
+    {
+        length += 1;
+        node = left;
     }
+    if length < CHAIN_MIN {
+        return;
+    }
+    let empty = || SetExpr::Values(Values { explicit_row: false, value_keyword: false, rows: Vec::new() });
+    let mut operands = Vec::with_capacity(length);
+    let mut rest = std::mem::replace(body, empty());
+    loop {
+        match rest {
+            SetExpr::SetOperation { left, op, set_quantifier, right }
+                if (op, set_quantifier) == (operator, quantifier) =>
+            {
+                operands.push(*right);
+                rest = *left;
+            }
+            first => {
+                operands.push(first);
+                break;
+            }
+        }
+    }
+    operands.reverse();
+    let join = |left, right| SetExpr::SetOperation {
+        op: operator,
+        set_quantifier: quantifier,
+        left: Box::new(left),
+        right: Box::new(right),
+    };
+    if let Some(root) = pairwise(operands, join) {
+        *body = root;
+    }
+}
+
+fn expression_weight(expr: &Expr) -> usize {
+    if matches!(expr, Expr::Function(_)) { FUNCTION_WEIGHT } else { EXPRESSION_WEIGHT }
+}
+
+/// Iterative, as a chain of EXCEPT may be as deep as it is long.
+fn query_weight(query: &Query) -> usize {
+    let mut deepest = 0;
+    let mut open = vec![(query.body.as_ref(), 0)];
+    while let Some((body, depth)) = open.pop() {
+        deepest = deepest.max(depth);
+        if let SetExpr::SetOperation { left, right, .. } = body {
+            open.push((left, depth + 1));
+            open.push((right, depth + 1));
+        }
+    }
+    QUERY_WEIGHT + deepest * SET_OPERATION_WEIGHT
 }
 
 fn chain_operator(expr: &Expr) -> Option<BinaryOperator> {
@@ -438,16 +590,31 @@ fn take(expr: &mut Expr) -> Expr {
 struct PostgreSql {
     inner: PostgreSqlDialect,
     steps_left: Cell<usize>,
+    /// The last token that an alternative got to, which need not be the one whose error the parser reports.
+    furthest: Cell<usize>,
 }
 
 impl PostgreSql {
     fn new(tokens: usize) -> Self {
-        Self { inner: PostgreSqlDialect {}, steps_left: Cell::new(STEPS_EXTRA + tokens * STEPS_PER_TOKEN) }
+        Self {
+            inner: PostgreSqlDialect {},
+            steps_left: Cell::new(STEPS_EXTRA + tokens * STEPS_PER_TOKEN),
+            furthest: Cell::new(0),
+        }
+    }
+
+    fn reached(&self, parser: &Parser) {
+        self.furthest.set(self.furthest.get().max(parser.index()));
     }
 
     fn exhausted(&self) -> bool {
         self.steps_left.get() == 0
     }
+}
+
+/// A keyword as the word it is.
+fn folded(keyword: Keyword) -> String {
+    format!("{keyword:?}").to_ascii_lowercase()
 }
 
 macro_rules! as_postgresql {
@@ -484,7 +651,18 @@ impl Dialect for PostgreSql {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        self.reached(parser);
         self.inner.get_next_precedence(parser)
+    }
+
+    fn is_column_alias(&self, keyword: &Keyword, _parser: &mut Parser) -> bool {
+        keywords::may_be_bare_label(&folded(*keyword))
+    }
+
+    fn is_table_alias(&self, keyword: &Keyword, _parser: &mut Parser) -> bool {
+        let word = folded(*keyword);
+        // These two begin what follows the table of UPDATE and INSERT.
+        matches!(category(&word), Category::Free | Category::ColumnName) && !matches!(word.as_str(), "set" | "values")
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {
@@ -494,11 +672,15 @@ impl Dialect for PostgreSql {
     /// CAST, CASE, NOT and EXTRACT begin nothing else in PostgreSQL. sqlparser, when it cannot read what follows, reads
     /// it once more as a function's arguments: twice the work at each level of nesting.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        self.reached(parser);
         match self.steps_left.get() {
             0 => return Some(Err(ParserError::RecursionLimitExceeded)),
             left => self.steps_left.set(left - 1),
         }
         let keyword = match &parser.peek_token_ref().token {
+            SqlToken::Word(word) if word.quote_style.is_none() && !keywords::may_begin_expression(&word.value) => {
+                return Some(parser.expected("an expression", parser.peek_token()));
+            }
             SqlToken::Word(word) => word.keyword,
             _ => return None,
         };
@@ -532,7 +714,7 @@ impl Dialect for PostgreSql {
         supports_nested_comments, supports_string_escape_constant, supports_numeric_literal_underscores,
         supports_array_typedef_with_brackets, supports_geometric_types, supports_set_names,
         supports_alter_column_type_using, supports_notnull_operator, supports_interval_options,
-        supports_insert_table_alias, supports_create_table_like_parenthesized, supports_select_wildcard_with_alias,
+        supports_insert_table_alias, supports_create_table_like_parenthesized,
         supports_comma_separated_trim, supports_xml_expressions, supports_comment_optimizer_hint,
     }
 }

@@ -83,6 +83,9 @@ pub(super) fn unsupported_object(c: &mut Cursor, command: &str) -> SqlResult<Sta
 pub(super) fn write(c: &mut Cursor) -> SqlResult<Statement> {
     let command = c.word_at(0).unwrap_or_default();
     let target = target(c);
+    if command == "insert" {
+        check_insert(c)?;
+    }
     let checked = match command {
         "insert" | "update" | "delete" => c.clone().check_with_sqlparser(),
         "truncate" | "merge" if c.peek_at(1).is_none() => {
@@ -103,6 +106,18 @@ pub(super) fn write(c: &mut Cursor) -> SqlResult<Statement> {
         None => format!("{} is not supported", command.to_uppercase()),
     };
     Err(SqlError::unsupported(message).hint("Foreign tables and views are read-only."))
+}
+
+/// sqlparser takes any word behind the table for an alias.
+fn check_insert(c: &Cursor) -> SqlResult<()> {
+    let mut c = c.clone();
+    c.expect(&["insert", "into"])?;
+    c.qualified_name()?;
+    match c.word_at(0) {
+        None if c.sees_symbol_at(0, '(') => Ok(()),
+        Some("as" | "default" | "overriding" | "select" | "values" | "with" | "table") => Ok(()),
+        _ => c.unexpected(),
+    }
 }
 
 /// The relation that a statement writes to.

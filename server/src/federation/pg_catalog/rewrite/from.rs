@@ -452,7 +452,7 @@ pub(super) fn collect(from: &[TableWithJoins], outer: &Scope<'_>) -> Relations {
 
 fn collect_joined(item: &TableWithJoins, relations: &mut Relations, outer: &Scope<'_>) {
     let first = relations.items.len();
-    let mut add = |factor: &TableFactor, inner: bool, relations: &mut Relations| match factor {
+    let add = |factor: &TableFactor, inner: bool, relations: &mut Relations| match factor {
         TableFactor::NestedJoin { table_with_joins, alias: None } => collect_joined(table_with_joins, relations, outer),
         other => collect_factor(other, inner, relations, outer),
     };

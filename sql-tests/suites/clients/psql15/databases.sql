@@ -13,10 +13,10 @@ SELECT d.datname as "Name",
 FROM pg_catalog.pg_database d
 ORDER BY 1;
 --= Name	Owner	Encoding	Collate	Ctype	ICU Locale	Locale Provider	Access privileges
+--! Atoll differs from PostgreSQL: each server that the user may use is a database to connect to
 --> atoll	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	\N
---> postgres	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	\N
---> template0	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	=c/atoll\natoll=CTc/atoll
---> template1	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	=c/atoll\natoll=CTc/atoll
+--> files	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	\N
+--> sales	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	atoll=c/atoll\nada=c/atoll\n=c/atoll
 
 -- psql: \l+
 SELECT d.datname as "Name",
@@ -38,10 +38,10 @@ FROM pg_catalog.pg_database d
   JOIN pg_catalog.pg_tablespace t on d.dattablespace = t.oid
 ORDER BY 1;
 --= Name	Owner	Encoding	Collate	Ctype	ICU Locale	Locale Provider	Access privileges	Size	Tablespace	Description
---> atoll	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	\N	7591 kB	pg_default	the one database
---> postgres	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	\N	7455 kB	pg_default	default administrative connection database
---> template0	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	=c/atoll\natoll=CTc/atoll	7297 kB	pg_default	unmodifiable empty database
---> template1	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	=c/atoll\natoll=CTc/atoll	7527 kB	pg_default	default template for new databases
+--! Atoll differs from PostgreSQL: each server that the user may use is a database to connect to
+--> atoll	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	\N	0 bytes	pg_default	the one database
+--> files	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	\N	0 bytes	pg_default	\N
+--> sales	atoll	UTF8	C.UTF-8	C.UTF-8	\N	libc	atoll=c/atoll\nada=c/atoll\n=c/atoll	0 bytes	pg_default	\N
 
 -- psql: \l at*
 SELECT d.datname as "Name",

@@ -669,13 +669,8 @@ SELECT amname AS "Name",
 FROM pg_catalog.pg_am
 ORDER BY 1;
 --= Name	Type	Handler	Description
---> brin	Index	brinhandler	block range index (BRIN) access method
---> btree	Index	bthandler	b-tree index access method
---> gin	Index	ginhandler	GIN index access method
---> gist	Index	gisthandler	GiST index access method
---> hash	Index	hashhandler	hash index access method
---> heap	Table	heap_tableam_handler	heap table access method
---> spgist	Index	spghandler	SP-GiST index access method
+--! Atoll differs from PostgreSQL: no comments on PostgreSQL's own objects
+--?
 
 -- psql: \dAc
 SELECT

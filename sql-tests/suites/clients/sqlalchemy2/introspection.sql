@@ -11,7 +11,8 @@ WHERE typname = 'hstore';
 -- sqlalchemy: 2
 select pg_catalog.version();
 --= version
---> PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64-pc-linux-gnu, compiled by gcc (Debian 12.2.0-14+deb12u1) 12.2.0, 64-bit
+--! Atoll differs from PostgreSQL: its own version
+--?
 
 -- sqlalchemy: 3
 select current_schema();
@@ -88,6 +89,8 @@ FROM pg_catalog.pg_constraint JOIN pg_catalog.pg_index ON pg_catalog.pg_constrai
 WHERE pg_catalog.pg_constraint.contype = 'p' AND pg_catalog.pg_constraint.conrelid IN (16403)) AS con ON pg_catalog.pg_attribute.attnum = con.attnum AND pg_catalog.pg_attribute.attrelid = con.conrelid 
 WHERE con.conrelid IN (16403)) AS attr GROUP BY attr.conrelid, attr.conname ORDER BY attr.conrelid, attr.conname;
 --= conrelid	cols	conname	description	indnkeyatts	indnullsnotdistinct
+--! Atoll differs from PostgreSQL: the primary key that the source declared is shown
+--> 16403	{id}	orders_pkey	\N	1	f
 
 -- sqlalchemy: 12
 SELECT pg_catalog.pg_class.relname, pg_catalog.pg_constraint.conname, CASE WHEN (pg_catalog.pg_constraint.oid IS NOT NULL) THEN pg_catalog.pg_get_constraintdef(pg_catalog.pg_constraint.oid, true) END AS anon_1, nsp_ref.nspname, pg_catalog.pg_description.description 

@@ -42,11 +42,12 @@ fn session(context: &Arc<PgCatalogContext>) -> SessionContext {
 }
 
 /// Column names and rows of a query, in COPY text.
-async fn run(session: &SessionContext, sql: &str) -> Result<(Vec<String>, Vec<String>)> {
+async fn run(session: &SessionContext, sql: &str) -> Result<(Option<Vec<String>>, Vec<String>)> {
     let mut statements =
         Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
     let Some(Statement::Query(mut query)) = statements.pop() else { panic!("not one query: {sql}") };
-    if mentions_system_catalog(&query) {
+    let rewritten = mentions_system_catalog(&query);
+    if rewritten {
         rewrite(&mut query);
     }
     if std::env::var_os("ATOLL_TEST_SHOW_REWRITTEN").is_some() {
@@ -54,7 +55,9 @@ async fn run(session: &SessionContext, sql: &str) -> Result<(Vec<String>, Vec<St
     }
     let statement = PlannedStatement::Statement(Box::new(Statement::Query(query)));
     let plan = session.state().statement_to_plan(statement).await?;
-    let names = plan.schema().fields().iter().map(|field| output_name(field.name()).to_owned()).collect();
+    // Other queries' columns are named by the session, not here.
+    let names =
+        rewritten.then(|| plan.schema().fields().iter().map(|field| output_name(field.name()).to_owned()).collect());
     let batches = session.execute_logical_plan(plan).await?.collect().await?;
     Ok((names, batches.iter().flat_map(copy_rows).collect()))
 }
@@ -74,6 +77,8 @@ fn copy_text(array: &ArrayRef, row: usize) -> String {
 fn plain_text(array: &ArrayRef, row: usize) -> String {
     match array.data_type() {
         DataType::Null => "\\N".to_owned(),
+        DataType::Float32 => array.as_primitive::<arrow::datatypes::Float32Type>().value(row).to_string(),
+        DataType::Float64 => array.as_primitive::<arrow::datatypes::Float64Type>().value(row).to_string(),
         DataType::Boolean => (if array.as_boolean().value(row) { "t" } else { "f" }).to_owned(),
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);
@@ -155,8 +160,14 @@ async fn replay(client: &str) {
         let Some((_, session)) = by_role.or(sessions.last()) else { continue };
         match run(session, &replay.sql).await {
             Err(error) => failures.push(format!("{}\n{}ERROR {error}", replay.title, replay.sql)),
-            Ok((names, rows)) => {
-                if names != replay.names || (replay.compared && rows != replay.rows) {
+            Ok((names, mut rows)) => {
+                let mut wanted = replay.rows.clone();
+                if !replay.sql.contains("ORDER BY") {
+                    rows.sort();
+                    wanted.sort();
+                }
+                let named = names.as_ref().is_none_or(|names| *names == replay.names);
+                if !named || (replay.compared && rows != wanted) {
                     failures.push(format!(
                         "{}\n{}want {:?}\n{}\ngot  {names:?}\n{}",
                         replay.title,
@@ -189,7 +200,7 @@ async fn scans_every_relation_of_postgresql_15_and_shows_no_secret() -> Result<(
     for relation in &super::facts::facts().relations {
         let (names, rows) = run(&session, &format!("SELECT * FROM {}.{}", relation.schema, relation.name)).await?;
         let expected: Vec<&str> = relation.columns.iter().map(|column| column.name).collect();
-        assert_eq!(names, expected, "{}", relation.name);
+        assert_eq!(names.unwrap_or_default(), expected, "{}", relation.name);
         let text = rows.join("\n");
         assert!(!text.contains("c2VjcmV0") && !text.contains("SCRAM-SHA-256$"), "{} shows a secret", relation.name);
     }

@@ -121,6 +121,10 @@ states! {
     FDW_SCHEMA_NOT_FOUND = b"HV00Q";
     FDW_TABLE_NOT_FOUND = b"HV00R";
     FDW_UNABLE_TO_ESTABLISH_CONNECTION = b"HV00N";
+    TRANSACTION_RESOLUTION_UNKNOWN = b"08007";
+    FDW_INVALID_HANDLE = b"HV00B";
+    WARNING_PRIVILEGE_NOT_REVOKED = b"01006";
+    WARNING_PRIVILEGE_NOT_GRANTED = b"01007";
     SUCCESSFUL_COMPLETION = b"00000";
     WARNING = b"01000";
     DEPRECATED_FEATURE = b"01P01";
@@ -224,6 +228,12 @@ pub enum NoticeSeverity {
 }
 
 impl Notice {
+    /// The notice of IF [NOT] EXISTS: `message, skipping` under the SQLSTATE that the error would have had.
+    pub fn skipping(sqlstate: SqlState, message: impl fmt::Display) -> Self {
+        let message = SqlError::new(sqlstate, format!("{message}, skipping"));
+        Self { severity: NoticeSeverity::Notice, message }
+    }
+
     /// `NOTICE:  message`.
     pub fn notice(message: impl Into<String>) -> Self {
         Self { severity: NoticeSeverity::Notice, message: SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message) }

@@ -1,7 +1,8 @@
 //! Local paths in options: opened beneath the configured roots, by file descriptor, and nowhere else.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ struct Root {
 #[derive(Debug, Clone)]
 pub struct BeneathPath {
     roots: Arc<Vec<Root>>,
+    refused: Arc<Vec<PathBuf>>,
     index: usize,
     relative: PathBuf,
 }
@@ -71,7 +73,8 @@ impl FilesRoots {
         };
         let (index, relative) = found
             .ok_or_else(|| denied(path, "start the server with --files-root DIR for a directory that holds it"))?;
-        let beneath = BeneathPath { roots: Arc::clone(&self.roots), index, relative };
+        let beneath =
+            BeneathPath { roots: Arc::clone(&self.roots), refused: Arc::clone(&self.refused), index, relative };
         let whole = beneath.display();
         if self.refused.iter().any(|refused| whole.starts_with(refused)) {
             return Err(denied(path, "the data directory is never readable"));
@@ -84,6 +87,16 @@ impl BeneathPath {
     /// The absolute path, for messages and for a caller that lists names; open through [`Self::open`] only.
     pub fn display(&self) -> PathBuf {
         self.roots[self.index].path.join(&self.relative)
+    }
+
+    /// The root that holds this path.
+    pub fn root(&self) -> Self {
+        Self { relative: PathBuf::new(), ..self.clone() }
+    }
+
+    /// This path, seen from its root.
+    pub fn relative(&self) -> &Path {
+        &self.relative
     }
 
     /// A path beneath this one.
@@ -104,6 +117,19 @@ impl BeneathPath {
     pub fn open(&self) -> std::io::Result<File> {
         let file = File::from(self.open_with(OFlags::RDONLY | OFlags::NONBLOCK)?);
         // A FIFO or device under a root must not block or act: only regular files are read.
+        if !file.metadata()?.is_file() {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is not a regular file"));
+        }
+        Ok(file)
+    }
+
+    /// Opens a regular file as a bare location (`O_PATH`): what it names can be asked, its bytes cannot be read. Closing
+    /// it never drops the POSIX locks that this process holds on the file, as closing any other descriptor of it would.
+    ///
+    /// # Errors
+    /// The operating system's; `EXDEV` where a link leads out of the root.
+    pub fn pin(&self) -> std::io::Result<File> {
+        let file = File::from(self.open_with(OFlags::PATH)?);
         if !file.metadata()?.is_file() {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is not a regular file"));
         }
@@ -140,13 +166,23 @@ impl BeneathPath {
 
     fn open_with(&self, flags: OFlags) -> std::io::Result<OwnedFd> {
         let relative = if self.relative.as_os_str().is_empty() { Path::new(".") } else { &self.relative };
-        Ok(rustix::fs::openat2(
+        let opened = rustix::fs::openat2(
             &self.roots[self.index].directory,
             relative,
             flags | OFlags::CLOEXEC,
             Mode::empty(),
             ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
-        )?)
+        )?;
+        // A refused directory within a root can be reached through a symbolic link, or by joining names to a path above
+        // it: what counts is where the kernel says that the descriptor leads.
+        if !self.refused.is_empty() {
+            let link = rustix::fs::readlink(format!("/proc/self/fd/{}", opened.as_raw_fd()), Vec::new())?;
+            let real = PathBuf::from(std::ffi::OsString::from_vec(link.into_bytes()));
+            if self.refused.iter().any(|refused| real.starts_with(refused)) {
+                return Err(std::io::Error::from(rustix::io::Errno::ACCESS));
+            }
+        }
+        Ok(opened)
     }
 }
 

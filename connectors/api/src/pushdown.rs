@@ -41,6 +41,24 @@ pub trait Dialect {
     /// `<>` and everything under NOT needs [`Fidelity::Identical`] to be of use.
     fn comparison(&self, column: &str, column_type: &PgType, operator: Operator, literal: &str) -> Option<Pushed>;
 
+    /// `column IN (literals)`, or `NOT IN`, of literals that [`Self::literal`] made, at least one; `None`: not to be sent.
+    /// Unless a dialect has a better form, it is a chain of comparisons.
+    fn in_list(&self, column: &str, column_type: &PgType, literals: &[String], negated: bool) -> Option<Pushed> {
+        let (word, op) = if negated { (" AND ", Operator::NotEq) } else { (" OR ", Operator::Eq) };
+        let parts = literals
+            .iter()
+            .map(|literal| self.comparison(column, column_type, op, literal))
+            .collect::<Option<Vec<_>>>()?;
+        let fidelity = parts.iter().map(|part| part.fidelity).min()?;
+        let texts: Vec<_> = parts.into_iter().map(|part| part.sql).collect();
+        Some(Pushed { sql: format!("({})", texts.join(word)), fidelity })
+    }
+
+    /// `column IS NULL`, or `IS NOT NULL`. To be narrowed where a connector reads values of the remote as NULL.
+    fn is_null(&self, column: &str, _column_type: &PgType, negated: bool) -> Option<Pushed> {
+        Some(identical(format!("({column} IS {}NULL)", if negated { "NOT " } else { "" })))
+    }
+
     /// A boolean column standing alone as a predicate.
     fn boolean_column(&self, _column: &str) -> Option<Pushed> {
         None
@@ -99,8 +117,8 @@ impl<'a> FilterTranslator<'a> {
                 let inner = self.translate(inner).filter(|pushed| pushed.fidelity == Fidelity::Identical)?;
                 Some(identical(format!("(NOT {})", inner.sql)))
             }
-            Expr::IsNull(inner) => self.column(inner).map(|(sql, _)| identical(format!("({sql} IS NULL)"))),
-            Expr::IsNotNull(inner) => self.column(inner).map(|(sql, _)| identical(format!("({sql} IS NOT NULL)"))),
+            Expr::IsNull(inner) => self.is_null(inner, false),
+            Expr::IsNotNull(inner) => self.is_null(inner, true),
             Expr::Between(between) => self.between(between),
             Expr::InList(list) => self.in_list(list),
             Expr::Like(like) if like.escape_char.is_none() && !like.case_insensitive => {
@@ -114,6 +132,11 @@ impl<'a> FilterTranslator<'a> {
             }
             _ => None,
         }
+    }
+
+    fn is_null(&self, inner: &Expr, negated: bool) -> Option<Pushed> {
+        let (sql, data_type) = self.column(inner)?;
+        self.dialect.is_null(&sql, data_type, negated)
     }
 
     fn connective(&self, left: &Expr, op: Operator, right: &Expr) -> Option<Pushed> {
@@ -140,17 +163,17 @@ impl<'a> FilterTranslator<'a> {
 
     fn column_to_literal(&self, column: &Expr, op: Operator, value: &ScalarValue) -> Option<Pushed> {
         if !matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
-            || value.is_null()
         {
             return None;
         }
         let (sql, data_type) = self.column(column)?;
-        // The literal must already be of the column's storage: a comparison across types is ours.
-        if !same_storage(&value.data_type(), &data_type.storage()) {
-            return None;
-        }
-        let literal = self.dialect.literal(value, data_type)?;
-        self.dialect.comparison(&sql, data_type, op, &literal)
+        self.dialect.comparison(&sql, data_type, op, &self.literal(value, data_type)?)
+    }
+
+    /// A literal that is not NULL and already of the column's storage: a comparison across types is ours.
+    fn literal(&self, value: &ScalarValue, data_type: &PgType) -> Option<String> {
+        let usable = !value.is_null() && same_storage(&value.data_type(), &data_type.storage());
+        if usable { self.dialect.literal(value, data_type) } else { None }
     }
 
     fn between(&self, between: &Between) -> Option<Pushed> {
@@ -166,18 +189,11 @@ impl<'a> FilterTranslator<'a> {
         if list.list.is_empty() || list.list.len() > IN_LIST_MAX {
             return None;
         }
-        let (word, op) = if list.negated { ("AND", Operator::NotEq) } else { ("OR", Operator::Eq) };
-        let parts = list
-            .list
-            .iter()
-            .map(|item| self.column_to_literal(&list.expr, op, literal_of(item)?))
-            .collect::<Option<Vec<_>>>()?;
-        let fidelity = parts.iter().map(|part| part.fidelity).min()?;
-        if list.negated && fidelity != Fidelity::Identical {
-            return None;
-        }
-        let texts: Vec<_> = parts.into_iter().map(|part| part.sql).collect();
-        Some(Pushed { sql: format!("({})", texts.join(&format!(" {word} "))), fidelity })
+        let (sql, data_type) = self.column(&list.expr)?;
+        let literals =
+            list.list.iter().map(|item| self.literal(literal_of(item)?, data_type)).collect::<Option<Vec<_>>>()?;
+        let pushed = self.dialect.in_list(&sql, data_type, &literals, list.negated)?;
+        (!list.negated || pushed.fidelity == Fidelity::Identical).then_some(pushed)
     }
 
     fn column(&self, expr: &Expr) -> Option<(String, &'a PgType)> {

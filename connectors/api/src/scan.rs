@@ -8,12 +8,14 @@ use std::time::Instant;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::common::Result as DfResult;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream,
@@ -48,6 +50,7 @@ pub struct ForeignScanExec {
     partitions: Vec<String>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+    statistics: Option<Statistics>,
 }
 
 impl ForeignScanExec {
@@ -59,7 +62,21 @@ impl ForeignScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Self { scan, table: table.into(), partitions, properties, metrics: ExecutionPlanMetricsSet::new() }
+        Self {
+            scan,
+            table: table.into(),
+            partitions,
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+            statistics: None,
+        }
+    }
+
+    /// Adds what is known of the whole answer, all partitions together.
+    #[must_use]
+    pub fn with_statistics(mut self, statistics: Statistics) -> Self {
+        self.statistics = Some(statistics);
+        self
     }
 }
 
@@ -118,6 +135,27 @@ impl ExecutionPlan for ForeignScanExec {
                 bytes.add(batch.get_array_memory_size());
             });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream.boxed())))
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _input_stats: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> DfResult<Arc<Statistics>> {
+        let Some(statistics) = &self.statistics else {
+            return Ok(Arc::new(Statistics::new_unknown(&self.schema())));
+        };
+        let mut statistics = statistics.clone();
+        if args.partition().is_some() {
+            // Partitions are cut to be of one size.
+            let parts = self.partitions.len().max(1);
+            statistics.num_rows = match statistics.num_rows {
+                Precision::Exact(rows) | Precision::Inexact(rows) => Precision::Inexact(rows.div_ceil(parts)),
+                Precision::Absent => Precision::Absent,
+            };
+            statistics.total_byte_size = Precision::Absent;
+        }
+        Ok(Arc::new(statistics))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

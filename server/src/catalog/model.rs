@@ -23,6 +23,8 @@ pub const BOOTSTRAP_SUPERUSER_OID: Oid = 10;
 pub const PUBLIC_ROLE: Oid = 0;
 /// The database.
 pub const DATABASE_OID: Oid = 5;
+/// The OIDs of types that only a source knows begin here (`PgType`), so those of objects end before it.
+pub const END_OF_OIDS: Oid = 0xC000_0000;
 
 /// What every object has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -345,6 +347,39 @@ impl Object {
         }
     }
 
+    /// The object's options: of a wrapper, server, user mapping or foreign table; empty for every other kind.
+    pub fn options(&self) -> &[StoredOption] {
+        match self {
+            Self::Wrapper(object) => &object.options,
+            Self::Server(object) => &object.options,
+            Self::UserMapping(object) => &object.options,
+            Self::ForeignTable(object) => &object.options,
+            Self::Role(_) | Self::Schema(_) | Self::View(_) | Self::Database(_) => &[],
+        }
+    }
+
+    /// Every object that this one cannot be without: schema, server, wrapper, mapped user, what a view reads, the roles
+    /// it is owned by, granted to and a member of. Never [`PUBLIC_ROLE`], never itself.
+    pub fn references(&self) -> std::collections::BTreeSet<Oid> {
+        let header = self.header();
+        let mut found = std::collections::BTreeSet::from([header.owner]);
+        let acls = header.acl.iter().chain(self.columns().iter().filter_map(|column| column.acl.as_ref()));
+        for item in acls.flatten() {
+            found.extend([item.grantee, item.grantor]);
+        }
+        match self {
+            Self::Role(role) => found.extend(role.member_of.iter().flat_map(|m| [m.role, m.grantor])),
+            Self::Server(server) => found.extend([server.wrapper]),
+            Self::UserMapping(mapping) => found.extend([mapping.user, mapping.server]),
+            Self::ForeignTable(table) => found.extend([table.schema, table.server]),
+            Self::View(view) => found.extend(view.depends_on.iter().chain([&view.schema])),
+            Self::Schema(_) | Self::Wrapper(_) | Self::Database(_) => {}
+        }
+        found.remove(&PUBLIC_ROLE);
+        found.remove(&header.oid);
+        found
+    }
+
     /// Within which names of this kind are unique: (a letter for the kind, the scope's OID, the name).
     pub fn unique_key(&self) -> (char, Oid, String) {
         let name = self.header().name.clone();
@@ -395,10 +430,7 @@ impl Catalog {
     pub fn with(&self, changes: &[Change]) -> Self {
         let mut next = self.clone();
         for change in changes {
-            match change {
-                Change::Put(object) => next.put(Arc::clone(object)),
-                Change::Remove(oid) => next.remove(*oid),
-            }
+            next.apply(change);
         }
         next
     }
@@ -418,20 +450,42 @@ impl Catalog {
     fn put(&mut self, object: Arc<Object>) {
         let oid = object.header().oid;
         self.remove(oid);
-        self.next_oid = self.next_oid.max(oid + 1);
+        self.next_oid = self.next_oid.max(oid.saturating_add(1));
         self.names.insert(object.unique_key(), oid);
         self.objects.insert(oid, object);
     }
 
     fn remove(&mut self, oid: Oid) {
         if let Some(object) = self.objects.remove(&oid) {
-            self.names.remove(&object.unique_key());
+            let key = object.unique_key();
+            // Another object may have taken the name already, where names are swapped in one transaction.
+            if self.names.get(&key) == Some(&oid) {
+                self.names.remove(&key);
+            }
         }
+    }
+
+    /// Makes one change in place, for whoever owns the snapshot alone.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(object) => self.put(Arc::clone(object)),
+            Change::Remove(oid) => self.remove(*oid),
+        }
+    }
+
+    /// The database's name.
+    pub fn database_name(&self) -> &str {
+        self.get(DATABASE_OID).map_or("", |object| object.header().name.as_str())
     }
 
     /// An object by identity.
     pub fn get(&self, oid: Oid) -> Option<&Arc<Object>> {
         self.objects.get(&oid)
+    }
+
+    /// Whether no two objects have the same [`Object::unique_key`].
+    pub fn names_are_unique(&self) -> bool {
+        self.names.len() == self.objects.len()
     }
 
     /// All objects, by OID.

@@ -1,1 +1,307 @@
-//! Under construction.
+//! Typed settings of the program: the only reader of the command line, the environment and the configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::session::settings::parse_time_ms;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "atoll",
+    version,
+    about = "One PostgreSQL endpoint over many sources",
+    long_about = "Atoll makes one PostgreSQL database out of tables that live in PostgreSQL, MySQL, SQLite, CSV, JSON \
+                  and Parquet files, locally or on S3. Sources are registered with SQL: CREATE SERVER, IMPORT FOREIGN \
+                  SCHEMA."
+)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the server
+    Serve(ServeArgs),
+    /// Runs a server with sample sources on a throw-away catalog, and prints how to connect
+    Demo(DemoArgs),
+}
+
+/// `atoll demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", env = "ATOLL_LISTEN", default_value = "127.0.0.1:7432")]
+    pub listen: SocketAddr,
+    /// Directory for the demo's catalog and samples, made anew at each start [default: one in the temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// `atoll serve`: every value may also stand in the file and, as `ATOLL_…`, in the environment. The command line wins over
+/// the environment, and that over the file.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on; repeatable [default: 127.0.0.1:7432]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "ATOLL_LISTEN", value_delimiter = ',')]
+    pub listen: Option<Vec<SocketAddr>>,
+    /// Directory of the catalog, keys and sockets [default: $XDG_DATA_HOME/atoll]
+    #[arg(long, value_name = "DIR", env = "ATOLL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Name of the one database [default: atoll]
+    #[arg(long, value_name = "NAME", env = "ATOLL_DATABASE")]
+    pub database: Option<String>,
+    /// PostgreSQL URL of a catalog that several servers share, instead of SQLite in the data directory
+    #[arg(long, value_name = "URL", env = "ATOLL_CATALOG_URL", hide_env_values = true)]
+    pub catalog_url: Option<String>,
+    /// Configuration file
+    #[arg(long, value_name = "FILE.toml", env = "ATOLL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Directory that options may name local files beneath; repeatable [default: none]
+    #[arg(long, value_name = "DIR", env = "ATOLL_FILES_ROOT", value_delimiter = ':')]
+    pub files_root: Option<Vec<PathBuf>>,
+    /// How TCP clients prove who they are; `trust` on loopback only [default: scram]
+    #[arg(long, value_enum, env = "ATOLL_AUTH")]
+    pub auth: Option<Auth>,
+    /// Certificate chain for TLS, PEM
+    #[arg(long, value_name = "FILE", env = "ATOLL_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key for TLS, PEM
+    #[arg(long, value_name = "FILE", env = "ATOLL_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+    /// Directory of the unix socket [default: the data directory]
+    #[arg(long, value_name = "DIR", env = "ATOLL_SOCKET_DIR")]
+    pub socket_dir: Option<PathBuf>,
+    /// Connections at once [default: 100]
+    #[arg(long, value_name = "N", env = "ATOLL_MAX_CONNECTIONS")]
+    pub max_connections: Option<usize>,
+    /// Threads for queries [default: one for each core]
+    #[arg(long, value_name = "N", env = "ATOLL_CPU_THREADS")]
+    pub cpu_threads: Option<usize>,
+    /// How long running queries may go on at shutdown, for example 10s [default: 5s]
+    #[arg(long, value_name = "TIME", env = "ATOLL_SHUTDOWN_GRACE")]
+    pub shutdown_grace: Option<String>,
+    /// Hosts and networks that users who are not superusers may reach although loopback or private; repeatable
+    #[arg(long, value_name = "HOST|CIDR", env = "ATOLL_NETWORK_ALLOW", value_delimiter = ',')]
+    pub network_allow: Option<Vec<String>>,
+    /// Environment variables that `env:NAME` in a user mapping may name; repeatable
+    #[arg(long, value_name = "NAME", env = "ATOLL_SECRET_ENV", value_delimiter = ',')]
+    pub secret_env: Option<Vec<String>>,
+    /// Directories that `file:PATH` in a user mapping may name files beneath; repeatable
+    #[arg(long, value_name = "DIR", env = "ATOLL_SECRET_DIR", value_delimiter = ':')]
+    pub secret_dir: Option<Vec<PathBuf>>,
+    /// What is logged, for example info or atoll=debug [default: info]
+    #[arg(long, value_name = "FILTER", env = "ATOLL_LOG")]
+    pub log: Option<String>,
+    /// Prints the settings in force and exits
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// How TCP clients prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// SCRAM-SHA-256.
+    Scram,
+    /// Nobody proves anything: loopback only.
+    Trust,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "ServeArgs says what each is")]
+pub struct Config {
+    pub listen: Vec<SocketAddr>,
+    pub data_dir: PathBuf,
+    pub database: String,
+    #[serde(skip_serializing)]
+    pub catalog_url: Option<String>,
+    pub files_root: Vec<PathBuf>,
+    pub auth: Auth,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket_dir: Option<PathBuf>,
+    pub max_connections: usize,
+    /// Of them, kept for superusers.
+    pub reserved_superuser_connections: usize,
+    pub cpu_threads: usize,
+    pub shutdown_grace: String,
+    pub network_allow: Vec<String>,
+    pub secret_env: Vec<String>,
+    pub secret_dir: Vec<PathBuf>,
+    pub log: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 7432))],
+            data_dir: default_data_dir(),
+            database: "atoll".to_owned(),
+            catalog_url: None,
+            files_root: Vec::new(),
+            auth: Auth::Scram,
+            tls_cert: None,
+            tls_key: None,
+            socket_dir: None,
+            max_connections: 100,
+            reserved_superuser_connections: 3,
+            cpu_threads: 0,
+            shutdown_grace: "5s".to_owned(),
+            network_allow: Vec::new(),
+            secret_env: Vec::new(),
+            secret_dir: Vec::new(),
+            log: "info".to_owned(),
+        }
+    }
+}
+
+/// Secrets that the environment may hold. They are no settings: nothing prints them.
+#[derive(Default)]
+pub struct EnvironmentSecrets {
+    /// `ATOLL_PASSWORD`: of the role `atoll` in a fresh data directory.
+    pub password: Option<String>,
+    /// `ATOLL_MASTER_KEY`: opens stored secrets instead of the key file.
+    pub master_key: Option<String>,
+}
+
+impl std::fmt::Debug for EnvironmentSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EnvironmentSecrets(***)")
+    }
+}
+
+impl EnvironmentSecrets {
+    /// Reads them.
+    pub fn read() -> Self {
+        let read = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        Self { password: read("ATOLL_PASSWORD"), master_key: read("ATOLL_MASTER_KEY") }
+    }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message names its fields")]
+pub enum ConfigError {
+    #[error("could not read the configuration file {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("the configuration file {} is not valid: {message}", path.display())]
+    Parse { path: PathBuf, message: String },
+    #[error("invalid value for {name}: {reason}")]
+    Value { name: &'static str, reason: String },
+}
+
+impl Config {
+    /// The settings of a command line, its environment and its file.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds what no setting is; values out of range.
+    pub fn load(args: ServeArgs) -> Result<Self, ConfigError> {
+        let mut config = match &args.config {
+            Some(path) => Self::from_file(path)?,
+            None => Self::default(),
+        };
+        macro_rules! take {
+            ($($field:ident),*) => { $(if let Some(value) = args.$field { config.$field = value; })* };
+        }
+        take!(listen, data_dir, database, files_root, auth, max_connections, cpu_threads, shutdown_grace);
+        take!(network_allow, secret_env, secret_dir, log);
+        config.catalog_url = args.catalog_url.or(config.catalog_url);
+        config.tls_cert = args.tls_cert.or(config.tls_cert);
+        config.tls_key = args.tls_key.or(config.tls_key);
+        config.socket_dir = args.socket_dir.or(config.socket_dir);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            // The error's own display repeats the line, which may hold a password.
+            message: error.message().to_owned(),
+        })
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |name, reason: &str| Err(ConfigError::Value { name, reason: reason.to_owned() });
+        if self.listen.is_empty() {
+            return refuse("listen", "at least one address is needed");
+        }
+        if self.database.is_empty() || self.database.len() > 63 {
+            return refuse("database", "a name has 1 to 63 bytes");
+        }
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return refuse("tls_cert", "tls_cert and tls_key go together");
+        }
+        if self.max_connections == 0 || self.max_connections > 100_000 {
+            return refuse("max_connections", "is from 1 to 100000");
+        }
+        if parse_time_ms(&self.shutdown_grace).is_none() {
+            return refuse("shutdown_grace", "is a time such as 500ms, 10s or 1min");
+        }
+        Ok(())
+    }
+
+    /// How long running queries may go on at shutdown.
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_millis(parse_time_ms(&self.shutdown_grace).unwrap_or(0))
+    }
+
+    /// The settings as a configuration file, without secrets.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")))
+        .map_or_else(|| PathBuf::from("atoll-data"), |base| base.join("atoll"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("atoll.toml");
+        std::fs::write(&path, "database = \"fromfile\"\nmax_connections = 7\n").unwrap();
+        let args = ServeArgs { config: Some(path), database: Some("fromargs".to_owned()), ..ServeArgs::default() };
+        let config = Config::load(args).unwrap();
+        assert_eq!((config.database.as_str(), config.max_connections), ("fromargs", 7));
+    }
+
+    #[test]
+    fn printed_settings_read_back_and_hold_no_secret() {
+        let config = Config { catalog_url: Some("postgres://u:canary@h/d".to_owned()), ..Config::default() };
+        let text = config.to_toml();
+        assert!(!text.contains("canary"), "{text}");
+        assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_file_with_an_unknown_setting_is_refused_without_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("atoll.toml");
+        std::fs::write(&path, "pasword = \"canary\"\n").unwrap();
+        let error = Config::load(ServeArgs { config: Some(path), ..ServeArgs::default() }).unwrap_err();
+        assert!(error.to_string().contains("pasword") && !error.to_string().contains("canary"), "{error}");
+    }
+}

@@ -1,3 +1,10 @@
-//! What DataFusion sees of Atoll: catalogs, system catalogs, optimizer rules, foreign scans.
+//! What DataFusion sees: names resolved, views opened, queries planned, foreign scans run.
 
+pub mod naming;
+pub mod no_pushdown;
 pub mod pg_catalog;
+pub mod planner;
+pub mod provider;
+pub mod relations;
+pub mod semantics;
+pub mod view_facts;

@@ -1,29 +1,42 @@
 //! One connection: user, settings, transaction state, prepared statements, cursors, cancellation.
 
+pub mod backends;
+mod cursor;
+mod ddl;
+pub mod engine;
+mod execute;
 pub mod outcome;
+mod query;
+pub mod settings;
+mod system;
+mod transaction;
+mod variables;
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::types::text::OutputStyle;
 use datafusion::common::ScalarValue;
 
-use crate::catalog::Catalog;
-use crate::error::{Notice, SqlError, SqlResult};
-use crate::statement::ParsedStatement;
+use crate::catalog::{Catalog, Oid};
+use crate::error::{Notice, SqlError, SqlResult, SqlState};
+use crate::statement::ast::{Statement, Transaction};
+use crate::statement::{self, ParsedStatement};
 
+use backends::{Backend, BackendGuard};
+use cursor::Cursor;
+pub use engine::{Engine, EngineConfig};
+use execute::Limits;
 pub use outcome::{CancelReason, Canceller, Outcome, ResultColumn, Rows, RowsTag, TransactionStatus};
+use settings::Settings;
+use transaction::TransactionState;
 
-/// What all connections share: catalog, runtimes, connectors.
-#[derive(Debug)]
-pub struct Engine {}
-
-impl Engine {
-    /// The catalog as last committed.
-    pub fn catalog(&self) -> Arc<Catalog> {
-        Arc::default()
-    }
-}
+/// Statements that PREPARE may keep in one session.
+const PREPARED_MAX: usize = 10_000;
+/// Cursors open in one session.
+const CURSORS_MAX: usize = 1_000;
 
 /// What a client says when it connects, authenticated.
 #[derive(Debug, Clone)]
@@ -49,12 +62,34 @@ pub struct Prepared {
     pub parameters: Vec<PgType>,
     /// The rows it will return; `None`: it returns none.
     pub columns: Option<Vec<ResultColumn>>,
+    /// The plan that describing it made, for the first execution.
+    planned: Mutex<Option<query::KeptPlan>>,
+    /// What the client said of the parameters.
+    given: Vec<Option<PgType>>,
 }
 
 /// One connection's state. Dropping it rolls back and ends its remote work.
 #[derive(Debug)]
 pub struct Session {
     engine: Arc<Engine>,
+    backend: BackendGuard,
+    canceller: Canceller,
+    /// Who logged in.
+    login: Oid,
+    session_user: Oid,
+    current_user: Oid,
+    /// The server whose live catalog is the database; `None`: our own.
+    live: Option<String>,
+    settings: Settings,
+    /// Counts changes of settings and role, so that a kept plan is not used after one.
+    generation: u64,
+    transaction: TransactionState,
+    prepared: BTreeMap<String, Arc<Prepared>>,
+    cursors: BTreeMap<String, Cursor>,
+    notices: Vec<Notice>,
+    reported: HashMap<&'static str, String>,
+    live_catalog: Option<system::LiveCatalog>,
+    pending_settings: system::PendingSettings,
 }
 
 impl Session {
@@ -62,8 +97,78 @@ impl Session {
     ///
     /// # Errors
     /// `28000` no such role or no LOGIN; `3D000` no such database; `53300` too many connections; `22023` bad settings.
-    pub async fn open(engine: Arc<Engine>, _startup: Startup) -> SqlResult<Self> {
-        Ok(Self { engine })
+    pub async fn open(engine: Arc<Engine>, startup: Startup) -> SqlResult<Self> {
+        let catalog = engine.catalog();
+        let role = catalog.role(&startup.user).cloned().ok_or_else(|| {
+            SqlError::new(
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                format!("role \"{}\" does not exist", startup.user),
+            )
+        })?;
+        let user = role.header.oid;
+        if !role.login {
+            return Err(SqlError::new(
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                format!("role \"{}\" is not permitted to log in", startup.user),
+            ));
+        }
+        let held = engine.backends.count_of(user);
+        if role.connection_limit >= 0 && !role.superuser && held >= usize::try_from(role.connection_limit).unwrap_or(0)
+        {
+            return Err(SqlError::new(
+                SqlState::TOO_MANY_CONNECTIONS,
+                format!("too many connections for role \"{}\"", startup.user),
+            ));
+        }
+        let live = system::database_of(&engine, &catalog, user, startup.database.as_deref(), &startup.user)?;
+        let mut settings = Settings::default();
+        for (name, value) in &role.settings {
+            // A role's stored setting may have become invalid; PostgreSQL warns and goes on.
+            if let Err(error) = settings.set_base_checked(name, value) {
+                tracing::warn!("setting \"{name}\" of role \"{}\": {error}", startup.user);
+            }
+        }
+        for (name, value) in &startup.settings {
+            settings.set_base_checked(name, value)?;
+        }
+        let canceller = Canceller::default();
+        let now = SystemTime::now();
+        let backend = engine.backends.add(Backend {
+            pid: startup.pid,
+            user,
+            superuser: role.superuser,
+            database: live.clone().unwrap_or_else(|| engine.config.database.clone()),
+            application_name: settings.get("application_name").unwrap_or_default().to_owned(),
+            peer: startup.peer,
+            started: now,
+            transaction_started: None,
+            query_started: None,
+            state_changed: now,
+            state: "idle",
+            query: String::new(),
+            canceller: canceller.clone(),
+        });
+        let mut session = Self {
+            engine,
+            backend,
+            canceller,
+            login: user,
+            session_user: user,
+            current_user: user,
+            live,
+            settings,
+            generation: 0,
+            transaction: TransactionState::default(),
+            prepared: BTreeMap::new(),
+            cursors: BTreeMap::new(),
+            notices: Vec::new(),
+            reported: HashMap::new(),
+            live_catalog: None,
+            pending_settings: system::PendingSettings::default(),
+        };
+        session.role_settings();
+        session.open_live().await?;
+        Ok(session)
     }
 
     /// What all connections share.
@@ -73,15 +178,15 @@ impl Session {
 
     /// Cancels this session's running statement, from any thread.
     pub fn canceller(&self) -> Canceller {
-        Canceller::default()
+        self.canceller.clone()
     }
 
     /// Splits and parses what a client sent. A syntax error anywhere fails the whole text, as in PostgreSQL.
     ///
     /// # Errors
     /// `42601` with a position, `0A000`.
-    pub fn parse(&self, _sql: &str) -> SqlResult<Vec<ParsedStatement>> {
-        Err(SqlError::unsupported("not built"))
+    pub fn parse(&self, sql: &str) -> SqlResult<Vec<ParsedStatement>> {
+        statement::parse(sql)
     }
 
     /// Plans a statement as far as its parameters and columns need. `types` are those the client gave, by position.
@@ -90,10 +195,20 @@ impl Session {
     /// Whatever planning finds.
     pub async fn prepare(
         &mut self,
-        _statement: Option<ParsedStatement>,
-        _types: &[Option<PgType>],
+        statement: Option<ParsedStatement>,
+        types: &[Option<PgType>],
     ) -> SqlResult<Arc<Prepared>> {
-        Err(SqlError::unsupported("not built"))
+        let Some(statement) = statement else {
+            return Ok(Arc::new(Prepared::without_rows(None, types)));
+        };
+        self.apply_pending_settings();
+        self.require_not_failed(&statement.statement)?;
+        self.canceller.begin_statement();
+        let prepared = self.describe(statement, types).await;
+        if prepared.is_err() {
+            self.fail();
+        }
+        prepared.map(Arc::new)
     }
 
     /// Runs a statement. `parameters` are of the storage of [`Prepared::parameters`]. Starts the implicit transaction
@@ -101,43 +216,296 @@ impl Session {
     ///
     /// # Errors
     /// Whatever planning or running up to the first batch finds.
-    pub async fn run(&mut self, _prepared: &Prepared, _parameters: Vec<ScalarValue>) -> SqlResult<Outcome> {
-        Err(SqlError::unsupported("not built"))
+    pub async fn run(&mut self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> SqlResult<Outcome> {
+        let Some(statement) = &prepared.statement else { return Ok(Outcome::Empty) };
+        self.apply_pending_settings();
+        self.canceller.begin_statement();
+        let now = SystemTime::now();
+        let fresh = self.transaction.idle();
+        self.backend.update(|backend| {
+            backend.query = backends::shown_query(&secretless(statement));
+            backend.query_started = Some(now);
+            backend.state_changed = now;
+            backend.state = "active";
+            if fresh {
+                backend.transaction_started = Some(now);
+            }
+        });
+        self.transaction.enter(&mut self.settings);
+        let outcome = match self.require_not_failed(&statement.statement).and_then(|()| self.rebase()) {
+            Ok(()) => self.dispatch(prepared, statement, parameters).await,
+            Err(error) => Err(error),
+        };
+        if outcome.is_err() {
+            self.fail();
+        }
+        outcome
+    }
+
+    /// Read committed: each statement of a transaction sees what others have committed meanwhile, beneath its own DDL.
+    fn rebase(&mut self) -> SqlResult<()> {
+        let newest = self.engine.catalog();
+        match &mut self.transaction.working {
+            Some(working) => working.rebase(&newest),
+            _ => Ok(()),
+        }
+    }
+
+    async fn dispatch(
+        &mut self,
+        prepared: &Prepared,
+        statement: &ParsedStatement,
+        parameters: Vec<ScalarValue>,
+    ) -> SqlResult<Outcome> {
+        let limits = Limits::new(self.canceller.clone(), self.settings.time("statement_timeout"));
+        match &statement.statement {
+            Statement::Empty => Ok(Outcome::Empty),
+            Statement::Query(_) => Ok(Outcome::Rows(self.select(prepared, parameters, &limits).await?)),
+            Statement::Explain(explain) => self.explain(explain, parameters, &limits).await,
+            Statement::CopyTo(copy) => self.copy_to(copy, &statement.text, &limits).await,
+            Statement::Transaction(transaction) => self.transact(transaction).await,
+            Statement::Set(set) => self.set_variable(set),
+            Statement::Show { name } => self.show(name),
+            Statement::Reset { name } => self.reset(name.as_deref()),
+            Statement::Discard(target) => self.discard(*target),
+            Statement::Prepare { name, types, statement } => self.sql_prepare(name, types, statement).await,
+            Statement::Execute { name, arguments } => self.sql_execute(name, arguments, &limits).await,
+            Statement::Deallocate { name } => self.deallocate(name.as_deref()),
+            Statement::DeclareCursor(declare) => self.declare(declare, &limits).await,
+            Statement::Fetch(fetch) => self.fetch(fetch).await,
+            Statement::CloseCursor { name } => self.close_cursor(name.as_deref()),
+            Statement::Listen { command } => Ok(Outcome::Command((*command).to_owned())),
+            Statement::NoOp { tag } => Ok(Outcome::Command((*tag).to_owned())),
+            Statement::Unsupported { message, hint } => {
+                let error = SqlError::unsupported(message.clone());
+                Err(match hint {
+                    Some(hint) => error.hint(hint.clone()),
+                    None => error,
+                })
+            }
+            _ => self.define(statement, &limits).await,
+        }
     }
 
     /// A statement failed outside of [`Self::run`], for example while its rows were sent.
-    pub fn fail(&mut self) {}
+    pub fn fail(&mut self) {
+        self.transaction.fail();
+    }
 
     /// Ends an implicit transaction: at Sync, and after the last statement of a simple query. Commits unless failed.
     ///
     /// # Errors
     /// `40001` and what the store says.
     pub async fn end_implicit(&mut self) -> SqlResult<()> {
-        Ok(())
+        let ended = if self.transaction.in_block() || self.transaction.idle() {
+            Ok(())
+        } else {
+            self.end_transaction(true).await
+        };
+        let state = match self.transaction.status() {
+            TransactionStatus::Idle => "idle",
+            TransactionStatus::InBlock => "idle in transaction",
+            TransactionStatus::Failed => "idle in transaction (aborted)",
+        };
+        let over = self.transaction.idle();
+        self.backend.update(|backend| {
+            backend.state = state;
+            backend.state_changed = SystemTime::now();
+            if over {
+                backend.transaction_started = None;
+            }
+        });
+        ended
+    }
+
+    /// Whether committing now would write: the tag of the last statement should wait for [`Self::end_implicit`].
+    pub fn has_uncommitted_changes(&self) -> bool {
+        !self.transaction.in_block() && self.transaction.working.is_some()
     }
 
     /// For ReadyForQuery.
     pub fn transaction_status(&self) -> TransactionStatus {
-        TransactionStatus::Idle
+        self.transaction.status()
     }
 
     /// Notices since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        Vec::new()
+        let shown = match self.settings.get("client_min_messages") {
+            Some("warning") => Some(crate::error::NoticeSeverity::Warning),
+            Some("error") => return std::mem::take(&mut self.notices).into_iter().filter(|_| false).collect(),
+            _ => None,
+        };
+        let notices = std::mem::take(&mut self.notices);
+        notices.into_iter().filter(|notice| shown.is_none_or(|least| notice.severity == least)).collect()
     }
 
     /// `ParameterStatus` to send: all of them at the first call, later those that changed since.
     pub fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
-        Vec::new()
+        self.apply_pending_settings();
+        let mut changes = Vec::new();
+        for definition in settings::DEFINITIONS.iter().filter(|definition| definition.reported) {
+            let value = self.settings.get(definition.name).unwrap_or_default();
+            if self.reported.get(definition.name).is_none_or(|known| known != value) {
+                changes.push((definition.name, value.to_owned()));
+                self.reported.insert(definition.name, value.to_owned());
+            }
+        }
+        changes
     }
 
     /// How values print under the session's settings.
     pub fn output_style(&self) -> OutputStyle {
-        OutputStyle::default()
+        self.settings.output_style()
     }
 
     /// How long the client may stay idle inside a transaction block; `None`: for ever.
     pub fn idle_in_transaction_timeout(&self) -> Option<std::time::Duration> {
-        None
+        self.settings.time("idle_in_transaction_session_timeout")
+    }
+
+    fn login_user(&self) -> Oid {
+        self.login
+    }
+
+    /// The catalog that statements see: the last committed, or this transaction's own.
+    fn catalog(&self) -> Arc<Catalog> {
+        match &self.transaction.working {
+            Some(working) => Arc::clone(working.current()),
+            None => self.engine.catalog(),
+        }
+    }
+
+    fn require_not_failed(&self, statement: &Statement) -> SqlResult<()> {
+        let ends = matches!(
+            statement,
+            Statement::Transaction(
+                Transaction::Commit { .. } | Transaction::Rollback { .. } | Transaction::RollbackTo(_)
+            )
+        );
+        if self.transaction.failed() && !ends {
+            return Err(SqlError::new(
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn transact(&mut self, transaction: &Transaction) -> SqlResult<Outcome> {
+        let tag = match transaction {
+            Transaction::Begin { start, isolation, read_only } => {
+                if self.transaction.in_block() {
+                    self.notices.push(Notice::warning(
+                        SqlState::ACTIVE_SQL_TRANSACTION,
+                        "there is already a transaction in progress",
+                    ));
+                }
+                self.transaction.begin();
+                self.characteristics(isolation.as_deref(), *read_only, false)?;
+                if *start { "START TRANSACTION" } else { "BEGIN" }
+            }
+            Transaction::Commit { chain } | Transaction::Rollback { chain } => {
+                let commit = matches!(transaction, Transaction::Commit { .. });
+                let failed = self.transaction.failed();
+                if !self.transaction.in_block() {
+                    if *chain {
+                        return Err(SqlError::new(
+                            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                            format!(
+                                "{} AND CHAIN can only be used in transaction blocks",
+                                if commit { "COMMIT" } else { "ROLLBACK" }
+                            ),
+                        ));
+                    }
+                    self.notices.push(Notice::warning(
+                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                        "there is no transaction in progress",
+                    ));
+                }
+                self.end_transaction(commit).await?;
+                if *chain {
+                    self.transaction.enter(&mut self.settings);
+                    self.transaction.begin();
+                }
+                if commit && !failed { "COMMIT" } else { "ROLLBACK" }
+            }
+            Transaction::Savepoint(name) => {
+                self.transaction.savepoint(name, &self.settings)?;
+                "SAVEPOINT"
+            }
+            Transaction::Release(name) => {
+                self.transaction.release(name)?;
+                "RELEASE"
+            }
+            Transaction::RollbackTo(name) => {
+                self.transaction.rollback_to(name, &mut self.settings)?;
+                self.generation += 1;
+                "ROLLBACK"
+            }
+            Transaction::Characteristics { isolation, read_only, session } => {
+                if !session && !self.transaction.in_block() {
+                    self.notices.push(Notice::warning(
+                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                        "SET TRANSACTION can only be used in transaction blocks",
+                    ));
+                }
+                self.characteristics(isolation.as_deref(), *read_only, *session)?;
+                "SET"
+            }
+            Transaction::TwoPhase => {
+                return Err(SqlError::unsupported("two-phase commit is not supported"));
+            }
+        };
+        Ok(Outcome::Command(tag.to_owned()))
+    }
+
+    fn characteristics(&mut self, isolation: Option<&str>, read_only: Option<bool>, session: bool) -> SqlResult<()> {
+        let prefix = if session { "default_" } else { "" };
+        if let Some(isolation) = isolation {
+            let value = [isolation.to_lowercase()];
+            self.settings.set(&format!("{prefix}transaction_isolation"), Some(&value), !session)?;
+        }
+        if let Some(read_only) = read_only {
+            let value = [if read_only { "on" } else { "off" }.to_owned()];
+            self.settings.set(&format!("{prefix}transaction_read_only"), Some(&value), !session)?;
+        }
+        Ok(())
+    }
+
+    async fn end_transaction(&mut self, commit: bool) -> SqlResult<()> {
+        let working = self.transaction.take(commit, &mut self.settings);
+        self.generation += 1;
+        self.cursors.retain(|_, cursor| cursor.hold);
+        self.role_settings();
+        match working {
+            Some(working) => self.commit(working).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Prepared {
+    fn without_rows(statement: Option<ParsedStatement>, types: &[Option<PgType>]) -> Self {
+        let text = || PgType::new(atoll_connector_api::types::oids::TEXT);
+        Self {
+            statement,
+            parameters: types.iter().map(|given| given.clone().unwrap_or_else(text)).collect(),
+            columns: None,
+            planned: Mutex::new(None),
+            given: types.to_vec(),
+        }
+    }
+}
+
+/// A statement's text for `pg_stat_activity`: without the text where it may hold a secret.
+fn secretless(statement: &ParsedStatement) -> String {
+    match &statement.statement {
+        Statement::CreateUserMapping(_) => "CREATE USER MAPPING …".to_owned(),
+        Statement::AlterUserMapping(_) => "ALTER USER MAPPING …".to_owned(),
+        Statement::CreateRole(_) => "CREATE ROLE …".to_owned(),
+        Statement::AlterRole(_) => "ALTER ROLE …".to_owned(),
+        Statement::CreateServer(_) => "CREATE SERVER …".to_owned(),
+        Statement::AlterServer(_) => "ALTER SERVER …".to_owned(),
+        _ => statement.text.clone(),
     }
 }

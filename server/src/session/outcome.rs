@@ -150,4 +150,20 @@ impl Canceller {
             notified.await;
         }
     }
+
+    /// Completes when the whole session has to end: [`CancelReason::Shutdown`] and nothing less.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses nothing.
+    pub async fn terminated(&self) {
+        loop {
+            let notified = self.0.notify.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.reason() == Some(CancelReason::Shutdown) {
+                return;
+            }
+            notified.await;
+        }
+    }
 }

@@ -121,10 +121,7 @@ impl Relations {
             ItemKind::Folded { columns } => columns.iter().any(|(name, _)| name == column),
             ItemKind::Unknown => false,
         };
-        self.items
-            .iter()
-            .find(knows)
-            .or_else(|| self.items.iter().find(|item| matches!(item.kind, ItemKind::Unknown)))
+        self.items.iter().find(knows).or_else(|| self.items.iter().find(|item| matches!(item.kind, ItemKind::Unknown)))
     }
 }
 
@@ -193,8 +190,22 @@ pub(super) fn references(expr: &Expr, scope: &Scope<'_>) -> References {
 
 /// Aggregate functions that queries over the system catalogs use.
 const AGGREGATES: [&str; 16] = [
-    "count", "sum", "min", "max", "avg", "string_agg", "array_agg", "bool_or", "bool_and", "every", "json_agg",
-    "jsonb_agg", "json_object_agg", "bit_or", "bit_and", "first_value",
+    "count",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "string_agg",
+    "array_agg",
+    "bool_or",
+    "bool_and",
+    "every",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "bit_or",
+    "bit_and",
+    "first_value",
 ];
 
 /// Whether an expression holds an aggregate function of its own query.

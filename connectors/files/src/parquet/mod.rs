@@ -1,0 +1,11 @@
+//! Parquet files: footers are read while a query is planned, pages while it runs, through DataFusion's Parquet source.
+
+pub(crate) mod convert;
+pub(crate) mod filter;
+pub(crate) mod footer;
+mod nested;
+mod reader;
+pub(crate) mod scan;
+mod skim;
+pub(crate) mod statistics;
+pub(crate) mod table;

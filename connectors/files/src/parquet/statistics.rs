@@ -1,0 +1,66 @@
+//! What footers say about a table's columns, in the declared types.
+
+use std::panic::AssertUnwindSafe;
+
+use arrow::datatypes::SchemaRef;
+use atoll_connector_api::types::{PgType, oids};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+
+use super::convert::Conversion;
+use super::footer::Footer;
+
+/// A column's conversion and declared type.
+pub(crate) type Target<'a> = (Conversion, &'a PgType);
+
+/// Statistics of one file: those of `targets`, which are the fields of `file_schema`.
+pub(crate) fn of_file(footer: &Footer, file_schema: &SchemaRef, targets: &[Target<'_>]) -> Statistics {
+    let read = || DFParquetMetadata::statistics_from_parquet_metadata(&footer.metadata, file_schema);
+    let rows = footer.metadata.row_groups().iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum();
+    // Statistics are advice: where a broken file has none, the scan will tell what is wrong with it.
+    let found = std::panic::catch_unwind(AssertUnwindSafe(read)).ok().and_then(std::result::Result::ok);
+    let columns = found.map(|statistics| statistics.column_statistics).unwrap_or_default();
+    let column_statistics = targets
+        .iter()
+        .enumerate()
+        .map(|(index, (conversion, data_type))| {
+            columns.get(index).map_or_else(ColumnStatistics::new_unknown, |file| convert(file, *conversion, data_type))
+        })
+        .collect();
+    Statistics { num_rows: Precision::Exact(rows), total_byte_size: Precision::Absent, column_statistics }
+}
+
+fn convert(file: &ColumnStatistics, conversion: Conversion, data_type: &PgType) -> ColumnStatistics {
+    let mut column = ColumnStatistics::new_unknown();
+    if conversion == Conversion::Null {
+        return column;
+    }
+    column.null_count = file.null_count;
+    if !conversion.keeps_values() {
+        return column;
+    }
+    let exact = matches!(
+        data_type.oid,
+        oids::INT2
+            | oids::INT4
+            | oids::INT8
+            | oids::DATE
+            | oids::TIMESTAMP
+            | oids::TIMESTAMPTZ
+            | oids::BOOL
+            | oids::NUMERIC
+    );
+    let bound = |value: &Precision<ScalarValue>| {
+        let converted = value.get_value().and_then(|scalar| scalar.cast_to(&data_type.storage()).ok());
+        match (converted, value) {
+            (Some(scalar), _) if scalar.is_null() => Precision::Absent,
+            (Some(scalar), Precision::Exact(_)) if exact => Precision::Exact(scalar),
+            // Text may be cut short, and NaN is left out of a float's bounds.
+            (Some(scalar), _) => Precision::Inexact(scalar),
+            (None, _) => Precision::Absent,
+        }
+    };
+    (column.min_value, column.max_value) = (bound(&file.min_value), bound(&file.max_value));
+    column
+}

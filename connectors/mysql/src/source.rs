@@ -1,0 +1,182 @@
+//! The connector and its sources: the remote's databases are schemas.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atoll_connector_api::source::missing_option;
+use atoll_connector_api::{
+    Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec, TableDefinition,
+    TableSpec, TableSummary,
+};
+use datafusion::catalog::TableProvider;
+use futures::future::BoxFuture;
+use mysql_async::Conn;
+
+use crate::connection::Pool;
+use crate::metadata;
+use crate::options;
+use crate::provider::MysqlTable;
+use crate::scan::column_gone;
+
+/// The connector behind the wrapper `mysql`.
+#[derive(Debug)]
+pub(crate) struct MysqlConnector;
+
+impl Connector for MysqlConnector {
+    fn wrapper(&self) -> &'static str {
+        "mysql"
+    }
+
+    fn options(&self) -> &'static [OptionSpec] {
+        options::OPTIONS
+    }
+
+    fn check(&self, scope: OptionScope, options: &Options) -> Result<()> {
+        let both = options.get(options::USER).is_some() && options.get(options::USERNAME).is_some();
+        if scope == OptionScope::UserMapping && both {
+            return Err(ConnectorError::OptionValue {
+                option: options::USERNAME.into(),
+                reason: format!("\"{}\" is given, too", options::USER),
+            });
+        }
+        Ok(())
+    }
+
+    fn open(&self, server: ServerSpec) -> Result<Arc<dyn ForeignSource>> {
+        Ok(Arc::new(MysqlSource { pool: Pool::new(server)? }))
+    }
+}
+
+#[derive(Debug)]
+struct MysqlSource {
+    pool: Arc<Pool>,
+}
+
+impl MysqlSource {
+    /// Runs `work` on a connection, which goes back to the pool where the work came to its end.
+    async fn with<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Pool, &'a mut Conn) -> BoxFuture<'a, Result<T>> + Send + 'static,
+    {
+        let pool = Arc::clone(&self.pool);
+        // A task of its own: what a hostile server does to the driver stays there.
+        let task = tokio::spawn(async move {
+            let mut lease = pool.lease().await?;
+            let result = work(&pool, lease.conn()?).await;
+            match &result {
+                Ok(_) | Err(ConnectorError::TableMissing { .. } | ConnectorError::SchemaMissing { .. }) => {
+                    lease.give_back();
+                }
+                Err(_) => drop(lease),
+            }
+            result
+        });
+        let _abort = AbortOnDrop(task.abort_handle());
+        task.await.unwrap_or_else(|error| {
+            let server = self.pool.server().to_owned();
+            Err(ConnectorError::ConnectionLost { server, source: Arc::new(error) })
+        })
+    }
+
+    /// The database and name of a foreign table's remote table.
+    fn remote(&self, options: &Options, table: Option<&str>) -> Result<(String, String)> {
+        let object = "a foreign table of wrapper \"mysql\"";
+        let database = options
+            .get(options::DBNAME)
+            .or(self.pool.dbname())
+            .ok_or_else(|| missing_option(options::DBNAME, object))?;
+        let table =
+            options.get(options::TABLE_NAME).or(table).ok_or_else(|| missing_option(options::TABLE_NAME, object))?;
+        Ok((database.to_owned(), table.to_owned()))
+    }
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[async_trait]
+impl ForeignSource for MysqlSource {
+    async fn schemas(&self) -> Result<Vec<String>> {
+        self.with(|pool, conn| Box::pin(metadata::schemas(pool, conn))).await
+    }
+
+    async fn tables(&self, schema: &str) -> Result<Vec<TableSummary>> {
+        let schema = schema.to_owned();
+        self.with(|pool, conn| Box::pin(async move { metadata::tables(pool, conn, &schema).await })).await
+    }
+
+    fn live_options(&self, schema: &str, table: &str) -> Options {
+        Options::from_iter([
+            (options::DBNAME.to_owned(), schema.to_owned()),
+            (options::TABLE_NAME.to_owned(), table.to_owned()),
+        ])
+    }
+
+    async fn describe(&self, options: &Options) -> Result<TableDefinition> {
+        let (database, table) = self.remote(options, None)?;
+        self.with(|pool, conn| {
+            Box::pin(async move {
+                metadata::table(pool, conn, &database, &table).await.map(metadata::RemoteTable::into_definition)
+            })
+        })
+        .await
+    }
+
+    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
+        let (schema, tables) = (schema.to_owned(), tables.to_vec());
+        self.with(|pool, conn| {
+            Box::pin(async move {
+                if !metadata::schemas(pool, conn).await?.contains(&schema) {
+                    return Err(ConnectorError::SchemaMissing { server: pool.server().to_owned(), schema });
+                }
+                let found = metadata::describe(pool, conn, &schema, &tables).await?;
+                if let Some(missing) = tables.iter().find(|table| !found.iter().any(|(name, _)| name == *table)) {
+                    let table = format!("{schema}.{missing}");
+                    return Err(ConnectorError::TableMissing { server: pool.server().to_owned(), table });
+                }
+                Ok(found.into_iter().map(|(name, table)| (name, table.into_definition())).collect())
+            })
+        })
+        .await
+    }
+
+    async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
+        let name = self.remote(&table.options, Some(&last_part(&table.name)))?;
+        let (database, remote) = name.clone();
+        let remote = self
+            .with(|pool, conn| Box::pin(async move { metadata::table(pool, conn, &database, &remote).await }))
+            .await?;
+        for column in &table.columns {
+            let remote_name = table.remote_column(column);
+            if remote.column(remote_name).is_none() {
+                return Err(column_gone(self.pool.server(), &table.name, &column.name, remote_name));
+            }
+        }
+        Ok(Arc::new(MysqlTable::new(table, name, &remote, Arc::clone(&self.pool))))
+    }
+}
+
+/// The table's own name out of a dotted one, for a foreign table without the option `table_name`.
+fn last_part(name: &str) -> String {
+    match name.strip_suffix('"').and_then(|inner| inner.rsplit_once(".\"").or_else(|| inner.split_once('"'))) {
+        Some((_, quoted)) => quoted.replace("\"\"", "\""),
+        None => name.rsplit('.').next().unwrap_or(name).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_table_name_out_of_a_dotted_one() {
+        assert_eq!(last_part("public.orders"), "orders");
+        assert_eq!(last_part("shop.main.\"Order.Lines\""), "Order.Lines");
+    }
+}

@@ -1,0 +1,309 @@
+//! What PostgreSQL evaluates as Atoll does, and how names and values are written for it.
+
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Operator;
+
+use atoll_connector_api::pushdown::{Dialect, Fidelity, Pushed};
+use atoll_connector_api::types::text::{OutputStyle, write_text};
+use atoll_connector_api::types::{PgType, oids};
+
+/// Julian days of PostgreSQL's first and last date, 4714-11-24 BC and 5874897-12-31, as days from 1970-01-01.
+const DATE_FIRST: i32 = -2_440_588;
+const DATE_LAST: i32 = 2_145_042_905;
+/// PostgreSQL's first timestamp, 4714-11-24 00:00:00 BC, in microseconds from 1970-01-01.
+const TIMESTAMP_FIRST: i64 = -210_866_803_200_000_000;
+/// Microseconds of a day: `24:00:00` is PostgreSQL's last time.
+const TIME_LAST: i64 = 86_400_000_000;
+
+/// PostgreSQL as one server is set up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PostgresDialect {
+    /// The remote database is encoded in UTF-8. In any other encoding `"C"` order is another order, and a literal with a
+    /// character that the encoding lacks is an error.
+    pub(crate) utf8: bool,
+}
+
+/// Quotes an identifier.
+pub(crate) fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Quotes text, whatever `standard_conforming_strings` is; `None` for a zero byte, which no PostgreSQL text holds.
+pub(crate) fn quote_text(text: &str) -> Option<String> {
+    if text.contains('\0') {
+        return None;
+    }
+    let doubled = text.replace('\'', "''");
+    Some(if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") })
+}
+
+/// How values of a column compare at the remote and here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    /// All operators are the same on both sides.
+    Ordered,
+    /// Equality is the same; order is, in the "C" collation.
+    Text,
+    /// Equality is the same, order is not.
+    Equality,
+}
+
+impl PostgresDialect {
+    fn comparison_of(self, column_type: &PgType) -> Option<Comparison> {
+        if let Some(user) = &column_type.user {
+            return (!user.array && !user.labels.is_empty()).then_some(Comparison::Equality);
+        }
+        match column_type.oid {
+            oids::BOOL
+            | oids::INT2
+            | oids::INT4
+            | oids::INT8
+            | oids::OID
+            | oids::FLOAT4
+            | oids::FLOAT8
+            | oids::BYTEA
+            | oids::DATE
+            | oids::TIME
+            | oids::TIMESTAMP
+            | oids::TIMESTAMPTZ
+            | oids::UUID => Some(Comparison::Ordered),
+            // Without a precision it is stored as text here.
+            oids::NUMERIC if column_type.storage().is_decimal() => Some(Comparison::Ordered),
+            oids::TEXT | oids::VARCHAR => Some(Comparison::Text),
+            // char(n) ignores trailing blanks, name cuts literals, json has no equality.
+            _ => None,
+        }
+    }
+
+    fn can_send(self, text: &str) -> bool {
+        self.utf8 || text.is_ascii()
+    }
+}
+
+impl Dialect for PostgresDialect {
+    fn identifier(&self, name: &str) -> String {
+        quote_identifier(name)
+    }
+
+    fn literal(&self, value: &ScalarValue, column_type: &PgType) -> Option<String> {
+        if value.is_null() {
+            return None;
+        }
+        let comparison = self.comparison_of(column_type)?;
+        if let Some(text) = value.try_as_str().flatten() {
+            let quoted = quote_text(text).filter(|_| self.can_send(text))?;
+            return match comparison {
+                Comparison::Text => Some(format!("{quoted}::text")),
+                // An unknown label is an error at the remote. The type is left to the remote to see, from the column.
+                Comparison::Equality => column_type.labels().iter().any(|label| label == text).then_some(quoted),
+                Comparison::Ordered => None,
+            };
+        }
+        if !is_representable(value, column_type) {
+            return None;
+        }
+        let array = value.to_array().ok()?;
+        let mut text = String::new();
+        write_text(array.as_ref(), 0, column_type, &OutputStyle::default(), &mut text).ok()?;
+        Some(format!("{}::{}", quote_text(&text)?, cast_name(column_type)?))
+    }
+
+    fn comparison(&self, column: &str, column_type: &PgType, operator: Operator, literal: &str) -> Option<Pushed> {
+        let word = match operator {
+            Operator::Eq => "=",
+            Operator::NotEq => "<>",
+            Operator::Lt => "<",
+            Operator::LtEq => "<=",
+            Operator::Gt => ">",
+            Operator::GtEq => ">=",
+            _ => return None,
+        };
+        let equality = matches!(operator, Operator::Eq | Operator::NotEq);
+        match self.comparison_of(column_type)? {
+            Comparison::Ordered => identical(format!("({column} {word} {literal})")),
+            Comparison::Text | Comparison::Equality if equality => identical(format!("({column} {word} {literal})")),
+            Comparison::Text if self.utf8 => identical(format!("({column} COLLATE \"C\" {word} {literal})")),
+            Comparison::Text | Comparison::Equality => None,
+        }
+    }
+
+    fn in_list(&self, column: &str, column_type: &PgType, literals: &[String], negated: bool) -> Option<Pushed> {
+        self.comparison_of(column_type)?;
+        let word = if negated { "NOT IN" } else { "IN" };
+        identical(format!("({column} {word} ({}))", literals.join(", ")))
+    }
+
+    fn boolean_column(&self, column: &str) -> Option<Pushed> {
+        identical(column.to_owned())
+    }
+
+    fn like(&self, column: &str, column_type: &PgType, pattern: &str, negated: bool) -> Option<Pushed> {
+        // A backslash escapes on both sides, but a trailing one is an error in PostgreSQL alone.
+        if self.comparison_of(column_type)? != Comparison::Text || pattern.contains('\\') || !self.can_send(pattern) {
+            return None;
+        }
+        let word = if negated { "NOT LIKE" } else { "LIKE" };
+        identical(format!("({column} {word} {}::text)", quote_text(pattern)?))
+    }
+}
+
+/// Values that Arrow holds and PostgreSQL refuses to read are compared here.
+fn is_representable(value: &ScalarValue, column_type: &PgType) -> bool {
+    match value {
+        ScalarValue::Int64(Some(number)) if column_type.oid == oids::OID => u32::try_from(*number).is_ok(),
+        ScalarValue::Date32(Some(days)) => {
+            (DATE_FIRST..=DATE_LAST).contains(days) || matches!(*days, i32::MIN | i32::MAX)
+        }
+        // The last timestamp in Arrow's range lies before PostgreSQL's.
+        ScalarValue::TimestampMicrosecond(Some(micros), _) => *micros >= TIMESTAMP_FIRST || *micros == i64::MIN,
+        ScalarValue::Time64Microsecond(Some(micros)) => (0..=TIME_LAST).contains(micros),
+        _ => true,
+    }
+}
+
+/// The type's name for a cast, without a modifier: a literal must not be rounded or cut.
+fn cast_name(column_type: &PgType) -> Option<&'static str> {
+    Some(match column_type.oid {
+        oids::BOOL => "boolean",
+        oids::INT2 => "smallint",
+        oids::INT4 => "integer",
+        oids::INT8 => "bigint",
+        oids::OID => "oid",
+        oids::FLOAT4 => "real",
+        oids::FLOAT8 => "double precision",
+        oids::NUMERIC => "numeric",
+        oids::BYTEA => "bytea",
+        oids::DATE => "date",
+        oids::TIME => "time",
+        oids::TIMESTAMP => "timestamp",
+        oids::TIMESTAMPTZ => "timestamptz",
+        oids::UUID => "uuid",
+        _ => return None,
+    })
+}
+
+/// A predicate that answers identically.
+fn identical(sql: String) -> Option<Pushed> {
+    Some(Pushed { sql, fidelity: Fidelity::Identical })
+}
+
+/// Whether a type's storage here is text.
+pub(crate) fn is_text_storage(data_type: &PgType) -> bool {
+    data_type.storage() == DataType::Utf8View
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DIALECT: PostgresDialect = PostgresDialect { utf8: true };
+
+    /// Reads a literal as PostgreSQL's scanner does with `standard_conforming_strings` on; what follows it is returned.
+    fn scan_literal(sql: &str) -> Option<(String, &str)> {
+        let (escapes, body) = match sql.strip_prefix("E'") {
+            Some(body) => (true, body),
+            None => (false, sql.strip_prefix('\'')?),
+        };
+        let mut text = String::new();
+        let mut characters = body.char_indices();
+        while let Some((at, character)) = characters.next() {
+            match character {
+                '\'' if body[at + 1..].starts_with('\'') => {
+                    characters.next();
+                    text.push('\'');
+                }
+                '\'' => return Some((text, &body[at + 1..])),
+                '\\' if escapes => text.push(characters.next()?.1),
+                other => text.push(other),
+            }
+        }
+        None
+    }
+
+    fn scan_identifier(sql: &str) -> Option<(String, &str)> {
+        let body = sql.strip_prefix('"')?;
+        let mut name = String::new();
+        let mut characters = body.char_indices();
+        while let Some((at, character)) = characters.next() {
+            match character {
+                '"' if body[at + 1..].starts_with('"') => {
+                    characters.next();
+                    name.push('"');
+                }
+                '"' => return Some((name, &body[at + 1..])),
+                other => name.push(other),
+            }
+        }
+        None
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_leaves_its_quotes(text in "[^\\x00]{0,40}", hostile in "['\\\\;E\" -]{0,20}") {
+            for text in [text, hostile] {
+                let quoted = quote_text(&text).unwrap();
+                prop_assert_eq!(scan_literal(&quoted), Some((text, "")));
+            }
+        }
+
+        #[test]
+        fn no_name_leaves_its_quotes(name in "[^\\x00]{1,40}", hostile in "[\"'\\\\; ]{1,20}") {
+            for name in [name, hostile] {
+                let quoted = quote_identifier(&name);
+                prop_assert_eq!(scan_identifier(&quoted), Some((name, "")));
+            }
+        }
+    }
+
+    #[test]
+    fn text_with_a_zero_byte_is_not_sent() {
+        assert_eq!(quote_text("a\0b"), None);
+        let value = ScalarValue::from("a\0b");
+        assert_eq!(DIALECT.literal(&value, &PgType::new(oids::TEXT)), None);
+    }
+
+    #[test]
+    fn text_orders_in_the_c_collation_and_only_in_utf8() {
+        let text = PgType::new(oids::TEXT);
+        let literal = DIALECT.literal(&ScalarValue::from("é"), &text).unwrap();
+        assert_eq!(literal, "'é'::text");
+        let less = DIALECT.comparison("\"c\"", &text, Operator::Lt, &literal).unwrap();
+        assert_eq!(less.sql, "(\"c\" COLLATE \"C\" < 'é'::text)");
+        let other = PostgresDialect { utf8: false };
+        assert_eq!(other.literal(&ScalarValue::from("é"), &text), None);
+        assert_eq!(other.comparison("\"c\"", &text, Operator::Lt, "'e'::text"), None);
+        assert!(other.comparison("\"c\"", &text, Operator::Eq, "'e'::text").is_some());
+    }
+
+    #[test]
+    fn what_differs_is_not_sent() {
+        for oid in [oids::BPCHAR, oids::NAME, oids::JSON, oids::JSONB, oids::INET, oids::MONEY, oids::TEXT_ARRAY] {
+            let data_type = PgType::new(oid);
+            assert_eq!(DIALECT.literal(&ScalarValue::from("x"), &data_type), None, "{oid}");
+            assert_eq!(DIALECT.like("\"c\"", &data_type, "x%", false), None, "{oid}");
+        }
+        assert_eq!(DIALECT.literal(&ScalarValue::from("1"), &PgType::new(oids::NUMERIC)), None);
+        assert_eq!(DIALECT.like("\"c\"", &PgType::new(oids::TEXT), "a\\%", false), None);
+        let big = ScalarValue::Int64(Some(-1));
+        assert_eq!(DIALECT.literal(&big, &PgType::new(oids::OID)), None);
+        assert_eq!(DIALECT.literal(&ScalarValue::Date32(Some(DATE_LAST + 1)), &PgType::new(oids::DATE)), None);
+    }
+
+    #[test]
+    fn enums_are_sent_by_known_labels_and_without_order() {
+        let mood = PgType::user("mood", vec!["sad".into(), "it's".into()], false);
+        assert_eq!(DIALECT.literal(&ScalarValue::from("it's"), &mood).unwrap(), "'it''s'");
+        assert_eq!(DIALECT.literal(&ScalarValue::from("happy"), &mood), None);
+        assert!(DIALECT.comparison("\"c\"", &mood, Operator::NotEq, "'sad'").is_some());
+        assert_eq!(DIALECT.comparison("\"c\"", &mood, Operator::Lt, "'sad'"), None);
+    }
+
+    #[test]
+    fn patterns_without_escapes_are_sent() {
+        let pushed = DIALECT.like("\"c\"", &PgType::varchar(10), "it's_%", true).unwrap();
+        assert_eq!(pushed.sql, "(\"c\" NOT LIKE 'it''s_%'::text)");
+    }
+}

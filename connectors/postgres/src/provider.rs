@@ -1,0 +1,453 @@
+//! One foreign table for DataFusion: what is selected, what is pushed down, how the scan is cut.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{Result as DfResult, Statistics};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use atoll_connector_api::pushdown::{Fidelity, FilterTranslator};
+use atoll_connector_api::scan::ForeignScanExec;
+use atoll_connector_api::types::{PgType, oids};
+use atoll_connector_api::{ColumnDefinition, ConnectorError, Result, TableSpec};
+
+use crate::copy::Field;
+use crate::dialect::{PostgresDialect, is_text_storage, quote_identifier};
+use crate::metadata::{RemoteColumn, RemoteTable};
+use crate::pool::Pool;
+use crate::scan::{Answer, PostgresScan, SharedSnapshot};
+
+/// A part of a scan has at least this many blocks (8 MB of 8 kB): below that a connection costs more than it saves.
+const PART_BLOCKS_MIN: u64 = 1024;
+/// Ranges of `ctid` are read as ranges, rather than by reading the whole table and filtering it, since this version.
+const RANGE_SCAN_VERSION: u32 = 14;
+/// The share of rows that a pushed filter is taken to keep, as one part in so many: DataFusion's own guess.
+const FILTER_KEEPS_ONE_IN: usize = 5;
+
+/// How the remote is asked for a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// In binary.
+    Binary,
+    /// As text, by a cast.
+    Cast,
+    /// As text, by the type's output function: its cast to text prints something else.
+    Output(&'static str),
+}
+
+#[derive(Debug)]
+struct Column {
+    /// Quoted, as it is at the remote.
+    remote: String,
+    reading: Reading,
+    field: Field,
+    /// Filters over it mean the same at the remote.
+    pushable: bool,
+}
+
+/// A foreign table.
+#[derive(Debug)]
+pub(crate) struct PostgresTable {
+    pool: Arc<Pool>,
+    spec: TableSpec,
+    schema: SchemaRef,
+    relation: String,
+    columns: Vec<Column>,
+    rows: Option<usize>,
+    dialect: PostgresDialect,
+    batch_rows: usize,
+    /// Where the parts of a scan begin, in blocks, the first left out.
+    cuts: Vec<u64>,
+}
+
+/// What the remote session that answered said about itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RemoteTraits {
+    pub(crate) major_version: u32,
+    pub(crate) utf8: bool,
+}
+
+impl PostgresTable {
+    /// A provider for `spec`, which is `remote` now.
+    ///
+    /// # Errors
+    /// [`ConnectorError::ColumnChanged`]; option errors.
+    pub(crate) fn new(
+        pool: Arc<Pool>,
+        spec: TableSpec,
+        remote_schema: &str,
+        remote: &RemoteTable,
+        traits: RemoteTraits,
+    ) -> Result<Self> {
+        let columns = spec
+            .columns
+            .iter()
+            .map(|column| plan_column(pool.server(), &spec, column, remote))
+            .collect::<Result<Vec<_>>>()?;
+        let config = &pool.remote().config;
+        let parts = config.partitions_of(&spec.options)?.min(config.connections_max);
+        let cuts = if traits.major_version >= RANGE_SCAN_VERSION { cuts(remote.blocks, parts) } else { Vec::new() };
+        Ok(Self {
+            batch_rows: config.batch_rows_of(&spec.options)?,
+            schema: spec.schema(),
+            relation: format!("{}.{}", quote_identifier(remote_schema), quote_identifier(&remote.name)),
+            rows: remote.rows,
+            dialect: PostgresDialect { utf8: traits.utf8 },
+            cuts,
+            columns,
+            spec,
+            pool,
+        })
+    }
+
+    fn is_pushable(&self, filter: &Expr) -> bool {
+        filter.column_refs().iter().all(|reference| {
+            let index = self.spec.columns.iter().position(|column| column.name == reference.name);
+            index.and_then(|index| self.columns.get(index)).is_some_and(|column| column.pushable)
+        })
+    }
+
+    fn estimate(&self, filtered: bool, limit: Option<usize>) -> Precision<usize> {
+        let Some(rows) = self.rows else { return Precision::Absent };
+        let rows = if filtered { rows.div_ceil(FILTER_KEEPS_ONE_IN) } else { rows };
+        Precision::Inexact(limit.map_or(rows, |limit| rows.min(limit)))
+    }
+
+    fn statistics_of(&self, schema: &SchemaRef, rows: Precision<usize>) -> Statistics {
+        Statistics { num_rows: rows, ..Statistics::new_unknown(schema) }
+    }
+}
+
+/// Blocks at which to cut a relation of `blocks` blocks into at most `parts` parts.
+fn cuts(blocks: u64, parts: usize) -> Vec<u64> {
+    let parts = (blocks / PART_BLOCKS_MIN).min(parts as u64);
+    (1..parts).map(|part| blocks * part / parts).collect()
+}
+
+/// The ranges between cuts. The last one is open: the relation may have grown since it was measured.
+fn ctid_ranges(cuts: &[u64]) -> Vec<String> {
+    let bound = |operator: &str, block: &u64| format!("ctid {operator} '({block},0)'::tid");
+    let first = cuts.first().map(|end| bound("<", end));
+    let inner = cuts.iter().zip(cuts.iter().skip(1));
+    let inner = inner.map(|(begin, end)| format!("{} AND {}", bound(">=", begin), bound("<", end)));
+    let last = cuts.last().map(|begin| bound(">=", begin));
+    first.into_iter().chain(inner).chain(last).collect()
+}
+
+fn plan_column(server: &str, spec: &TableSpec, column: &ColumnDefinition, remote: &RemoteTable) -> Result<Column> {
+    let changed = |problem: String| ConnectorError::ColumnChanged {
+        server: server.to_owned(),
+        table: spec.name.clone(),
+        column: column.name.clone(),
+        problem,
+    };
+    let name = spec.remote_column(column);
+    let found = remote.columns.iter().find(|found| found.name == name);
+    let found = found.ok_or_else(|| changed("no longer exists".to_owned()))?;
+    let reading = reading(found, &column.data_type).ok_or_else(|| {
+        let (is, was) = (found.data_type.sql_name(), column.data_type.sql_name());
+        changed(if is == was { format!("has other labels of type {is}") } else { format!("has type {is}, not {was},") })
+    })?;
+    Ok(Column {
+        remote: quote_identifier(name),
+        reading,
+        field: Field {
+            name: column.name.clone(),
+            data_type: column.data_type.clone(),
+            text: reading != Reading::Binary,
+            nullable: !column.not_null,
+        },
+        pushable: found.plain && same_type(&found.data_type, &column.data_type),
+    })
+}
+
+fn same_type(remote: &PgType, declared: &PgType) -> bool {
+    remote.oid == declared.oid && remote.user == declared.user
+}
+
+/// How a remote column is read into a declared type; `None` where a value could be lost or misread.
+fn reading(remote: &RemoteColumn, declared: &PgType) -> Option<Reading> {
+    let is = &remote.data_type;
+    if same_type(is, declared) && modifier_fits(is, declared) {
+        return Some(natural_reading(is));
+    }
+    let text = [oids::TEXT, oids::VARCHAR];
+    let widened = match (is.oid, declared.oid) {
+        // Everything prints; a length of the declared type must hold it.
+        (_, to) if text.contains(&to) && declared.modifier == -1 => return Some(text_reading(is)),
+        (from, oids::VARCHAR) if [oids::VARCHAR, oids::BPCHAR].contains(&from) => {
+            is.modifier >= 4 && is.modifier <= declared.modifier
+        }
+        // An enum declared by name only, in a hand-written table.
+        _ if is.user.is_some() && declared.user.is_some() => {
+            declared.labels().is_empty() && is.sql_name() == declared.sql_name()
+        }
+        (oids::INT2, oids::INT4 | oids::INT8) | (oids::INT4, oids::INT8) | (oids::FLOAT4, oids::FLOAT8) => true,
+        (oids::INT2 | oids::INT4 | oids::INT8, oids::NUMERIC) => declared.modifier == -1,
+        (oids::JSONB, oids::JSON) => true,
+        _ => false,
+    };
+    widened.then(|| text_reading(is))
+}
+
+/// Whether every value with the remote's modifier is one with the declared modifier.
+fn modifier_fits(remote: &PgType, declared: &PgType) -> bool {
+    if declared.modifier == remote.modifier || declared.modifier == -1 {
+        return true;
+    }
+    match declared.oid {
+        oids::NUMERIC => match (remote.numeric_bounds(), declared.numeric_bounds()) {
+            (Some((from, from_scale)), Some((to, to_scale))) => {
+                let digits = |precision: u16, scale: i16| i32::from(precision) - i32::from(scale);
+                to_scale >= from_scale && digits(to, to_scale) >= digits(from, from_scale)
+            }
+            _ => false,
+        },
+        oids::VARCHAR | oids::VARBIT | oids::TIME | oids::TIMETZ | oids::TIMESTAMP | oids::TIMESTAMPTZ => {
+            remote.modifier >= 0 && remote.modifier <= declared.modifier
+        }
+        // A declared length changes nothing in how these are read.
+        oids::INTERVAL => true,
+        _ => false,
+    }
+}
+
+/// The reading of a column whose type is the declared one.
+fn natural_reading(data_type: &PgType) -> Reading {
+    if let Some(user) = &data_type.user {
+        // An enum's binary form is its label.
+        return if user.labels.is_empty() || user.array { Reading::Cast } else { Reading::Binary };
+    }
+    match data_type.oid {
+        oids::TEXT | oids::VARCHAR | oids::BPCHAR | oids::NAME | oids::JSON | oids::JSONB | oids::NUMERIC => {
+            Reading::Binary
+        }
+        _ if !is_text_storage(data_type) => Reading::Binary,
+        _ => text_reading(data_type),
+    }
+}
+
+/// The reading of a column as text.
+fn text_reading(data_type: &PgType) -> Reading {
+    match data_type.oid {
+        // Their casts to text cut blanks, add a netmask, spell out booleans, keep an encoding declaration.
+        oids::BPCHAR => Reading::Output("bpcharout"),
+        oids::INET => Reading::Output("inet_out"),
+        oids::BOOL => Reading::Output("boolout"),
+        oids::XML => Reading::Output("xml_out"),
+        oids::CHAR => Reading::Output("charout"),
+        _ => Reading::Cast,
+    }
+}
+
+impl Column {
+    fn select(&self) -> String {
+        match self.reading {
+            Reading::Binary => self.remote.clone(),
+            Reading::Cast => format!("{}::text", self.remote),
+            Reading::Output(function) => format!("textin({function}({}))", self.remote),
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for PostgresTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        self.rows.map(|_| self.statistics_of(&self.schema, self.estimate(false, None)))
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
+        let translator = FilterTranslator::new(&self.dialect, &self.spec);
+        let mut answers = translator.supports(filters);
+        for (answer, filter) in answers.iter_mut().zip(filters) {
+            if !self.is_pushable(filter) {
+                *answer = TableProviderFilterPushDown::Unsupported;
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(indices) => Arc::new(self.schema.project(indices)?),
+            None => Arc::clone(&self.schema),
+        };
+        let columns: Vec<&Column> = match projection {
+            Some(indices) => indices.iter().filter_map(|index| self.columns.get(*index)).collect(),
+            None => self.columns.iter().collect(),
+        };
+        let translator = FilterTranslator::new(&self.dialect, &self.spec);
+        let sent: Vec<Expr> = filters.iter().filter(|filter| self.is_pushable(filter)).cloned().collect();
+        let condition = translator.conjunction(&sent);
+        // A limit is right only where the remote's filters keep no row that ours drop.
+        let exact = sent.len() == filters.len()
+            && sent.iter().all(|filter| {
+                translator.translate(filter).is_some_and(|pushed| pushed.fidelity == Fidelity::Identical)
+            });
+        let limit = limit.filter(|_| exact);
+        let query = Query { relation: &self.relation, columns: &columns, condition: condition.as_deref(), limit };
+        let parts = query.parts(if limit.is_none() && !columns.is_empty() { &self.cuts } else { &[] });
+        let rows = self.estimate(condition.is_some(), limit);
+        let statistics = self.statistics_of(&schema, rows);
+        let scan = PostgresScan {
+            pool: Arc::clone(&self.pool),
+            table: self.spec.name.clone(),
+            answer: if columns.is_empty() {
+                Answer::Count
+            } else {
+                Answer::Rows(columns.iter().map(|column| column.field.clone()).collect())
+            },
+            batch_rows: self.batch_rows,
+            snapshot: (parts.len() > 1).then(|| SharedSnapshot::new(parts.len())),
+        };
+        let exec = ForeignScanExec::new(Arc::new(scan), &self.spec.name, parts, schema).with_statistics(statistics);
+        Ok(Arc::new(exec))
+    }
+}
+
+/// One scan's SQL.
+struct Query<'a> {
+    relation: &'a str,
+    columns: &'a [&'a Column],
+    condition: Option<&'a str>,
+    limit: Option<usize>,
+}
+
+impl Query<'_> {
+    /// The statement, or one for each range between `cuts`.
+    fn parts(&self, cuts: &[u64]) -> Vec<String> {
+        let ranges = ctid_ranges(cuts);
+        if ranges.is_empty() {
+            return vec![self.sql(None)];
+        }
+        ranges.iter().map(|range| self.sql(Some(range))).collect()
+    }
+
+    fn sql(&self, range: Option<&str>) -> String {
+        let conditions: Vec<&str> = range.into_iter().chain(self.condition).collect();
+        let mut tail = format!(" FROM {}", self.relation);
+        if !conditions.is_empty() {
+            tail.push_str(&format!(" WHERE {}", conditions.join(" AND ")));
+        }
+        if let Some(limit) = self.limit {
+            tail.push_str(&format!(" LIMIT {limit}"));
+        }
+        if !self.columns.is_empty() {
+            let selected: Vec<String> = self.columns.iter().map(|column| column.select()).collect();
+            return format!("SELECT {}{tail}", selected.join(", "));
+        }
+        // Rows without columns are a number: the remote counts them rather than sends them.
+        match self.limit {
+            Some(_) => format!("SELECT count(*) FROM (SELECT{tail}) AS counted"),
+            None => format!("SELECT count(*){tail}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(data_type: PgType) -> RemoteColumn {
+        RemoteColumn {
+            name: "c".into(),
+            data_type,
+            not_null: false,
+            comment: None,
+            readable: true,
+            plain: true,
+            key_position: None,
+        }
+    }
+
+    #[test]
+    fn a_type_is_read_where_no_value_can_be_lost() {
+        let enumeration =
+            |labels: &[&str]| PgType::user("mood", labels.iter().map(|l| (*l).to_owned()).collect(), false);
+        let kept = [
+            (PgType::new(oids::INT4), PgType::new(oids::INT4), Reading::Binary),
+            (PgType::new(oids::INT4), PgType::new(oids::INT8), Reading::Cast),
+            (PgType::new(oids::INET), PgType::new(oids::INET), Reading::Output("inet_out")),
+            (PgType::new(oids::BOOL), PgType::new(oids::TEXT), Reading::Output("boolout")),
+            (PgType::bpchar(3), PgType::new(oids::TEXT), Reading::Output("bpcharout")),
+            (PgType::numeric(10, 2), PgType::numeric(12, 3), Reading::Binary),
+            (PgType::numeric(10, 2), PgType::new(oids::NUMERIC), Reading::Binary),
+            (PgType::varchar(3), PgType::varchar(5), Reading::Binary),
+            (PgType::bpchar(3), PgType::varchar(5), Reading::Output("bpcharout")),
+            (enumeration(&["a"]), enumeration(&["a"]), Reading::Binary),
+            (enumeration(&["a"]), enumeration(&[]), Reading::Cast),
+            (PgType::new(oids::TEXT_ARRAY), PgType::new(oids::TEXT_ARRAY), Reading::Cast),
+        ];
+        for (is, declared, expected) in kept {
+            assert_eq!(reading(&remote(is.clone()), &declared), Some(expected), "{is:?} {declared:?}");
+        }
+        let refused = [
+            (PgType::new(oids::INT8), PgType::new(oids::INT4)),
+            (PgType::new(oids::TEXT), PgType::new(oids::INT4)),
+            (PgType::numeric(12, 3), PgType::numeric(10, 2)),
+            (PgType::new(oids::NUMERIC), PgType::numeric(10, 2)),
+            (PgType::varchar(5), PgType::varchar(3)),
+            (PgType::new(oids::TEXT), PgType::varchar(3)),
+            (PgType::bpchar(3), PgType::bpchar(4)),
+            (enumeration(&["a", "b"]), enumeration(&["a"])),
+            (PgType::new(oids::TIMESTAMP), PgType::new(oids::TIMESTAMPTZ)),
+        ];
+        for (is, declared) in refused {
+            assert_eq!(reading(&remote(is.clone()), &declared), None, "{is:?} {declared:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_cover_every_block_once() {
+        assert!(cuts(PART_BLOCKS_MIN * 2 - 1, 8).is_empty());
+        assert!(cuts(1_000_000, 1).is_empty());
+        let blocks = PART_BLOCKS_MIN * 3 + 5;
+        assert_eq!(cuts(blocks, 8), [1025, 2051]);
+        assert_eq!(
+            ctid_ranges(&[1025, 2051]),
+            ["ctid < '(1025,0)'::tid", "ctid >= '(1025,0)'::tid AND ctid < '(2051,0)'::tid", "ctid >= '(2051,0)'::tid",]
+        );
+        assert!(ctid_ranges(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_query_says_what_is_needed_and_no_more() {
+        let column = Column {
+            remote: "\"a\"".into(),
+            reading: Reading::Cast,
+            field: Field { name: "a".into(), data_type: PgType::new(oids::MONEY), text: true, nullable: true },
+            pushable: true,
+        };
+        let columns = [&column];
+        let query =
+            Query { relation: "\"s\".\"t\"", columns: &columns, condition: Some("(\"a\" IS NULL)"), limit: Some(3) };
+        assert_eq!(query.parts(&[]), ["SELECT \"a\"::text FROM \"s\".\"t\" WHERE (\"a\" IS NULL) LIMIT 3"]);
+        let count = Query { columns: &[], ..query };
+        assert_eq!(
+            count.parts(&[]),
+            ["SELECT count(*) FROM (SELECT FROM \"s\".\"t\" WHERE (\"a\" IS NULL) LIMIT 3) AS counted"]
+        );
+        let all = Query { condition: None, limit: None, ..count };
+        assert_eq!(all.parts(&[]), ["SELECT count(*) FROM \"s\".\"t\""]);
+        let parts = Query { columns: &columns, ..all }.parts(&[7]);
+        assert_eq!(parts[1], "SELECT \"a\"::text FROM \"s\".\"t\" WHERE ctid >= '(7,0)'::tid");
+    }
+}

@@ -1,0 +1,138 @@
+//! The table provider: which columns, filters and limit go to SQLite.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use atoll_connector_api::TableSpec;
+use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
+use atoll_connector_api::scan::ForeignScanExec;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result as DfResult;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::connection::Database;
+use crate::dialect::{SqliteDialect, identifier};
+use crate::scan::SqliteScan;
+use crate::source::TableShape;
+
+/// Connectives in one filter beyond which it is not sent: SQLite bounds the depth of an expression at 1000.
+const FILTER_NODES_MAX: usize = 400;
+/// Filters that are sent together, for the same reason.
+const FILTERS_MAX: usize = 200;
+
+/// A foreign table of SQLite.
+#[derive(Debug)]
+pub(crate) struct SqliteTable {
+    spec: TableSpec,
+    schema: SchemaRef,
+    dialect: SqliteDialect,
+    scan: SqliteScan,
+}
+
+impl SqliteTable {
+    /// A provider for `spec` over the remote table that `shape` describes, which has all its columns.
+    pub(crate) fn new(
+        spec: TableSpec,
+        shape: &TableShape,
+        database: Database,
+        permits: Arc<tokio::sync::Semaphore>,
+    ) -> Self {
+        let mut facts = Vec::with_capacity(spec.columns.len());
+        let mut columns = HashMap::with_capacity(spec.columns.len());
+        for column in &spec.columns {
+            let remote = spec.remote_column(column);
+            if let Some(found) = shape.column(remote) {
+                facts.push((remote.to_owned(), shape.facts(found)));
+                columns.insert(column.name.clone(), (remote.to_owned(), found.affinity));
+            }
+        }
+        let scan = SqliteScan {
+            database,
+            permits,
+            table: spec.name.as_str().into(),
+            remote_table: shape.name.as_str().into(),
+            columns: Arc::new(columns),
+        };
+        Self { schema: spec.schema(), dialect: SqliteDialect::new(facts, shape.utf8), spec, scan }
+    }
+
+    fn translate(&self, filter: &Expr) -> Option<Pushed> {
+        if nodes(filter) > FILTER_NODES_MAX {
+            return None;
+        }
+        FilterTranslator::new(&self.dialect, &self.spec).translate(filter)
+    }
+
+    fn sql(&self, projection: &[usize], filters: &[Expr], limit: Option<usize>) -> String {
+        let columns: Vec<_> = projection
+            .iter()
+            .filter_map(|&index| self.spec.columns.get(index))
+            .map(|column| identifier(self.spec.remote_column(column)))
+            .collect();
+        let columns = if columns.is_empty() { "NULL".to_owned() } else { columns.join(", ") };
+        let pushed: Vec<_> = filters.iter().take(FILTERS_MAX).map(|filter| self.translate(filter)).collect();
+        let complete = filters.len() <= FILTERS_MAX
+            && pushed.iter().all(|one| one.as_ref().is_some_and(|one| one.fidelity == Fidelity::Identical));
+        let conditions: Vec<_> = pushed.into_iter().flatten().map(|one| one.sql).collect();
+        let mut sql = format!("SELECT {columns} FROM \"main\".{}", identifier(&self.scan.remote_table));
+        if !conditions.is_empty() {
+            sql.push_str(" WHERE ");
+            sql.push_str(&conditions.join(" AND "));
+        }
+        // A limit under a filter of ours would lose rows for good.
+        if let Some(limit) = limit.filter(|_| complete) {
+            sql.push_str(&format!(" LIMIT {limit}"));
+        }
+        sql
+    }
+}
+
+fn nodes(filter: &Expr) -> usize {
+    let mut count = 0;
+    let counted = filter.apply(|expr| {
+        count += usize::from(matches!(expr, Expr::BinaryExpr(_) | Expr::Not(_)));
+        Ok(if count > FILTER_NODES_MAX { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    if counted.is_ok() { count } else { usize::MAX }
+}
+
+#[async_trait]
+impl TableProvider for SqliteTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
+        Ok(filters
+            .iter()
+            .enumerate()
+            .map(|(index, filter)| match self.translate(filter).filter(|_| index < FILTERS_MAX) {
+                Some(Pushed { fidelity: Fidelity::Identical, .. }) => TableProviderFilterPushDown::Exact,
+                Some(_) => TableProviderFilterPushDown::Inexact,
+                None => TableProviderFilterPushDown::Unsupported,
+            })
+            .collect())
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let all: Vec<_> = (0..self.spec.columns.len()).collect();
+        let projection = projection.unwrap_or(&all);
+        let schema = Arc::new(self.schema.project(projection)?);
+        let sql = self.sql(projection, filters, limit);
+        Ok(Arc::new(ForeignScanExec::new(Arc::new(self.scan.clone()), self.spec.name.clone(), vec![sql], schema)))
+    }
+}

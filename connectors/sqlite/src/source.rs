@@ -1,0 +1,256 @@
+//! The connector and its sources: one schema, `main`, with the tables and views of a database file.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atoll_connector_api::source::missing_option;
+use atoll_connector_api::types::PgType;
+use atoll_connector_api::{
+    ColumnDefinition, Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec,
+    TableDefinition, TableKind, TableSpec, TableSummary,
+};
+use datafusion::catalog::TableProvider;
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use crate::connection::Database;
+use crate::declared::{self, Affinity};
+use crate::dialect::ColumnFacts;
+use crate::options;
+use crate::provider::SqliteTable;
+use crate::scan::SCANS_MAX;
+
+/// The only schema: SQLite's name for the file that was opened.
+const MAIN: &str = "main";
+
+/// The connector behind the wrapper `sqlite`.
+#[derive(Debug)]
+pub(crate) struct SqliteConnector;
+
+impl Connector for SqliteConnector {
+    fn wrapper(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn options(&self) -> &'static [OptionSpec] {
+        options::OPTIONS
+    }
+
+    fn check(&self, scope: OptionScope, options: &Options) -> Result<()> {
+        if scope == OptionScope::Server && options.get(options::DATABASE).is_none() {
+            return Err(missing_option(options::DATABASE, "a server of wrapper \"sqlite\""));
+        }
+        Ok(())
+    }
+
+    fn open(&self, server: ServerSpec) -> Result<Arc<dyn ForeignSource>> {
+        let path = server
+            .options
+            .get(options::DATABASE)
+            .ok_or_else(|| missing_option(options::DATABASE, format!("server \"{}\"", server.name)))?;
+        let database = Database::new(&server.name, path, server.context.files.clone());
+        Ok(Arc::new(SqliteSource { database, permits: Arc::new(Semaphore::new(SCANS_MAX)) }))
+    }
+}
+
+#[derive(Debug)]
+struct SqliteSource {
+    database: Database,
+    permits: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl ForeignSource for SqliteSource {
+    async fn schemas(&self) -> Result<Vec<String>> {
+        // Opening alone reads nothing: the schema says whether it is a database.
+        self.database.call(|database, connection| list(database, connection).map(|_| vec![MAIN.to_owned()])).await
+    }
+
+    async fn tables(&self, schema: &str) -> Result<Vec<TableSummary>> {
+        if schema != MAIN {
+            return Ok(Vec::new());
+        }
+        self.database.call(list).await
+    }
+
+    fn live_options(&self, _schema: &str, table: &str) -> Options {
+        Options::from_iter([(options::TABLE.to_owned(), table.to_owned())])
+    }
+
+    async fn describe(&self, options: &Options) -> Result<TableDefinition> {
+        let table = options
+            .get(options::TABLE)
+            .ok_or_else(|| missing_option(options::TABLE, "a foreign table of wrapper \"sqlite\""))?
+            .to_owned();
+        self.database
+            .call(move |database, connection| shape(database, connection, &table).map(TableShape::into_definition))
+            .await
+    }
+
+    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
+        if schema != MAIN {
+            let server = self.database.server().to_owned();
+            return Err(ConnectorError::SchemaMissing { server, schema: schema.to_owned() });
+        }
+        let tables = tables.to_vec();
+        let describe = move |database: &Database, connection: &Connection| {
+            let define = |table: &String| {
+                shape(database, connection, table).map(|shape| (table.clone(), shape.into_definition()))
+            };
+            tables.iter().map(define).collect()
+        };
+        self.database.call(describe).await
+    }
+
+    async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
+        let remote = match table.options.get(options::TABLE) {
+            Some(name) => name.to_owned(),
+            None => last_part(&table.name),
+        };
+        let shape = self.database.call(move |database, connection| shape(database, connection, &remote)).await?;
+        for column in &table.columns {
+            let remote = table.remote_column(column);
+            if shape.column(remote).is_none() {
+                return Err(column_gone(&self.database, &table.name, &column.name, remote));
+            }
+        }
+        Ok(Arc::new(SqliteTable::new(table, &shape, self.database.clone(), Arc::clone(&self.permits))))
+    }
+}
+
+/// The table's own name out of a dotted one, for a foreign table without the option `table`.
+fn last_part(name: &str) -> String {
+    match name.strip_suffix('"').and_then(|inner| inner.rsplit_once(".\"").or_else(|| inner.split_once('"'))) {
+        Some((_, quoted)) => quoted.replace("\"\"", "\""),
+        None => name.rsplit('.').next().unwrap_or(name).to_owned(),
+    }
+}
+
+pub(crate) fn column_gone(database: &Database, table: &str, column: &str, remote: &str) -> ConnectorError {
+    ConnectorError::ColumnChanged {
+        server: database.server().to_owned(),
+        table: table.to_owned(),
+        column: column.to_owned(),
+        problem: format!("has no counterpart \"{remote}\""),
+    }
+}
+
+/// Tables and views, without SQLite's own and without those that a virtual table keeps its data in.
+fn list(database: &Database, connection: &Connection) -> Result<Vec<TableSummary>> {
+    let read = || {
+        let mut statement = connection.prepare(
+            "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow' \
+             AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name COLLATE BINARY",
+        )?;
+        let tables = statement.query_map([], |row| {
+            let kind = if row.get_ref(1)?.as_str()? == "view" { TableKind::View } else { TableKind::Table };
+            Ok(TableSummary { name: row.get(0)?, kind })
+        })?;
+        tables.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    read().map_err(|error| database.error(&error))
+}
+
+/// A column as `PRAGMA table_xinfo` shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct RemoteColumn {
+    name: String,
+    pub(crate) affinity: Affinity,
+    data_type: PgType,
+    not_null: bool,
+    /// Place in the primary key, from 1; 0 outside it.
+    key: u32,
+}
+
+/// A remote table.
+#[derive(Debug, Clone)]
+pub(crate) struct TableShape {
+    pub(crate) name: String,
+    pub(crate) utf8: bool,
+    stored: bool,
+    strict: bool,
+    columns: Vec<RemoteColumn>,
+}
+
+impl TableShape {
+    /// The column of a name. SQLite's names differ in more than the case of ASCII letters.
+    pub(crate) fn column(&self, name: &str) -> Option<&RemoteColumn> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    pub(crate) fn facts(&self, column: &RemoteColumn) -> ColumnFacts {
+        ColumnFacts { affinity: column.affinity, strict: self.strict, stored: self.stored }
+    }
+
+    fn into_definition(self) -> TableDefinition {
+        let mut key: Vec<_> = self.columns.iter().filter(|column| column.key > 0).collect();
+        key.sort_by_key(|column| column.key);
+        let primary_key = key.into_iter().map(|column| column.name.clone()).collect();
+        let columns = self
+            .columns
+            .into_iter()
+            .map(|column| ColumnDefinition {
+                not_null: column.not_null,
+                ..ColumnDefinition::new(column.name, column.data_type)
+            })
+            .collect();
+        TableDefinition { columns, comment: None, primary_key }
+    }
+}
+
+/// Reads a table's columns.
+pub(crate) fn shape(database: &Database, connection: &Connection, table: &str) -> Result<TableShape> {
+    let found = read_shape(connection, table).map_err(|error| database.error(&error))?;
+    found.ok_or_else(|| ConnectorError::TableMissing { server: database.server().to_owned(), table: table.to_owned() })
+}
+
+fn read_shape(connection: &Connection, table: &str) -> rusqlite::Result<Option<TableShape>> {
+    let mut tables = connection.prepare(
+        "SELECT name, type, strict, wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE \
+         AND substr(name, 1, 7) <> 'sqlite_'",
+    )?;
+    let mut rows = tables.query([table])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let name: String = row.get(0)?;
+    let stored = row.get_ref(1)?.as_str()? == "table";
+    let (strict, without_rowid): (bool, bool) = (row.get(2)?, row.get(3)?);
+    drop(rows);
+
+    let utf8 = connection.query_row("SELECT encoding = 'UTF-8' FROM pragma_encoding", [], |row| row.get(0))?;
+    let mut statement =
+        connection.prepare("SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1")?;
+    let columns = statement.query_map([&name], |row| {
+        let declared: String = row.get(1)?;
+        Ok((row.get::<_, String>(0)?, declared, row.get::<_, bool>(2)?, row.get::<_, u32>(3)?))
+    })?;
+    let columns = columns.collect::<rusqlite::Result<Vec<_>>>()?;
+    let single_key = columns.iter().filter(|column| column.3 > 0).count() == 1;
+    let columns = columns
+        .into_iter()
+        .map(|(name, declared, not_null, key)| {
+            // Of all primary keys of ordinary tables only the alias of the row id refuses NULL by itself.
+            let row_id = key > 0 && single_key && !without_rowid && declared.eq_ignore_ascii_case("integer");
+            RemoteColumn {
+                name,
+                affinity: Affinity::of(&declared, strict),
+                data_type: declared::pg_type(&declared),
+                not_null: stored && (not_null || row_id),
+                key,
+            }
+        })
+        .collect();
+    Ok(Some(TableShape { name, utf8, stored, strict, columns }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_table_name_out_of_a_dotted_one() {
+        assert_eq!(last_part("public.orders"), "orders");
+        assert_eq!(last_part("orders"), "orders");
+        assert_eq!(last_part("shop.main.\"Order.Lines\""), "Order.Lines");
+        assert_eq!(last_part("\"a\"\"b\""), "a\"b");
+    }
+}

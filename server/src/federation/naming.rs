@@ -1,0 +1,192 @@
+//! Names of result columns, as PostgreSQL derives them from a select list.
+//!
+//! DataFusion would call `count(*)` `count(*)` and refuses two columns of one name. Every unnamed expression gets the alias
+//! that PostgreSQL's `FigureColname` would give it; a repeated name gets a suffix that [`shown`] takes off again.
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArguments, Ident, ObjectNamePart, Query, Select, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
+};
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+/// Separates a name from the number that makes it unique. No client can type it by accident.
+const SUFFIX: char = '\u{1}';
+
+/// Names every select list of a query, subqueries included.
+pub fn name_columns(query: &mut Query) {
+    struct Namer;
+    impl VisitorMut for Namer {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+            name_body(&mut query.body);
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = query.visit(&mut Namer);
+}
+
+/// A result column's name without the suffix that made it unique.
+pub fn shown(name: &str) -> &str {
+    name.split_once(SUFFIX).map_or(name, |(shown, _)| shown)
+}
+
+fn name_body(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => name_select(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            name_body(left);
+            name_body(right);
+        }
+        _ => {}
+    }
+}
+
+fn name_select(select: &mut Select) {
+    let wildcard = select
+        .projection
+        .iter()
+        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(_, _)));
+    let mut seen: HashSet<String> = HashSet::new();
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let name = figure_name(expr).unwrap_or_else(|| "?column?".to_owned());
+                let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let repeated = !seen.insert(name.clone());
+                // A plain column keeps its qualifier, by which an ORDER BY may still call it.
+                if is_column && !repeated && !wildcard {
+                    continue;
+                }
+                let unique = if repeated || wildcard { format!("{name}{SUFFIX}{index}") } else { name };
+                let expr = expr.clone();
+                *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', unique) };
+            }
+            SelectItem::ExprWithAlias { alias, .. } => {
+                let name = folded(alias);
+                if !seen.insert(name.clone()) {
+                    *alias = Ident::with_quote('"', format!("{name}{SUFFIX}{index}"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// The name that PostgreSQL gives an expression; `None`: `?column?`.
+fn figure_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(ident) => Some(folded(ident)),
+        Expr::CompoundIdentifier(idents) => idents.last().map(folded),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure_name(inner),
+        Expr::CompoundFieldAccess { root, .. } => figure_name(root),
+        Expr::Function(function) => {
+            let name = function.name.0.last().and_then(ObjectNamePart::as_ident).map(folded)?;
+            // `current_user` and its kin are parsed as functions without arguments: the name stands either way.
+            debug_assert!(!matches!(function.args, FunctionArguments::Subquery(_)) || name == "array");
+            Some(name)
+        }
+        Expr::Cast { expr, data_type, .. } => figure_name(expr).or_else(|| Some(type_name(&data_type.to_string()))),
+        Expr::TypedString(typed) => Some(type_name(&typed.data_type.to_string())),
+        Expr::Interval(_) => Some("interval".to_owned()),
+        Expr::Case { else_result, .. } => {
+            Some(else_result.as_deref().and_then(figure_name).unwrap_or_else(|| "case".to_owned()))
+        }
+        Expr::Extract { .. } => Some("extract".to_owned()),
+        Expr::Position { .. } => Some("position".to_owned()),
+        Expr::Substring { .. } => Some("substring".to_owned()),
+        Expr::Trim { .. } => Some("btrim".to_owned()),
+        Expr::Overlay { .. } => Some("overlay".to_owned()),
+        Expr::Ceil { .. } => Some("ceil".to_owned()),
+        Expr::Floor { .. } => Some("floor".to_owned()),
+        Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
+        Expr::Exists { .. } => Some("exists".to_owned()),
+        Expr::Array(_) => Some("array".to_owned()),
+        Expr::Tuple(_) => Some("row".to_owned()),
+        Expr::Subquery(query) => subquery_name(query),
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some("bool".to_owned()),
+        _ => None,
+    }
+}
+
+fn subquery_name(query: &Query) -> Option<String> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    match select.projection.first()? {
+        SelectItem::UnnamedExpr(expr) => figure_name(expr),
+        SelectItem::ExprWithAlias { alias, .. } => Some(shown(&folded(alias)).to_owned()),
+        _ => None,
+    }
+}
+
+/// The internal name of a type, as PostgreSQL names a cast of a constant: `int4`, `varchar`.
+fn type_name(text: &str) -> String {
+    let base = text.split('(').next().unwrap_or(text).trim().to_ascii_lowercase();
+    let base = base.rsplit('.').next().unwrap_or(&base);
+    let base = base.trim_end_matches("[]");
+    atoll_connector_api::types::BuiltinType::by_name(base)
+        .map_or_else(|| base.to_owned(), |builtin| builtin.name.to_owned())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use datafusion::sql::sqlparser::{ast::Statement, dialect::PostgreSqlDialect, parser::Parser};
+
+    use super::*;
+
+    fn names(sql: &str) -> Vec<String> {
+        let Statement::Query(mut query) = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0) else {
+            panic!("not a query")
+        };
+        name_columns(&mut query);
+        let SetExpr::Select(select) = query.body.as_ref() else { panic!("not a select") };
+        select
+            .projection
+            .iter()
+            .map(|item| match item {
+                SelectItem::UnnamedExpr(expr) => expr.to_string(),
+                SelectItem::ExprWithAlias { alias, .. } => shown(&alias.value).to_owned(),
+                other => other.to_string(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn names_columns_as_postgresql_does() {
+        assert_eq!(
+            names(
+                "select 1, count(*), Count(x), a.B, \"Q\", x::int, '1'::int, case when a then b end, \
+                 coalesce(a, b), exists (select 1), (select max(y) from t), date '2020-01-01', true, a || b, \
+                 extract(year from d), substring(a, 1, 2), array[1]"
+            ),
+            [
+                "?column?",
+                "count",
+                "count",
+                "a.B",
+                "\"Q\"",
+                "x",
+                "int4",
+                "case",
+                "coalesce",
+                "exists",
+                "max",
+                "date",
+                "bool",
+                "?column?",
+                "extract",
+                "substring",
+                "array"
+            ]
+        );
+    }
+
+    #[test]
+    fn repeats_stay_apart_inside_and_equal_outside() {
+        assert_eq!(names("select 1, 2, id, t.id, a as id from t"), ["?column?", "?column?", "id", "id", "id"]);
+    }
+}

@@ -1,0 +1,397 @@
+//! From a parsed query to a logical plan: names resolved, rights checked, views opened, types PostgreSQL's.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use atoll_connector_api::types::PgType;
+use atoll_connector_api::{ColumnDefinition, Options, TableSpec};
+use datafusion::catalog::TableProvider;
+use datafusion::catalog::view::ViewTable;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column as DfColumn, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
+
+use super::no_pushdown::NoPushdown;
+use super::pg_catalog::{self, PgCatalogContext};
+use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
+use super::relations::{self, NameScope, Resolved};
+use super::{naming, semantics};
+use crate::catalog::model::{Column, ForeignTable, Object, Privilege, StoredOption, View};
+use crate::catalog::privilege;
+use crate::catalog::{Catalog, Oid};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::host::Host;
+use crate::session::ResultColumn;
+use crate::wire::sqlstate;
+
+/// Views within views beyond which planning stops.
+const VIEW_DEPTH_MAX: usize = 32;
+
+/// What planning one statement needs.
+#[derive(Clone)]
+pub struct Planner {
+    /// The snapshot, the transaction's own changes included.
+    pub catalog: Arc<Catalog>,
+    /// Sources.
+    pub host: Arc<Host>,
+    /// Names.
+    pub scope: NameScope,
+    /// Whose rights count.
+    pub role: Oid,
+    /// Functions and options.
+    pub state: Arc<SessionState>,
+    /// System tables.
+    pub system: Arc<PgCatalogContext>,
+    /// `atoll.pushdown`.
+    pub pushdown: bool,
+}
+
+impl std::fmt::Debug for Planner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planner").field("role", &self.role).field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// A planned query.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Not yet optimized.
+    pub plan: LogicalPlan,
+    /// The relations it names directly, by the parts of their names.
+    pub relations: HashMap<RelationKey, Named>,
+}
+
+/// What a name in a query meant.
+#[derive(Debug, Clone)]
+pub enum Named {
+    /// A stored relation.
+    Stored(Arc<Object>),
+    /// A system table: schema and name.
+    System(String, String),
+    /// A live table: server, schema, name.
+    Live(Oid, [String; 3]),
+}
+
+impl Planned {
+    /// The result's columns, named as PostgreSQL names them.
+    pub fn columns(&self) -> Vec<ResultColumn> {
+        let schema = self.plan.schema();
+        schema
+            .fields()
+            .iter()
+            .map(|field| {
+                ResultColumn::new(naming::shown(pg_catalog::output_name(field.name())), PgType::of_field(field))
+            })
+            .collect()
+    }
+
+    /// The types of `$1`, `$2` …, given or inferred; text where nothing says.
+    ///
+    /// # Errors
+    /// What inference finds.
+    pub fn parameters(&self, given: &[Option<PgType>]) -> SqlResult<Vec<PgType>> {
+        let inferred = self.plan.get_parameter_fields().map_err(|error| sqlstate::sql_error(&error))?;
+        let count = inferred
+            .keys()
+            .filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok())
+            .max()
+            .unwrap_or(0)
+            .max(given.len());
+        Ok((0..count)
+            .map(|index| {
+                given.get(index).cloned().flatten().unwrap_or_else(|| {
+                    inferred
+                        .get(&format!("${}", index + 1))
+                        .and_then(Option::as_ref)
+                        .map_or(PgType::new(atoll_connector_api::types::oids::TEXT), |field| PgType::of_field(field))
+                })
+            })
+            .collect())
+    }
+}
+
+impl Planner {
+    /// Plans a query. `text` is its statement's text, for positions; `parameters` are the types the client gave.
+    ///
+    /// # Errors
+    /// Names, rights, types; what sources say when their tables are looked up.
+    pub async fn plan(&self, query: &Query, text: &str, parameters: &[Option<PgType>]) -> SqlResult<Planned> {
+        self.plan_nested(query.clone(), text, parameters, 0).await
+    }
+
+    async fn plan_nested(
+        &self,
+        mut query: Query,
+        text: &str,
+        parameters: &[Option<PgType>],
+        depth: usize,
+    ) -> SqlResult<Planned> {
+        naming::name_columns(&mut query);
+        if pg_catalog::mentions_system_catalog(&query) {
+            pg_catalog::rewrite(&mut query);
+        }
+        semantics::rewrite_casts(&mut query)?;
+        let mut sources = ResolvedRelations::new();
+        let mut named = HashMap::new();
+        let ctes = relations::cte_names(&query);
+        for name in relations::relation_names(&query) {
+            let is_cte = matches!(&name.parts[..], [only] if ctes.contains(only));
+            let opened = Box::pin(self.open(&name.parts, depth)).await;
+            match opened {
+                Ok((meaning, provider)) => {
+                    let provider = if self.pushdown { provider } else { self.without_pushdown(&meaning, provider) };
+                    named.insert(name.parts.clone(), meaning);
+                    sources.insert(name.parts, Ok(provider_as_source(provider)));
+                }
+                Err(error) if is_cte => {
+                    sources.insert(name.parts, Err(error));
+                }
+                Err(error) => {
+                    return Err(match error.sqlstate {
+                        SqlState::UNDEFINED_TABLE => error.at(relations::position(text, name.location)),
+                        _ => error,
+                    });
+                }
+            }
+        }
+        let plan = self.to_plan(query, &sources, parameters).map_err(|error| sqlstate::sql_error(&error))?;
+        let planned = Planned { plan, relations: named };
+        self.check_columns(&planned)?;
+        Ok(planned)
+    }
+
+    fn without_pushdown(&self, meaning: &Named, provider: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
+        let scans = match meaning {
+            Named::Stored(object) => matches!(object.as_ref(), Object::ForeignTable(_)),
+            Named::Live(..) => true,
+            Named::System(..) => false,
+        };
+        if scans { Arc::new(NoPushdown(provider)) } else { provider }
+    }
+
+    fn to_plan(
+        &self,
+        query: Query,
+        relations: &ResolvedRelations,
+        parameters: &[Option<PgType>],
+    ) -> datafusion::error::Result<LogicalPlan> {
+        let provider = StatementContext { state: &self.state, type_planner: semantics::type_planner(), relations };
+        let options = ParserOptions::new().with_parse_float_as_decimal(true).with_collect_spans(true);
+        let types =
+            parameters.iter().map(|given| given.as_ref().map(|given| Arc::new(given.field("", true)))).collect();
+        let mut context = PlannerContext::new().with_prepare_param_data_types(types);
+        SqlToRel::new_with_options(&provider, options)
+            .sql_statement_to_plan_with_context(SqlStatement::Query(Box::new(query)), &mut context)
+    }
+
+    /// Opens one relation: checks rights, asks its source.
+    async fn open(&self, parts: &[String], depth: usize) -> SqlResult<(Named, Arc<dyn TableProvider>)> {
+        match self.scope.resolve(&self.catalog, parts)? {
+            Resolved::Stored(object) => {
+                self.check_readable(&object)?;
+                let provider = match object.as_ref() {
+                    Object::ForeignTable(table) => self.open_foreign_table(table).await?,
+                    Object::View(view) => self.open_view(view, depth).await?,
+                    _ => return Err(relations::undefined(&parts.join("."))),
+                };
+                Ok((Named::Stored(object), provider))
+            }
+            Resolved::System(schema, name) => {
+                let context = Arc::clone(&self.system);
+                let tables = if schema == "pg_catalog" {
+                    pg_catalog::schema_provider(context)
+                } else {
+                    pg_catalog::information_schema_provider(context)
+                };
+                let provider = tables
+                    .table(&name)
+                    .await
+                    .map_err(|error| sqlstate::sql_error(&error))?
+                    .ok_or_else(|| relations::undefined(&parts.join(".")))?;
+                Ok((Named::System(schema.to_owned(), name), provider))
+            }
+            Resolved::Live { server, candidates } => self.open_live(&server, &candidates, parts).await,
+        }
+    }
+
+    fn check_readable(&self, object: &Arc<Object>) -> SqlResult<()> {
+        let schema = object.schema().and_then(|oid| self.catalog.get(oid));
+        if let Some(schema) = schema {
+            privilege::check_privilege(&self.catalog, self.role, schema, Privilege::Usage)?;
+        }
+        privilege::check_select(&self.catalog, self.role, object, [])
+    }
+
+    /// Columns of relations on which the role holds SELECT for some columns only.
+    fn check_columns(&self, planned: &Planned) -> SqlResult<()> {
+        let partial: HashMap<&RelationKey, &Arc<Object>> = planned
+            .relations
+            .iter()
+            .filter_map(|(key, named)| match named {
+                Named::Stored(object)
+                    if !privilege::has_privilege(&self.catalog, self.role, object, Privilege::Select) =>
+                {
+                    Some((key, object))
+                }
+                _ => None,
+            })
+            .collect();
+        if partial.is_empty() {
+            return Ok(());
+        }
+        for (key, column) in scanned_columns(&self.optimized(&planned.plan)?) {
+            if let Some(object) = partial.get(&key) {
+                privilege::check_select(&self.catalog, self.role, object, [column.as_str()])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn optimized(&self, plan: &LogicalPlan) -> SqlResult<LogicalPlan> {
+        self.state.optimize(plan).map_err(|error| sqlstate::sql_error(&error))
+    }
+
+    async fn open_foreign_table(&self, table: &ForeignTable) -> SqlResult<Arc<dyn TableProvider>> {
+        let server = self
+            .catalog
+            .server_by_oid(table.server)
+            .ok_or_else(|| SqlError::internal(format!("foreign table \"{}\" has no server", table.header.name)))?;
+        let source = self.host.source(&self.catalog, server, self.role)?;
+        let spec = TableSpec {
+            name: self.qualified(table.schema, &table.header.name),
+            options: plain_options(&table.options),
+            columns: table.columns.iter().map(column_definition).collect(),
+        };
+        source.provider(spec).await.map_err(|error| sqlstate::connector_error(&error))
+    }
+
+    async fn open_live(
+        &self,
+        server: &str,
+        candidates: &[(String, String)],
+        parts: &[String],
+    ) -> SqlResult<(Named, Arc<dyn TableProvider>)> {
+        let server = self.catalog.server(server).ok_or_else(|| relations::undefined(&parts.join(".")))?;
+        let object = self.catalog.get(server.header.oid).ok_or_else(|| relations::undefined(&parts.join(".")))?;
+        privilege::check_privilege(&self.catalog, self.role, object, Privilege::Usage)?;
+        for (schema, name) in candidates {
+            let Some(live) = self.host.live_table(&self.catalog, server, self.role, (schema, name)).await? else {
+                continue;
+            };
+            let source = self.host.source(&self.catalog, server, self.role)?;
+            let spec = TableSpec {
+                name: format!("{}.{schema}.{name}", server.header.name),
+                options: live.options,
+                columns: live.definition.columns.clone(),
+            };
+            let provider = source.provider(spec).await.map_err(|error| sqlstate::connector_error(&error))?;
+            let named = Named::Live(server.header.oid, [server.header.name.clone(), schema.clone(), name.clone()]);
+            return Ok((named, provider));
+        }
+        Err(relations::undefined(&parts.join(".")))
+    }
+
+    /// A view's plan under its owner's rights, as a table of the columns it was created with.
+    async fn open_view(&self, view: &View, depth: usize) -> SqlResult<Arc<dyn TableProvider>> {
+        if depth >= VIEW_DEPTH_MAX {
+            return Err(SqlError::new(
+                SqlState::STATEMENT_TOO_COMPLEX,
+                format!("view \"{}\" is nested too deeply", view.header.name),
+            ));
+        }
+        let planner = Self {
+            role: if view.security_invoker { self.role } else { view.header.owner },
+            scope: NameScope { live: None, search_path: Vec::new(), ..self.scope.clone() },
+            ..self.clone()
+        };
+        let query = crate::statement::parse_query(&view.query)?;
+        let planned = planner.plan_nested(query, &view.query, &[], depth + 1).await.map_err(|mut error| {
+            error.position = None;
+            error.context = Some(format!("view \"{}\"", view.header.name));
+            error
+        })?;
+        let plan = view_columns(view, planned.plan)?;
+        Ok(Arc::new(ViewTable::new(plan, Some(view.query.clone()))))
+    }
+
+    fn qualified(&self, schema: Oid, name: &str) -> String {
+        self.catalog.schema_by_oid(schema).map_or_else(|| name.to_owned(), |s| format!("{}.{name}", s.header.name))
+    }
+}
+
+/// Projects a view's plan onto the columns that the view has: by position where the query still has as many, else (its
+/// `*` covers more by now) by name.
+fn view_columns(view: &View, plan: LogicalPlan) -> SqlResult<LogicalPlan> {
+    let by_position = plan.schema().fields().len() == view.columns.len();
+    let columns = view
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let found = if by_position {
+                Some(index)
+            } else {
+                plan.schema().fields().iter().position(|field| field.name() == &column.name)
+            };
+            let (qualifier, field) = found.map(|index| plan.schema().qualified_field(index)).ok_or_else(|| {
+                SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("column \"{}\" of view \"{}\" no longer exists", column.name, view.header.name),
+                )
+                .hint("Use CREATE OR REPLACE VIEW to define it again.")
+            })?;
+            Ok(Expr::Column(DfColumn::new(qualifier.cloned(), field.name())).alias(column.name.clone()))
+        })
+        .collect::<SqlResult<Vec<_>>>()?;
+    LogicalPlanBuilder::from(plan)
+        .project(columns)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| sqlstate::sql_error(&error))
+}
+
+/// The columns that an optimized plan reads, by relation as the query names it. Views' own scans are among them under
+/// the names that the view uses.
+pub fn scanned_columns(plan: &LogicalPlan) -> BTreeSet<(RelationKey, String)> {
+    let mut columns = BTreeSet::new();
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(TableScan { table_name, projected_schema, filters, .. }) = node {
+            let key = relation_key(table_name);
+            columns.extend(projected_schema.fields().iter().map(|field| (key.clone(), field.name().clone())));
+            for filter in filters {
+                let _ = filter.apply(|expr| {
+                    if let Expr::Column(column) = expr {
+                        columns.insert((key.clone(), column.name.clone()));
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                });
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    columns
+}
+
+/// A stored column as connectors see it.
+pub fn column_definition(column: &Column) -> ColumnDefinition {
+    ColumnDefinition {
+        name: column.name.clone(),
+        data_type: column.data_type.clone(),
+        not_null: column.not_null,
+        options: plain_options(&column.options),
+        comment: column.comment.clone(),
+    }
+}
+
+/// Options that hold no secret.
+pub fn plain_options(options: &[StoredOption]) -> Options {
+    options.iter().filter_map(|option| Some((option.name.clone(), option.value.shown()?.to_owned()))).collect()
+}
+
+/// A table reference as DataFusion writes it, for messages.
+pub fn reference_text(name: &TableReference) -> String {
+    relation_key(name).join(".")
+}

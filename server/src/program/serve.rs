@@ -1,0 +1,159 @@
+//! `atoll serve`: opens the catalog, listens, and ends cleanly on SIGTERM and SIGINT.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use atoll_connector_api::paths::FilesRoots;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::secret::{ReferencePolicy, SecretKey};
+use crate::catalog::store::{InitialPassword, Store, StoreConfig};
+use crate::config::{Auth, Config, EnvironmentSecrets, ServeArgs};
+use crate::host::{Host, HostConfig};
+use crate::session::{Engine, EngineConfig};
+use crate::wire::{AuthMode, ServerTls, WireConfig, WireServer};
+
+/// Runs the server until a signal ends it.
+///
+/// # Errors
+/// Settings, directories, addresses and certificates that cannot be used.
+pub fn serve(args: ServeArgs) -> Result<()> {
+    let print = args.print_config;
+    let config = Config::load(args)?;
+    if print {
+        print!("{}", config.to_toml());
+        return Ok(());
+    }
+    let secrets = EnvironmentSecrets::read();
+    start_log(&config.log)?;
+    runtime()?.block_on(async {
+        let server = Server::start(&config, secrets).await?;
+        server.announce();
+        server.run_until_signal().await
+    })
+}
+
+/// The runtime of the sockets; queries run on the engine's own.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().thread_name("atoll-io").enable_all().build()?)
+}
+
+/// Logs to standard error.
+pub(super) fn start_log(filter: &str) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).context("the log filter is not valid")?;
+    let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color).with_writer(std::io::stderr).try_init();
+    Ok(())
+}
+
+/// A running server.
+pub(super) struct Server {
+    pub(super) engine: Arc<Engine>,
+    pub(super) listeners: WireServer,
+    pub(super) password: Option<InitialPassword>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Opens everything and listens.
+    pub(super) async fn start(config: &Config, secrets: EnvironmentSecrets) -> Result<Self> {
+        // A core dump would hold passwords; the process's memory is nobody else's business either.
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+            .context("could not turn core dumps off")?;
+        let tls = match (&config.tls_cert, &config.tls_key) {
+            (Some(certificate), Some(key)) => Some(ServerTls::load(certificate, key)?),
+            _ => None,
+        };
+        let wire = WireConfig {
+            listen: config.listen.clone(),
+            unix_socket_dir: Some(config.socket_dir.clone().unwrap_or_else(|| config.data_dir.clone())),
+            auth: match config.auth {
+                Auth::Scram => AuthMode::Scram,
+                Auth::Trust => AuthMode::Trust,
+            },
+            tls,
+            max_connections: config.max_connections,
+            reserved_superuser_connections: config.reserved_superuser_connections,
+            shutdown_grace: config.shutdown_grace(),
+            ..WireConfig::default()
+        };
+        let master_key = secrets.master_key.as_deref().map(SecretKey::from_text).transpose()?;
+        let store = Arc::new(
+            Store::open(StoreConfig {
+                data_dir: config.data_dir.clone(),
+                url: config.catalog_url.clone(),
+                database: config.database.clone(),
+                superuser_password: secrets.password,
+                master_key,
+            })
+            .await?,
+        );
+        let password = store.initial_password().cloned();
+        let files = FilesRoots::open(&config.files_root, std::slice::from_ref(&config.data_dir))
+            .context("could not open a --files-root")?;
+        let host = Arc::new(Host::new(HostConfig {
+            files,
+            network_allow: config.network_allow.clone(),
+            references: ReferencePolicy {
+                variables: config.secret_env.clone(),
+                files: config.secret_dir.clone(),
+                refused: vec![config.data_dir.clone()],
+            },
+            key: store.key().clone(),
+        }));
+        let temp_dir = config.data_dir.join("spill");
+        std::fs::create_dir_all(&temp_dir).context("could not make the spill directory")?;
+        let engine = Engine::new(
+            EngineConfig {
+                database: config.database.clone(),
+                temp_dir,
+                cpu_threads: config.cpu_threads,
+                max_connections: config.max_connections,
+            },
+            store,
+            host,
+        )?;
+        let stop = CancellationToken::new();
+        let listeners = WireServer::bind(wire, Arc::clone(&engine), stop.clone()).await?;
+        Ok(Self { engine, listeners, password, stop })
+    }
+
+    fn announce(&self) {
+        for address in self.listeners.local_addresses() {
+            tracing::info!("listening on {address}");
+        }
+        if let Some(path) = self.listeners.unix_socket() {
+            tracing::info!("listening on {}", path.display());
+        }
+        let Some(InitialPassword { password, file: Some(file) }) = &self.password else { return };
+        let Some(address) = self.listeners.local_addresses().first().copied() else { return };
+        // To the terminal once, never to the log.
+        println!("A password was made for the superuser atoll; it is kept in {}. Connect with", file.display());
+        println!("  {}", psql_line(address, &self.engine.config.database, password));
+    }
+
+    /// Serves until SIGTERM or SIGINT, then lets running queries go on for the grace period.
+    pub(super) async fn run_until_signal(self) -> Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = self.stop.clone();
+        let waiting = tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("shutting down");
+            stop.cancel();
+        });
+        self.listeners.run().await;
+        waiting.abort();
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The line that connects.
+pub(super) fn psql_line(address: std::net::SocketAddr, database: &str, password: &str) -> String {
+    format!("psql 'postgresql://atoll:{password}@{address}/{database}'")
+}

@@ -1,0 +1,233 @@
+//! DDL: what it needs is fetched from sources and the planner, then it changes the transaction's overlay.
+
+use std::sync::Arc;
+
+use atoll_connector_api::options::check_options;
+use atoll_connector_api::{ConnectorError, OptionScope, OptionSpec, Options};
+
+use super::execute::Limits;
+use super::{Outcome, Session};
+use crate::catalog::ddl::{self, DdlContext, Facts, ImportedTable, Need, ViewFacts, Working, WrapperRegistry};
+use crate::catalog::model::{Change, Object};
+use crate::catalog::store::{CommitError, StoreError};
+use crate::catalog::{Catalog, Oid};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::view_facts;
+use crate::host::Registry;
+use crate::statement::ParsedStatement;
+use crate::statement::ast::{CreateView, ImportFilter};
+use crate::wire::sqlstate;
+
+/// Tables that one IMPORT may make.
+const IMPORT_TABLES_MAX: usize = 100_000;
+
+impl WrapperRegistry for Registry {
+    fn options(&self, connector: &str) -> Option<&'static [OptionSpec]> {
+        self.get(connector).map(|connector| connector.options())
+    }
+
+    fn check(&self, connector: &str, scope: OptionScope, options: &Options) -> Result<(), ConnectorError> {
+        let Some(connector) = self.get(connector) else { return Ok(()) };
+        check_options(connector.options(), scope, options.iter())?;
+        connector.check(scope, options)
+    }
+}
+
+impl Session {
+    /// Runs a statement that changes the catalog.
+    pub(super) async fn define(&mut self, statement: &ParsedStatement, limits: &Limits) -> SqlResult<Outcome> {
+        if !ddl::is_ddl(&statement.statement) {
+            return Err(SqlError::unsupported("this statement is not supported"));
+        }
+        if self.settings.on("transaction_read_only") {
+            return Err(SqlError::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                "cannot execute DDL in a read-only transaction",
+            ));
+        }
+        if self.live.is_some() {
+            return Err(SqlError::unsupported("DDL is not supported inside a foreign server's database")
+                .hint(format!("Connect to the database \"{}\" instead.", self.engine.config.database)));
+        }
+        let mut working = match self.transaction.working.take() {
+            Some(working) => working,
+            None => Working::new(self.engine.catalog()),
+        };
+        let done = self.define_in(&mut working, statement, limits).await;
+        // A statement that failed has changed nothing: the block is failed, and a savepoint before it may still be kept.
+        self.transaction.working = Some(working);
+        let outcome = done?;
+        self.notices.extend(outcome.notices);
+        self.generation += 1;
+        Ok(Outcome::Command(outcome.tag.to_owned()))
+    }
+
+    async fn define_in(
+        &mut self,
+        working: &mut Working,
+        statement: &ParsedStatement,
+        limits: &Limits,
+    ) -> SqlResult<ddl::DdlOutcome> {
+        let user = self.catalog_role_name();
+        let search_path = self.settings.search_path(&user);
+        let engine = Arc::clone(&self.engine);
+        let context = DdlContext {
+            session_user: self.session_user,
+            current_user: self.current_user,
+            search_path: &search_path,
+            wrappers: &engine.host.registry,
+            key: engine.host.key(),
+        };
+        let facts = match ddl::needs(&context, working, &statement.statement)? {
+            Need::Nothing => Facts::None,
+            Need::Table { server, options } => self.table_facts(working.current(), server, options, limits).await?,
+            Need::Import { server, schema, filter } => {
+                self.import_facts(working.current(), server, (schema, filter), limits).await?
+            }
+            Need::View(create) => {
+                let catalog = Arc::clone(working.current());
+                Facts::View(self.view_facts(create, catalog, statement, limits).await?)
+            }
+        };
+        let wanted = ddl::oids_needed(&statement.statement, &facts);
+        if working.oids_left() < wanted {
+            let oids = self.engine.store().allocate_oids(wanted).await.map_err(|error| store_error(&error))?;
+            working.supply_oids(oids);
+        }
+        ddl::apply(&context, working, &statement.statement, &facts)
+    }
+
+    fn catalog_role_name(&self) -> String {
+        self.catalog().role_name(self.current_user)
+    }
+
+    async fn table_facts(
+        &self,
+        catalog: &Arc<Catalog>,
+        server: Oid,
+        options: Options,
+        limits: &Limits,
+    ) -> SqlResult<Facts> {
+        let (host, catalog, user) = (Arc::clone(&self.engine.host), Arc::clone(catalog), self.current_user);
+        limits
+            .run(self.engine.cpu(), async move {
+                let server = catalog
+                    .server_by_oid(server)
+                    .ok_or_else(|| SqlError::internal("the server of a foreign table is gone"))?;
+                let source = host.source(&catalog, server, user)?;
+                let definition = source.describe(&options).await.map_err(|error| sqlstate::connector_error(&error))?;
+                Ok(Facts::Table(definition))
+            })
+            .await
+    }
+
+    async fn import_facts(
+        &self,
+        catalog: &Arc<Catalog>,
+        server: Oid,
+        (schema, filter): (&str, &ImportFilter),
+        limits: &Limits,
+    ) -> SqlResult<Facts> {
+        let (host, catalog, user) = (Arc::clone(&self.engine.host), Arc::clone(catalog), self.current_user);
+        let (schema, filter) = (schema.to_owned(), filter.clone());
+        limits
+            .run(self.engine.cpu(), async move {
+                let server = catalog
+                    .server_by_oid(server)
+                    .ok_or_else(|| SqlError::internal("the server of an import is gone"))?;
+                // IMPORT is how a user says "look again".
+                host.forget(server.header.oid);
+                let source = host.source(&catalog, server, user)?;
+                let failed = |error: ConnectorError| sqlstate::connector_error(&error);
+                let schemas = source.schemas().await.map_err(failed)?;
+                if !schemas.contains(&schema) {
+                    return Err(SqlError::new(
+                        SqlState::FDW_SCHEMA_NOT_FOUND,
+                        format!("schema \"{schema}\" is not present on foreign server \"{}\"", server.header.name),
+                    ));
+                }
+                let mut names: Vec<String> =
+                    source.tables(&schema).await.map_err(failed)?.into_iter().map(|table| table.name).collect();
+                match &filter {
+                    ImportFilter::All => {}
+                    ImportFilter::LimitTo(wanted) => names.retain(|name| wanted.contains(name)),
+                    ImportFilter::Except(unwanted) => names.retain(|name| !unwanted.contains(name)),
+                }
+                if names.len() > IMPORT_TABLES_MAX {
+                    return Err(SqlError::new(
+                        SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+                        format!("schema \"{schema}\" holds more than {IMPORT_TABLES_MAX} tables"),
+                    )
+                    .hint("Use LIMIT TO to import some of them."));
+                }
+                let described = source.import(&schema, &names).await.map_err(failed)?;
+                let tables = described
+                    .into_iter()
+                    .map(|(name, definition)| ImportedTable {
+                        options: source.live_options(&schema, &name),
+                        name,
+                        definition,
+                    })
+                    .collect();
+                Ok(Facts::Import(tables))
+            })
+            .await
+    }
+
+    async fn view_facts(
+        &mut self,
+        create: &CreateView,
+        catalog: Arc<Catalog>,
+        statement: &ParsedStatement,
+        limits: &Limits,
+    ) -> SqlResult<ViewFacts> {
+        let mut planner = self.planner(&create.query_text, limits).await?;
+        planner.catalog = catalog;
+        let (query, text) = (create.query.as_ref().clone(), statement.text.clone());
+        limits.run(self.engine.cpu(), async move { view_facts::facts(&planner, query, &text).await }).await
+    }
+
+    /// Writes a transaction's DDL.
+    pub(super) async fn commit(&mut self, working: Working) -> SqlResult<()> {
+        let (base, changes) = (Arc::clone(working.base()), working.changes());
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let servers = touched_servers(&base, &changes);
+        self.engine.store().commit(&base, changes).await.map_err(|error| commit_error(&error))?;
+        for server in servers {
+            self.engine.host.forget(server);
+        }
+        Ok(())
+    }
+}
+
+/// Servers whose metadata must be read again.
+fn touched_servers(base: &Catalog, changes: &[Change]) -> Vec<Oid> {
+    changes
+        .iter()
+        .filter_map(|change| {
+            let object = match change {
+                Change::Put(object) => Some(object),
+                Change::Remove(oid) => base.get(*oid),
+            };
+            match object?.as_ref() {
+                Object::Server(server) => Some(server.header.oid),
+                Object::UserMapping(mapping) => Some(mapping.server),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+fn commit_error(error: &CommitError) -> SqlError {
+    if !matches!(error, CommitError::Conflict) {
+        tracing::error!(error = error as &dyn std::error::Error, "a transaction's DDL could not be committed");
+    }
+    SqlError::from(error)
+}
+
+fn store_error(error: &StoreError) -> SqlError {
+    tracing::error!(error = error as &dyn std::error::Error, "the catalog store failed");
+    SqlError::new(SqlState::IO_ERROR, format!("the catalog could not be written: {error}"))
+}

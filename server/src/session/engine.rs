@@ -1,0 +1,149 @@
+//! What all connections share: the catalog, the connectors, the CPU runtime, memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use datafusion::config::ConfigOptions;
+use datafusion::execution::SessionState;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use tokio::runtime::Handle;
+
+use super::backends::Backends;
+use super::settings::Settings;
+use crate::catalog::Catalog;
+use crate::catalog::store::Store;
+use crate::federation::{pg_catalog, semantics};
+use crate::host::Host;
+
+/// Rows of a batch: DataFusion's default, which fits the second-level cache for a few columns.
+const BATCH_ROWS: usize = 8192;
+/// Bytes that spilled data of all queries may take on disk.
+const SPILL_BYTES_MAX: u64 = 100 << 30;
+/// Stack of the CPU runtime's threads: planning recurses with the depth of expressions.
+const CPU_STACK_BYTES: usize = 16 << 20;
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct EngineConfig {
+    /// The database's name.
+    pub database: String,
+    /// Where spilled data go.
+    pub temp_dir: PathBuf,
+    /// Threads for queries; 0: one for each core.
+    pub cpu_threads: usize,
+    /// Connections of one kind are counted against it by the wire; roles have limits of their own.
+    pub max_connections: usize,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Engine {
+    /// The configuration it was made from.
+    pub config: EngineConfig,
+    /// Connectors and sources.
+    pub host: Arc<Host>,
+    /// All connections.
+    pub backends: Backends,
+    /// When the server started.
+    pub started: SystemTime,
+    store: Arc<Store>,
+    cpu: Option<tokio::runtime::Runtime>,
+    template: SessionState,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Queries still running are dropped with their tasks; waiting for them would hang the shutdown.
+        if let Some(cpu) = self.cpu.take() {
+            cpu.shutdown_background();
+        }
+    }
+}
+
+impl Engine {
+    /// An engine over an open store.
+    ///
+    /// # Errors
+    /// Threads or the spill directory cannot be had.
+    pub fn new(config: EngineConfig, store: Arc<Store>, host: Arc<Host>) -> std::io::Result<Arc<Self>> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        if config.cpu_threads > 0 {
+            builder.worker_threads(config.cpu_threads);
+        }
+        let cpu = builder.thread_name("atoll-cpu").thread_stack_size(CPU_STACK_BYTES).enable_all().build()?;
+        let template =
+            semantics::register(SessionStateBuilder::new().with_default_features().with_config(base_config())).build();
+        Ok(Arc::new(Self {
+            config,
+            host,
+            backends: Backends::default(),
+            started: SystemTime::now(),
+            store,
+            cpu: Some(cpu),
+            template,
+        }))
+    }
+
+    /// The catalog as last committed.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.store.snapshot()
+    }
+
+    /// The catalog's store.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The runtime that queries run on, apart from the sockets'.
+    pub fn cpu(&self) -> &Handle {
+        self.cpu.as_ref().expect("the runtime is taken in Drop only").handle()
+    }
+
+    /// A state for one statement: functions over `system`, options from the session's settings, memory of its own.
+    ///
+    /// # Errors
+    /// The spill directory cannot be had.
+    pub fn statement_state(
+        &self,
+        settings: &Settings,
+        system: &Arc<pg_catalog::PgCatalogContext>,
+    ) -> datafusion::error::Result<SessionState> {
+        let mut config = self.template.config().clone();
+        let partitions = settings.get("atoll.scan_partitions").and_then(|text| text.parse().ok()).unwrap_or(0);
+        if partitions > 0 {
+            config = config.with_target_partitions(partitions);
+        }
+        let options = config.options_mut();
+        options.execution.time_zone = settings.get("timezone").map(str::to_owned);
+        options.optimizer.enable_dynamic_filter_pushdown = settings.on("atoll.dynamic_filters");
+        let state = SessionStateBuilder::new_from_existing(self.template.clone())
+            .with_config(config)
+            .with_runtime_env(self.runtime_env(settings)?);
+        let session = SessionContext::new_with_state(state.build());
+        pg_catalog::register_functions(&session, system);
+        Ok(session.state())
+    }
+
+    fn runtime_env(&self, settings: &Settings) -> datafusion::error::Result<Arc<RuntimeEnv>> {
+        let bytes = settings.memory("atoll.query_memory").unwrap_or(usize::MAX);
+        let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(bytes));
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![self.config.temp_dir.clone()]))
+            .with_max_temp_directory_size(SPILL_BYTES_MAX);
+        RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk).build_arc()
+    }
+}
+
+fn base_config() -> SessionConfig {
+    let mut options = ConfigOptions::new();
+    options.sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
+    options.sql_parser.parse_float_as_decimal = true;
+    // File names and row counts of a plan's own statistics say nothing to a user of EXPLAIN.
+    options.explain.physical_plan_only = true;
+    SessionConfig::from(options).with_batch_size(BATCH_ROWS).with_information_schema(false)
+}

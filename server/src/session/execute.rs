@@ -1,0 +1,179 @@
+//! Runs plans on the CPU runtime and hands their batches over a short queue.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::outcome::{CancelReason, Canceller};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::wire::sqlstate;
+
+/// Batches that wait between the CPU runtime and a connection: one being sent, one ready.
+const BATCHES_QUEUED_MAX: usize = 2;
+
+/// What ends a statement early.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Cancel requests and shutdown.
+    pub canceller: Canceller,
+    /// `statement_timeout`.
+    pub deadline: Option<Instant>,
+}
+
+impl Limits {
+    /// Limits for a statement that begins now.
+    pub fn new(canceller: Canceller, timeout: Option<Duration>) -> Self {
+        Self { canceller, deadline: timeout.map(|timeout| Instant::now() + timeout) }
+    }
+
+    /// Completes with the error that ends the statement.
+    async fn reached(self) -> SqlError {
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reason = self.canceller.cancelled() => cancel_error(reason),
+            () = deadline => cancel_error(CancelReason::Timeout),
+        }
+    }
+
+    /// Runs a future on the CPU runtime until it is done or a limit is reached; then it is dropped there.
+    ///
+    /// # Errors
+    /// The future's own; `57014`, `57P01`; `XX000` where it panicked.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        cpu: &Handle,
+        work: impl Future<Output = SqlResult<T>> + Send + 'static,
+    ) -> SqlResult<T> {
+        let mut task = AbortOnDrop(cpu.spawn(work));
+        tokio::select! {
+            done = &mut task.0 => done.unwrap_or_else(|error| Err(task_error(&error))),
+            error = self.clone().reached() => Err(error),
+        }
+    }
+}
+
+/// The error for a reason to stop.
+pub fn cancel_error(reason: CancelReason) -> SqlError {
+    match reason {
+        CancelReason::Client => SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"),
+        CancelReason::Timeout => {
+            SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
+        }
+        CancelReason::Shutdown => {
+            SqlError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+        }
+    }
+}
+
+fn task_error(error: &tokio::task::JoinError) -> SqlError {
+    // The panic's own text stays in the log: it may hold data.
+    if error.is_panic() {
+        tracing::error!("a query task panicked");
+        SqlError::internal("internal error: the query was ended by a failed assertion")
+    } else {
+        cancel_error(CancelReason::Client)
+    }
+}
+
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Makes the physical plan.
+///
+/// # Errors
+/// What optimizing and planning find.
+pub async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> SqlResult<Arc<dyn ExecutionPlan>> {
+    let optimized = state.optimize(plan).map_err(|error| sqlstate::sql_error(&error))?;
+    state.query_planner().create_physical_plan(&optimized, state).await.map_err(|error| sqlstate::sql_error(&error))
+}
+
+/// Runs a physical plan on the CPU runtime. The stream ends with an error when a limit is reached; dropping it ends the
+/// work, remote queries included.
+pub fn stream(
+    cpu: &Handle,
+    state: &SessionState,
+    plan: Arc<dyn ExecutionPlan>,
+    limits: Limits,
+) -> BoxStream<'static, SqlResult<RecordBatch>> {
+    let context = state.task_ctx();
+    let (sender, receiver) = mpsc::channel(BATCHES_QUEUED_MAX);
+    let task = cpu.spawn(async move {
+        let mut batches = match execute_stream(plan, context) {
+            Ok(batches) => batches,
+            Err(error) => {
+                let _ = sender.send(Err(sqlstate::sql_error(&error))).await;
+                return;
+            }
+        };
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(|error| sqlstate::sql_error(&error));
+            let failed = batch.is_err();
+            if sender.send(batch).await.is_err() || failed {
+                return;
+            }
+        }
+    });
+    BatchStream { receiver, task: Some(AbortOnDrop(task)), reached: limits.reached().boxed() }.boxed()
+}
+
+struct BatchStream {
+    receiver: mpsc::Receiver<SqlResult<RecordBatch>>,
+    task: Option<AbortOnDrop<()>>,
+    reached: BoxFuture<'static, SqlError>,
+}
+
+impl Stream for BatchStream {
+    type Item = SqlResult<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(mut task) = self.task.take() else { return Poll::Ready(None) };
+        // A limit ends even a client that never stops reading.
+        if let Poll::Ready(error) = self.reached.poll_unpin(context) {
+            self.receiver.close();
+            return Poll::Ready(Some(Err(error)));
+        }
+        match self.receiver.poll_recv(context) {
+            Poll::Ready(Some(Ok(batch))) => {
+                self.task = Some(task);
+                Poll::Ready(Some(Ok(batch)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+            // The sender is gone: the task is done, or it panicked.
+            Poll::Ready(None) => match task.0.poll_unpin(context) {
+                Poll::Ready(Ok(())) => Poll::Ready(None),
+                Poll::Ready(Err(error)) => Poll::Ready(Some(Err(task_error(&error)))),
+                Poll::Pending => {
+                    self.task = Some(task);
+                    Poll::Pending
+                }
+            },
+            Poll::Pending => {
+                self.task = Some(task);
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! Queries: planned, described, explained, run; COPY, cursors and SQL-level prepared statements.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arrow::array::StringViewArray;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use atoll_connector_api::types::{PgType, from_sql, oids};
+use datafusion::common::metadata::{FieldMetadata, ScalarAndMetadata};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::sql::sqlparser::ast as sql;
+use futures::StreamExt;
+
+use super::cursor::Cursor;
+use super::execute::{self, Limits};
+use super::{CURSORS_MAX, Outcome, PREPARED_MAX, Prepared, ResultColumn, Rows, RowsTag, Session};
+use crate::catalog::Catalog;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::planner::{Planned, Planner};
+use crate::statement::ast::{CopyTo, DeclareCursor, Explain, Fetch, FetchDirection, Statement};
+use crate::statement::{ParsedStatement, parse_query};
+use crate::wire::sqlstate;
+
+/// How long the plan that described a statement may serve its first execution: a client's next message, not its next
+/// minute, since sources change.
+const PLAN_KEPT: Duration = Duration::from_secs(2);
+
+/// A plan with what it depends on.
+#[derive(Debug)]
+pub(super) struct KeptPlan {
+    planned: Planned,
+    state: Arc<SessionState>,
+    catalog: Arc<Catalog>,
+    generation: u64,
+    made: Instant,
+}
+
+impl Session {
+    /// Describes a statement: parameters and columns.
+    pub(super) async fn describe(
+        &mut self,
+        statement: ParsedStatement,
+        types: &[Option<PgType>],
+    ) -> SqlResult<Prepared> {
+        let limits = Limits::new(self.canceller.clone(), self.settings.time("statement_timeout"));
+        let query = match &statement.statement {
+            Statement::Query(query) => Some((query.as_ref(), statement.text.as_str())),
+            Statement::Explain(explain) => match &explain.statement.statement {
+                Statement::Query(query) => Some((query.as_ref(), explain.statement.text.as_str())),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some((query, text)) = query {
+            let kept = self.plan(query, text, types, &limits).await?;
+            let parameters = kept.planned.parameters(types)?;
+            let columns = if matches!(statement.statement, Statement::Explain(_)) {
+                explain_columns()
+            } else {
+                analyzed_columns(&kept)
+            };
+            return Ok(Prepared {
+                parameters,
+                columns: Some(columns),
+                planned: Mutex::new(Some(kept)),
+                given: types.to_vec(),
+                statement: Some(statement),
+            });
+        }
+        let columns = match &statement.statement {
+            Statement::Explain(_) => Some(explain_columns()),
+            Statement::Show { name } => Some(self.show_columns(name)),
+            Statement::Fetch(Fetch { cursor, is_move: false, .. }) => Some(self.cursor(cursor)?.columns.to_vec()),
+            Statement::Execute { name, .. } => self.sql_prepared(name)?.columns.clone(),
+            _ => None,
+        };
+        Ok(Prepared { columns, ..Prepared::without_rows(Some(statement), types) })
+    }
+
+    /// A planner for what the session sees now.
+    pub(super) async fn planner(&mut self, text: &str, limits: &Limits) -> SqlResult<Planner> {
+        let system = self.system_context(limits, text).await?;
+        let state =
+            self.engine.statement_state(&self.settings, &system).map_err(|error| sqlstate::sql_error(&error))?;
+        Ok(Planner {
+            catalog: self.catalog(),
+            host: Arc::clone(&self.engine.host),
+            scope: self.name_scope(),
+            role: self.current_user,
+            state: Arc::new(state),
+            system,
+            pushdown: self.settings.on("atoll.pushdown"),
+        })
+    }
+
+    pub(super) async fn plan(
+        &mut self,
+        query: &sql::Query,
+        text: &str,
+        types: &[Option<PgType>],
+        limits: &Limits,
+    ) -> SqlResult<KeptPlan> {
+        let planner = self.planner(text, limits).await?;
+        let (state, catalog) = (Arc::clone(&planner.state), Arc::clone(&planner.catalog));
+        let (query, text, types) = (query.clone(), text.to_owned(), types.to_vec());
+        let planned = limits.run(self.engine.cpu(), async move { planner.plan(&query, &text, &types).await }).await?;
+        Ok(KeptPlan { planned, state, catalog, generation: self.generation, made: Instant::now() })
+    }
+
+    /// Runs a query.
+    pub(super) async fn select(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+        limits: &Limits,
+    ) -> SqlResult<Rows> {
+        let kept = prepared.planned.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let fresh = kept.filter(|kept| {
+            kept.made.elapsed() < PLAN_KEPT
+                && kept.generation == self.generation
+                && Arc::ptr_eq(&kept.catalog, &self.catalog())
+        });
+        let kept = match (fresh, &prepared.statement) {
+            (Some(kept), _) => kept,
+            (None, Some(ParsedStatement { statement: Statement::Query(query), text, .. })) => {
+                let kept = self.plan(query, text, &prepared.given, limits).await?;
+                // The client decodes rows by what Describe said: a result of another shape must not reach it.
+                if prepared.columns.as_deref() != Some(analyzed_columns(&kept).as_slice()) {
+                    return Err(SqlError::unsupported("cached plan must not change result type"));
+                }
+                kept
+            }
+            _ => return Err(SqlError::internal("a query without its statement")),
+        };
+        let columns = prepared.columns.clone().unwrap_or_else(|| analyzed_columns(&kept));
+        self.stream(kept, &prepared.parameters, parameters, limits, columns).await
+    }
+
+    async fn stream(
+        &self,
+        kept: KeptPlan,
+        types: &[PgType],
+        parameters: Vec<ScalarValue>,
+        limits: &Limits,
+        columns: Vec<ResultColumn>,
+    ) -> SqlResult<Rows> {
+        let KeptPlan { planned, state, .. } = kept;
+        let plan = bind(planned.plan, types, parameters)?;
+        let planning = Arc::clone(&state);
+        let physical =
+            limits.run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await }).await?;
+        let batches = execute::stream(self.engine.cpu(), &state, physical, limits.clone());
+        Ok(Rows { columns: columns.into(), batches, tag: RowsTag::Select })
+    }
+
+    /// EXPLAIN, in PostgreSQL's shape: lines of one column.
+    pub(super) async fn explain(
+        &mut self,
+        explain: &Explain,
+        parameters: Vec<ScalarValue>,
+        limits: &Limits,
+    ) -> SqlResult<Outcome> {
+        let (query, text) = match &explain.statement.statement {
+            Statement::Query(query) => (query, &explain.statement.text),
+            Statement::Execute { .. } | Statement::DeclareCursor(_) => {
+                return Err(SqlError::unsupported("EXPLAIN of this statement is not supported"));
+            }
+            _ => {
+                return Err(SqlError::unsupported("EXPLAIN is supported for queries only"));
+            }
+        };
+        let started = Instant::now();
+        let kept = self.plan(query, text, &[], limits).await?;
+        let types = kept.planned.parameters(&[])?;
+        let plan = bind(kept.planned.plan, &types, parameters)?;
+        let state = Arc::clone(&kept.state);
+        let physical =
+            limits.run(self.engine.cpu(), async move { execute::physical_plan(&state, &plan).await }).await?;
+        let planning = started.elapsed();
+        let mut lines: Vec<String>;
+        if explain.analyze {
+            let started = Instant::now();
+            let mut batches = execute::stream(self.engine.cpu(), &kept.state, Arc::clone(&physical), limits.clone());
+            let mut rows = 0;
+            while let Some(batch) = batches.next().await {
+                rows += batch?.num_rows();
+            }
+            drop(batches);
+            let shown = DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(explain.verbose).to_string();
+            lines = shown.lines().map(str::to_owned).collect();
+            lines.push(format!("Rows: {rows}"));
+            lines.push(format!("Planning Time: {:.3} ms", planning.as_secs_f64() * 1e3));
+            lines.push(format!("Execution Time: {:.3} ms", started.elapsed().as_secs_f64() * 1e3));
+        } else {
+            let shown = DisplayableExecutionPlan::new(physical.as_ref()).indent(explain.verbose).to_string();
+            lines = shown.lines().map(str::to_owned).collect();
+        }
+        if explain.format_json {
+            let plan = serde_json::json!([{ "Plan": lines }]);
+            let text = serde_json::to_string_pretty(&plan).map_err(|error| SqlError::internal(error.to_string()))?;
+            lines = vec![text];
+        }
+        let rows = lines.into_iter().map(|line| vec![Some(line)]).collect();
+        Ok(Outcome::Rows(text_rows(explain_columns(), rows, RowsTag::Explain)?))
+    }
+
+    /// COPY … TO STDOUT.
+    pub(super) async fn copy_to(&mut self, copy: &CopyTo, text: &str, limits: &Limits) -> SqlResult<Outcome> {
+        let kept = self.plan(&copy.query, text, &[], limits).await?;
+        let columns = analyzed_columns(&kept);
+        let rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
+        Ok(Outcome::Copy(Rows { tag: RowsTag::Copy, ..rows }, Box::new(copy.clone())))
+    }
+
+    /// PREPARE.
+    pub(super) async fn sql_prepare(
+        &mut self,
+        name: &str,
+        types: &[sql::DataType],
+        statement: &ParsedStatement,
+    ) -> SqlResult<Outcome> {
+        if self.prepared.contains_key(name) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_PREPARED_STATEMENT,
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        if self.prepared.len() >= PREPARED_MAX {
+            return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many prepared statements"));
+        }
+        let given = types
+            .iter()
+            .map(|data_type| {
+                from_sql(data_type).map(Some).ok_or_else(|| {
+                    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist"))
+                })
+            })
+            .collect::<SqlResult<Vec<_>>>()?;
+        let prepared = self.describe(statement.clone(), &given).await?;
+        self.prepared.insert(name.to_owned(), Arc::new(prepared));
+        Ok(Outcome::Command("PREPARE".to_owned()))
+    }
+
+    fn sql_prepared(&self, name: &str) -> SqlResult<Arc<Prepared>> {
+        self.prepared.get(name).cloned().ok_or_else(|| {
+            SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
+        })
+    }
+
+    /// EXECUTE: the arguments are expressions, computed by a query of their own.
+    pub(super) async fn sql_execute(
+        &mut self,
+        name: &str,
+        arguments: &[sql::Expr],
+        limits: &Limits,
+    ) -> SqlResult<Outcome> {
+        let prepared = self.sql_prepared(name)?;
+        if arguments.len() != prepared.parameters.len() {
+            return Err(SqlError::syntax(format!("wrong number of parameters for prepared statement \"{name}\""))
+                .detail(format!("Expected {} parameters but got {}.", prepared.parameters.len(), arguments.len())));
+        }
+        let values = self.evaluate(arguments, &prepared.parameters, limits).await?;
+        let Some(statement) = &prepared.statement else { return Ok(Outcome::Empty) };
+        match &statement.statement {
+            Statement::Query(_) => Ok(Outcome::Rows(self.select(&prepared, values, limits).await?)),
+            _ => Err(SqlError::unsupported("EXECUTE is supported for queries only")),
+        }
+    }
+
+    async fn evaluate(
+        &mut self,
+        arguments: &[sql::Expr],
+        types: &[PgType],
+        limits: &Limits,
+    ) -> SqlResult<Vec<ScalarValue>> {
+        if arguments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let casts: Vec<_> = arguments
+            .iter()
+            .zip(types)
+            .map(|(argument, data_type)| format!("CAST({argument} AS {})", data_type.sql_name()))
+            .collect();
+        let text = format!("SELECT {}", casts.join(", "));
+        let query = parse_query(&text)?;
+        let kept = self.plan(&query, &text, &[], limits).await?;
+        let columns = analyzed_columns(&kept);
+        let mut rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
+        let mut values = Vec::new();
+        while let Some(batch) = rows.batches.next().await {
+            let batch = batch?;
+            for column in batch.columns().iter().filter(|column| !column.is_empty()) {
+                values.push(ScalarValue::try_from_array(column, 0).map_err(|error| sqlstate::sql_error(&error))?);
+            }
+        }
+        Ok(values)
+    }
+
+    /// DEALLOCATE.
+    pub(super) fn deallocate(&mut self, name: Option<&str>) -> SqlResult<Outcome> {
+        match name {
+            None => {
+                self.prepared.clear();
+                Ok(Outcome::Command("DEALLOCATE ALL".to_owned()))
+            }
+            Some(name) => {
+                self.sql_prepared(name)?;
+                self.prepared.remove(name);
+                Ok(Outcome::Command("DEALLOCATE".to_owned()))
+            }
+        }
+    }
+
+    /// DECLARE.
+    pub(super) async fn declare(&mut self, declare: &DeclareCursor, limits: &Limits) -> SqlResult<Outcome> {
+        if !self.transaction.in_block() && !declare.hold {
+            return Err(SqlError::new(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "DECLARE CURSOR can only be used in transaction blocks",
+            ));
+        }
+        if declare.scroll == Some(true) {
+            return Err(SqlError::unsupported("scrollable cursors are not supported")
+                .hint("Declare the cursor without SCROLL: it can be read forward once."));
+        }
+        if self.cursors.contains_key(&declare.name) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_CURSOR,
+                format!("cursor \"{}\" already exists", declare.name),
+            ));
+        }
+        if self.cursors.len() >= CURSORS_MAX {
+            return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many open cursors"));
+        }
+        let Statement::Query(query) = &declare.query.statement else {
+            return Err(SqlError::syntax("DECLARE CURSOR must be given a query"));
+        };
+        // A cursor outlives its DECLARE, so the statement's limits are not its own.
+        let lasting = Limits::new(self.canceller.clone(), None);
+        let kept = self.plan(query, &declare.query.text, &[], limits).await?;
+        let columns = analyzed_columns(&kept);
+        let rows = self.stream(kept, &[], Vec::new(), &lasting, columns).await?;
+        let cursor = Cursor::new(rows, declare.hold, declare.query.text.clone());
+        self.cursors.insert(declare.name.clone(), cursor);
+        Ok(Outcome::Command("DECLARE CURSOR".to_owned()))
+    }
+
+    fn cursor(&self, name: &str) -> SqlResult<&Cursor> {
+        self.cursors
+            .get(name)
+            .ok_or_else(|| SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("cursor \"{name}\" does not exist")))
+    }
+
+    /// FETCH and MOVE.
+    pub(super) async fn fetch(&mut self, fetch: &Fetch) -> SqlResult<Outcome> {
+        let cursor = self.cursor(&fetch.cursor)?;
+        if fetch.is_move {
+            // A FETCH that was not read to its end must not hold up the session.
+            let moved = cursor.advance(fetch.direction).await?;
+            let moved = match fetch.direction {
+                FetchDirection::Forward(_) | FetchDirection::Backward(_) => moved,
+                _ => moved.min(1),
+            };
+            return Ok(Outcome::Command(format!("MOVE {moved}")));
+        }
+        Ok(Outcome::Rows(cursor.fetch(fetch.direction).await?))
+    }
+
+    /// CLOSE.
+    pub(super) fn close_cursor(&mut self, name: Option<&str>) -> SqlResult<Outcome> {
+        match name {
+            None => {
+                self.cursors.clear();
+                Ok(Outcome::Command("CLOSE CURSOR ALL".to_owned()))
+            }
+            Some(name) => {
+                self.cursor(name)?;
+                self.cursors.remove(name);
+                Ok(Outcome::Command("CLOSE CURSOR".to_owned()))
+            }
+        }
+    }
+}
+
+/// The columns after type coercion, which may widen them (UNION, CASE); before it where parameters are still untyped.
+fn analyzed_columns(kept: &KeptPlan) -> Vec<ResultColumn> {
+    let analyzed =
+        kept.state.analyzer().execute_and_check(kept.planned.plan.clone(), kept.state.config_options(), |_, _| {});
+    match analyzed {
+        Ok(plan) => Planned { plan, relations: std::collections::HashMap::new() }.columns(),
+        Err(_) => kept.planned.columns(),
+    }
+}
+
+fn bind(plan: LogicalPlan, types: &[PgType], parameters: Vec<ScalarValue>) -> SqlResult<LogicalPlan> {
+    if parameters.is_empty() && types.is_empty() {
+        return Ok(plan);
+    }
+    if parameters.len() < types.len() {
+        return Err(SqlError::new(
+            SqlState::UNDEFINED_PARAMETER,
+            format!("there is no parameter ${}", parameters.len() + 1),
+        ));
+    }
+    let values = parameters
+        .into_iter()
+        .zip(types)
+        .map(|(value, data_type)| {
+            let field = data_type.field("", true);
+            ScalarAndMetadata::new(value, Some(FieldMetadata::from(&field)))
+        })
+        .collect();
+    plan.with_param_values(ParamValues::List(values)).map_err(|error| sqlstate::sql_error(&error))
+}
+
+fn explain_columns() -> Vec<ResultColumn> {
+    vec![ResultColumn::new("QUERY PLAN", PgType::new(oids::TEXT))]
+}
+
+/// A small result that is at hand: rows of text.
+///
+/// # Errors
+/// `XX000`: the rows do not fit the columns.
+pub(super) fn text_rows(columns: Vec<ResultColumn>, rows: Vec<Vec<Option<String>>>, tag: RowsTag) -> SqlResult<Rows> {
+    let fields: Vec<_> = columns.iter().map(|column| Field::new(&column.name, DataType::Utf8View, true)).collect();
+    let arrays = (0..columns.len())
+        .map(|index| {
+            let values = rows.iter().map(|row| row.get(index).and_then(Option::as_deref));
+            Arc::new(values.collect::<StringViewArray>()) as arrow::array::ArrayRef
+        })
+        .collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .map_err(|error| SqlError::internal(error.to_string()))?;
+    Ok(Rows { columns: columns.into(), batches: futures::stream::iter([Ok(batch)]).boxed(), tag })
+}

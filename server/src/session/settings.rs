@@ -1,0 +1,742 @@
+//! A session's settings: what SET, SHOW and RESET know, with PostgreSQL's names, defaults and messages.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use atoll_connector_api::options::parse_bool;
+use atoll_connector_api::types::text::{DateStyle, IntervalStyle, OutputStyle};
+
+use crate::error::{SqlError, SqlResult, SqlState};
+
+/// Names that no session has set may be kept, as PostgreSQL keeps `extension.name`; at most so many.
+const CUSTOM_SETTINGS_MAX: usize = 200;
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition {
+    /// As `SHOW ALL` prints it; looked up without regard to case.
+    pub name: &'static str,
+    /// The value of a new session.
+    pub default: &'static str,
+    /// For `SHOW ALL` and `pg_settings`.
+    pub description: &'static str,
+    /// Sent as ParameterStatus.
+    pub reported: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Text,
+    Bool,
+    /// Bounds, inclusive.
+    Integer(i64, i64),
+    /// Milliseconds; 0 is off.
+    Time,
+    /// Bytes, PostgreSQL's unit being kB.
+    Memory,
+    Choice(&'static [&'static str]),
+    /// Another value is refused.
+    Fixed,
+    DateStyle,
+    TimeZone,
+    SearchPath,
+    Encoding,
+}
+
+const fn setting(name: &'static str, default: &'static str, kind: Kind, description: &'static str) -> Definition {
+    Definition { name, default, description, reported: false, kind }
+}
+
+const fn reported(definition: Definition) -> Definition {
+    Definition { reported: true, ..definition }
+}
+
+const ON_OFF_PARTITION: &[&str] = &["partition", "on", "off"];
+const ISOLATION: &[&str] = &["read committed", "read uncommitted", "repeatable read", "serializable"];
+const MESSAGE_LEVELS: &[&str] =
+    &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"];
+
+/// The version that clients are told: the PostgreSQL whose behaviour is followed.
+pub const SERVER_VERSION: &str = "15.0";
+
+/// Every setting, sorted by name without regard to case.
+pub static DEFINITIONS: &[Definition] = &[
+    reported(setting(
+        "application_name",
+        "",
+        Kind::Text,
+        "Sets the application name to be reported in statistics and logs.",
+    )),
+    setting("atoll.dynamic_filters", "on", Kind::Bool, "Sends join keys and top-N bounds to scans while a query runs."),
+    setting(
+        "atoll.foreign_tables_as_tables",
+        "off",
+        Kind::Bool,
+        "Shows foreign tables as ordinary tables in the system catalogs.",
+    ),
+    setting("atoll.pushdown", "on", Kind::Bool, "Sends filters and limits to the sources."),
+    setting(
+        "atoll.query_memory",
+        "1GB",
+        Kind::Memory,
+        "Sets the memory that one query may use before it spills to disk.",
+    ),
+    setting(
+        "atoll.scan_partitions",
+        "0",
+        Kind::Integer(0, 1024),
+        "Sets the partitions of a query's plan; 0 means the number of cores.",
+    ),
+    setting(
+        "backslash_quote",
+        "safe_encoding",
+        Kind::Choice(&["safe_encoding", "on", "off"]),
+        "Sets whether \"\\'\" is allowed in string literals.",
+    ),
+    setting("bytea_output", "hex", Kind::Choice(&["hex", "escape"]), "Sets the output format for bytea."),
+    setting(
+        "check_function_bodies",
+        "on",
+        Kind::Bool,
+        "Check routine bodies during CREATE FUNCTION and CREATE PROCEDURE.",
+    ),
+    reported(setting("client_encoding", "UTF8", Kind::Encoding, "Sets the client's character set encoding.")),
+    setting(
+        "client_min_messages",
+        "notice",
+        Kind::Choice(MESSAGE_LEVELS),
+        "Sets the message levels that are sent to the client.",
+    ),
+    reported(setting("DateStyle", "ISO, MDY", Kind::DateStyle, "Sets the display format for date and time values.")),
+    setting("default_tablespace", "", Kind::Text, "Sets the default tablespace to create tables and indexes in."),
+    setting("default_table_access_method", "heap", Kind::Text, "Sets the default table access method for new tables."),
+    setting(
+        "default_transaction_deferrable",
+        "off",
+        Kind::Bool,
+        "Sets the default deferrable status of new transactions.",
+    ),
+    setting(
+        "default_transaction_isolation",
+        "read committed",
+        Kind::Choice(ISOLATION),
+        "Sets the transaction isolation level of each new transaction.",
+    ),
+    reported(setting(
+        "default_transaction_read_only",
+        "off",
+        Kind::Bool,
+        "Sets the default read-only status of new transactions.",
+    )),
+    setting(
+        "extra_float_digits",
+        "1",
+        Kind::Integer(-15, 3),
+        "Sets the number of digits displayed for floating-point values.",
+    ),
+    setting("geqo", "on", Kind::Bool, "Enables genetic query optimization."),
+    setting(
+        "idle_in_transaction_session_timeout",
+        "0",
+        Kind::Time,
+        "Sets the maximum allowed idle time between queries, when in a transaction.",
+    ),
+    setting(
+        "idle_session_timeout",
+        "0",
+        Kind::Time,
+        "Sets the maximum allowed idle time between queries, when not in a transaction.",
+    ),
+    reported(setting("in_hot_standby", "off", Kind::Fixed, "Shows whether hot standby is currently active.")),
+    reported(setting("integer_datetimes", "on", Kind::Fixed, "Shows whether datetimes are integer based.")),
+    reported(setting(
+        "IntervalStyle",
+        "postgres",
+        Kind::Choice(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
+        "Sets the display format for interval values.",
+    )),
+    reported(setting("is_superuser", "off", Kind::Fixed, "Shows whether the current user is a superuser.")),
+    setting("jit", "off", Kind::Bool, "Allow JIT compilation."),
+    setting("lc_collate", "C", Kind::Fixed, "Shows the collation order locale."),
+    setting("lc_ctype", "C", Kind::Fixed, "Shows the character classification and case conversion locale."),
+    setting("lc_messages", "C", Kind::Text, "Sets the language in which messages are displayed."),
+    setting("lc_monetary", "C", Kind::Text, "Sets the locale for formatting monetary amounts."),
+    setting("lc_numeric", "C", Kind::Text, "Sets the locale for formatting numbers."),
+    setting("lc_time", "C", Kind::Text, "Sets the locale for formatting date and time values."),
+    setting("lock_timeout", "0", Kind::Time, "Sets the maximum allowed duration of any wait for a lock."),
+    setting("max_identifier_length", "63", Kind::Fixed, "Shows the maximum identifier length."),
+    setting("max_index_keys", "32", Kind::Fixed, "Shows the maximum number of index keys."),
+    setting("quote_all_identifiers", "off", Kind::Bool, "When generating SQL fragments, quote all identifiers."),
+    setting("role", "none", Kind::Fixed, "Sets the current role."),
+    setting("row_security", "on", Kind::Bool, "Enable row security."),
+    setting(
+        "search_path",
+        "\"$user\", public",
+        Kind::SearchPath,
+        "Sets the schema search order for names that are not schema-qualified.",
+    ),
+    reported(setting("server_encoding", "UTF8", Kind::Fixed, "Shows the server (database) character set encoding.")),
+    reported(setting("server_version", SERVER_VERSION, Kind::Fixed, "Shows the server version.")),
+    setting("server_version_num", "150000", Kind::Fixed, "Shows the server version as an integer."),
+    reported(setting("session_authorization", "", Kind::Fixed, "Sets the session user name.")),
+    setting("ssl", "off", Kind::Fixed, "Enables SSL connections."),
+    reported(setting(
+        "standard_conforming_strings",
+        "on",
+        Kind::Fixed,
+        "Causes '...' strings to treat backslashes literally.",
+    )),
+    setting("statement_timeout", "0", Kind::Time, "Sets the maximum allowed duration of any statement."),
+    setting("synchronize_seqscans", "on", Kind::Bool, "Enable synchronized sequential scans."),
+    setting("synchronous_commit", "on", Kind::Text, "Sets the current transaction's synchronization level."),
+    setting("tcp_keepalives_idle", "0", Kind::Integer(0, i32::MAX as i64), "Time between issuing TCP keepalives."),
+    reported(setting(
+        "TimeZone",
+        "UTC",
+        Kind::TimeZone,
+        "Sets the time zone for displaying and interpreting time stamps.",
+    )),
+    setting(
+        "transaction_deferrable",
+        "off",
+        Kind::Bool,
+        "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures.",
+    ),
+    setting(
+        "transaction_isolation",
+        "read committed",
+        Kind::Choice(ISOLATION),
+        "Sets the current transaction's isolation level.",
+    ),
+    setting("transaction_read_only", "off", Kind::Bool, "Sets the current transaction's read-only status."),
+    setting("work_mem", "4MB", Kind::Memory, "Sets the maximum memory to be used for query workspaces."),
+    setting(
+        "xmlbinary",
+        "base64",
+        Kind::Choice(&["base64", "hex"]),
+        "Sets how binary values are to be encoded in XML.",
+    ),
+    setting(
+        "xmloption",
+        "content",
+        Kind::Choice(&["content", "document"]),
+        "Sets whether XML data in implicit parsing and serialization operations is to be considered as documents or content fragments.",
+    ),
+    setting(
+        "constraint_exclusion",
+        "partition",
+        Kind::Choice(ON_OFF_PARTITION),
+        "Enables the planner to use constraints to optimize queries.",
+    ),
+];
+
+impl Definition {
+    /// It cannot be changed.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self.kind, Kind::Fixed)
+    }
+
+    /// `pg_settings.vartype`.
+    pub fn value_type(&self) -> &'static str {
+        match self.kind {
+            Kind::Bool => "bool",
+            Kind::Integer(..) | Kind::Time | Kind::Memory => "integer",
+            Kind::Choice(_) => "enum",
+            _ => "string",
+        }
+    }
+}
+
+/// Settings of PostgreSQL's planner and server that clients set and that have nothing to act on here.
+const WITHOUT_EFFECT: &[&str] = &[
+    "enable_",
+    "geqo_",
+    "log_",
+    "debug_",
+    "cursor_tuple_fraction",
+    "random_page_cost",
+    "seq_page_cost",
+    "cpu_",
+    "parallel_",
+    "max_parallel_",
+    "plan_cache_mode",
+    "commit_delay",
+    "vacuum_",
+    "maintenance_work_mem",
+    "temp_buffers",
+    "effective_cache_size",
+    "default_statistics_target",
+    "from_collapse_limit",
+    "join_collapse_limit",
+    "password_encryption",
+    "gin_",
+    "escape_string_warning",
+    "array_nulls",
+    "transform_null_equals",
+    "exit_on_error",
+    "local_preload_libraries",
+    "session_preload_libraries",
+    "tcp_",
+    "track_",
+    "wal_",
+    "huge_pages",
+    "lo_compat_privileges",
+    "operator_precedence_warning",
+    "ssl_renegotiation_limit",
+];
+
+/// The definition of a setting.
+pub fn definition(name: &str) -> Option<&'static Definition> {
+    DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
+}
+
+/// A session's values: those set for the session, and those set for the transaction only.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    base: BTreeMap<String, String>,
+    session: BTreeMap<String, String>,
+    local: BTreeMap<String, String>,
+    saved: Option<BTreeMap<String, String>>,
+}
+
+impl Settings {
+    /// The value in force; `None`: no such setting.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let key = name.to_ascii_lowercase();
+        let own = self.local.get(&key).or_else(|| self.session.get(&key)).or_else(|| self.base.get(&key));
+        own.map(String::as_str).or_else(|| definition(name).map(|definition| definition.default))
+    }
+
+    /// The value in force, for SHOW.
+    ///
+    /// # Errors
+    /// `42704`.
+    pub fn show(&self, name: &str) -> SqlResult<&str> {
+        self.get(name).ok_or_else(|| unrecognized(name))
+    }
+
+    /// SET and SET LOCAL; `None` is DEFAULT.
+    ///
+    /// # Errors
+    /// `42704` no such setting; `22023` bad value; `55P02` cannot be changed.
+    pub fn set(&mut self, name: &str, value: Option<&[String]>, local: bool) -> SqlResult<()> {
+        let key = name.to_ascii_lowercase();
+        let Some(values) = value else {
+            if definition(name).is_none() && self.get(name).is_none() {
+                return Err(unrecognized(name));
+            }
+            self.local.remove(&key);
+            if !local {
+                self.session.remove(&key);
+            }
+            return Ok(());
+        };
+        let value = self.checked(name, values)?;
+        if local {
+            self.local.insert(key, value);
+        } else {
+            self.local.remove(&key);
+            self.session.insert(key, value);
+        }
+        Ok(())
+    }
+
+    /// Sets what a new session begins with, and RESET returns to: from the role, the startup packet, or the server itself
+    /// (fixed ones too).
+    pub fn set_base(&mut self, name: &str, value: &str) {
+        self.base.insert(name.to_ascii_lowercase(), value.to_owned());
+    }
+
+    /// Sets a value without checks, where the caller has made its own: `role`, `session_authorization`.
+    pub fn set_internal(&mut self, name: &str, value: &str, local: bool) {
+        self.local.remove(name);
+        let values = if local { &mut self.local } else { &mut self.session };
+        values.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The same with the checks of [`Self::set`].
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub fn set_base_checked(&mut self, name: &str, value: &str) -> SqlResult<()> {
+        let value = self.checked(name, &[value.to_owned()])?;
+        self.set_base(name, &value);
+        Ok(())
+    }
+
+    /// Whether nothing has changed it.
+    pub fn is_default(&self, name: &str) -> bool {
+        definition(name).is_none_or(|definition| self.get(name) == Some(definition.default))
+    }
+
+    /// RESET ALL.
+    pub fn reset_all(&mut self) {
+        self.session.clear();
+        self.local.clear();
+    }
+
+    /// A transaction begins.
+    pub fn begin(&mut self) {
+        self.saved = Some(self.session.clone());
+    }
+
+    /// A transaction ends: what was local is gone, and where it failed what it set too.
+    pub fn end(&mut self, committed: bool) {
+        self.local.clear();
+        if let Some(saved) = self.saved.take()
+            && !committed
+        {
+            self.session = saved;
+        }
+    }
+
+    /// All names with values and descriptions, for SHOW ALL and `pg_settings`.
+    pub fn all(&self) -> Vec<(&'static str, String, &'static str)> {
+        let mut all: Vec<_> = DEFINITIONS
+            .iter()
+            .map(|definition| {
+                (definition.name, self.get(definition.name).unwrap_or_default().to_owned(), definition.description)
+            })
+            .collect();
+        all.sort_by_key(|(name, _, _)| name.to_ascii_lowercase());
+        all
+    }
+
+    fn checked(&self, name: &str, values: &[String]) -> SqlResult<String> {
+        let joined = || values.join(", ");
+        let Some(definition) = definition(name) else {
+            let custom = name.contains('.') && !name.starts_with("atoll.");
+            if custom && self.session.len() + self.local.len() >= CUSTOM_SETTINGS_MAX {
+                return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many custom settings"));
+            }
+            if custom || WITHOUT_EFFECT.iter().any(|known| name.starts_with(known)) {
+                return Ok(joined());
+            }
+            return Err(unrecognized(name));
+        };
+        if !matches!(definition.kind, Kind::SearchPath | Kind::DateStyle) && values.len() > 1 {
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("SET {} takes only one argument", definition.name),
+            ));
+        }
+        let value = values.first().map_or("", String::as_str);
+        match definition.kind {
+            Kind::Text => Ok(value.to_owned()),
+            Kind::Bool => parse_bool(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(|| {
+                SqlError::new(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    format!("parameter \"{}\" requires a Boolean value", definition.name),
+                )
+            }),
+            Kind::Integer(low, high) => match value.trim().parse::<i64>() {
+                Ok(number) if (low..=high).contains(&number) => Ok(number.to_string()),
+                Ok(number) => Err(SqlError::new(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    format!(
+                        "{number} is outside the valid range for parameter \"{}\" ({low} .. {high})",
+                        definition.name
+                    ),
+                )),
+                Err(_) => Err(invalid(definition, value)),
+            },
+            Kind::Time => parse_time_ms(value).map(show_time_ms).ok_or_else(|| {
+                invalid(definition, value)
+                    .hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
+            }),
+            Kind::Memory => parse_memory(value).map(show_memory).ok_or_else(|| {
+                invalid(definition, value)
+                    .hint("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".")
+            }),
+            Kind::Choice(choices) => {
+                let lower = value.trim().to_ascii_lowercase();
+                choices.iter().find(|choice| **choice == lower).map(|choice| (*choice).to_owned()).ok_or_else(|| {
+                    invalid(definition, value).hint(format!("Available values: {}.", choices.join(", ")))
+                })
+            }
+            Kind::Fixed => {
+                let current = self.get(definition.name).unwrap_or_default();
+                if current.eq_ignore_ascii_case(value)
+                    || (parse_bool(value).is_some() && parse_bool(value) == parse_bool(current))
+                {
+                    return Ok(current.to_owned());
+                }
+                Err(SqlError::new(
+                    SqlState::CANT_CHANGE_RUNTIME_PARAM,
+                    format!("parameter \"{}\" cannot be changed", definition.name),
+                ))
+            }
+            Kind::DateStyle => {
+                let (style, order) = date_style(self.get("datestyle").unwrap_or("ISO, MDY"), &joined())
+                    .ok_or_else(|| invalid(definition, &joined()))?;
+                Ok(format!("{style}, {order}"))
+            }
+            Kind::TimeZone => time_zone(value).map(|(shown, _)| shown).ok_or_else(|| invalid(definition, value)),
+            Kind::SearchPath => Ok(search_path_text(values)),
+            Kind::Encoding => {
+                let plain: String =
+                    value.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
+                match plain.as_str() {
+                    "UTF8" | "UNICODE" => Ok("UTF8".to_owned()),
+                    "SQLASCII" => Ok("SQL_ASCII".to_owned()),
+                    _ => Err(SqlError::unsupported(format!("client encoding \"{value}\" is not supported"))
+                        .hint("Use UTF8.")),
+                }
+            }
+        }
+    }
+
+    /// How values print.
+    pub fn output_style(&self) -> OutputStyle {
+        let (style, order) = self
+            .get("datestyle")
+            .and_then(|text| text.split_once(", "))
+            .map_or(("ISO", "MDY"), |(style, order)| (style, order));
+        OutputStyle {
+            time_zone: self.get("timezone").and_then(time_zone).map_or(chrono_tz::UTC, |(_, zone)| zone),
+            date_style: match style {
+                "SQL" => DateStyle::Sql,
+                "Postgres" => DateStyle::Postgres,
+                "German" => DateStyle::German,
+                _ => DateStyle::Iso,
+            },
+            day_first: order == "DMY",
+            interval_style: match self.get("intervalstyle") {
+                Some("postgres_verbose") => IntervalStyle::PostgresVerbose,
+                Some("sql_standard") => IntervalStyle::SqlStandard,
+                Some("iso_8601") => IntervalStyle::Iso8601,
+                _ => IntervalStyle::Postgres,
+            },
+            bytea_escape: self.get("bytea_output") == Some("escape"),
+            extra_float_digits: self.get("extra_float_digits").and_then(|text| text.parse().ok()).unwrap_or(1),
+        }
+    }
+
+    /// A time setting; `None` where it is 0, which is off.
+    pub fn time(&self, name: &str) -> Option<Duration> {
+        let milliseconds = self.get(name).and_then(parse_time_ms)?;
+        (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
+    }
+
+    /// A memory setting in bytes.
+    pub fn memory(&self, name: &str) -> Option<usize> {
+        self.get(name).and_then(parse_memory).and_then(|bytes| usize::try_from(bytes).ok())
+    }
+
+    /// A boolean setting.
+    pub fn on(&self, name: &str) -> bool {
+        self.get(name).and_then(parse_bool).unwrap_or(false)
+    }
+
+    /// The schemas of `search_path`, `"$user"` replaced by `user`; `pg_catalog` and `pg_temp` left out.
+    pub fn search_path(&self, user: &str) -> Vec<String> {
+        split_identifiers(self.get("search_path").unwrap_or_default())
+            .into_iter()
+            .map(|name| if name == "$user" { user.to_owned() } else { name })
+            .filter(|name| name != "pg_catalog" && name != "pg_temp")
+            .collect()
+    }
+}
+
+fn unrecognized(name: &str) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+}
+
+fn invalid(definition: &Definition, value: &str) -> SqlError {
+    SqlError::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("invalid value for parameter \"{}\": \"{value}\"", definition.name),
+    )
+}
+
+/// `ISO`, `SQL, DMY` … applied to the current value.
+fn date_style(current: &str, text: &str) -> Option<(&'static str, &'static str)> {
+    let mut style = None;
+    let mut order = None;
+    for word in current.split(',').chain(text.split(',')) {
+        match word.trim().to_ascii_uppercase().as_str() {
+            "ISO" => style = Some("ISO"),
+            "SQL" => style = Some("SQL"),
+            "GERMAN" => (style, order) = (Some("German"), Some("DMY")),
+            word if word.starts_with("POSTGRES") => style = Some("Postgres"),
+            "MDY" | "US" | "NONEURO" | "NONEUROPEAN" => order = Some("MDY"),
+            "DMY" | "EURO" | "EUROPEAN" => order = Some("DMY"),
+            "YMD" => order = Some("YMD"),
+            "DEFAULT" => (style, order) = (Some("ISO"), Some("MDY")),
+            _ => return None,
+        }
+    }
+    Some((style?, order?))
+}
+
+/// A zone by name (any case), abbreviation or whole-hour offset, with the name that SHOW prints.
+pub fn time_zone(text: &str) -> Option<(String, chrono_tz::Tz)> {
+    let trimmed = text.trim();
+    if let Some(zone) = chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(trimmed)) {
+        return Some((zone.name().to_owned(), *zone));
+    }
+    if trimmed.eq_ignore_ascii_case("z") || trimmed.eq_ignore_ascii_case("utc") {
+        return Some(("UTC".to_owned(), chrono_tz::UTC));
+    }
+    // POSIX names offsets the other way round: `+1` as an SQL offset is Etc/GMT-1.
+    let hours: i32 = trimmed.parse().ok()?;
+    let name = match hours {
+        0 => "Etc/GMT".to_owned(),
+        1..=14 => format!("Etc/GMT-{hours}"),
+        -12..=-1 => format!("Etc/GMT+{}", -hours),
+        _ => return None,
+    };
+    let zone: chrono_tz::Tz = name.parse().ok()?;
+    Some((format!("<{hours:+03}>{:+03}", -hours), zone)).map(|(_, zone)| (zone.name().to_owned(), zone))
+}
+
+fn split_unit(text: &str) -> Option<(f64, &str)> {
+    let text = text.trim();
+    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let number: f64 = text[..end].trim().parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some((number, text[end..].trim()))
+}
+
+/// Milliseconds of `10`, `5s`, `1.5min`.
+pub fn parse_time_ms(text: &str) -> Option<u64> {
+    let (number, unit) = split_unit(text)?;
+    let factor = match unit {
+        "us" => 0.001,
+        "" | "ms" => 1.0,
+        "s" => 1e3,
+        "min" => 6e4,
+        "h" => 3.6e6,
+        "d" => 8.64e7,
+        _ => return None,
+    };
+    let milliseconds = (number * factor).round();
+    // The bound is PostgreSQL's: 32 bits of milliseconds.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the comparison")]
+    (milliseconds <= f64::from(i32::MAX)).then_some(milliseconds as u64)
+}
+
+fn show_time_ms(milliseconds: u64) -> String {
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)] {
+        if milliseconds > 0 && milliseconds % size == 0 {
+            return format!("{}{unit}", milliseconds / size);
+        }
+    }
+    if milliseconds == 0 { "0".to_owned() } else { format!("{milliseconds}ms") }
+}
+
+/// Bytes of `64MB`, `1GB`; without a unit it is kB.
+pub fn parse_memory(text: &str) -> Option<u64> {
+    let (number, unit) = split_unit(text)?;
+    let factor = match unit {
+        "B" => 1.0,
+        "" | "kB" => 1024.0,
+        "MB" => 1_048_576.0,
+        "GB" => 1_073_741_824.0,
+        "TB" => 1_099_511_627_776.0,
+        _ => return None,
+    };
+    let bytes = number * factor;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the comparison")]
+    (bytes <= 1e15).then_some(bytes as u64)
+}
+
+fn show_memory(bytes: u64) -> String {
+    for (unit, size) in [("TB", 1_u64 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)] {
+        if bytes > 0 && bytes % size == 0 {
+            return format!("{}{unit}", bytes / size);
+        }
+    }
+    format!("{bytes}B")
+}
+
+fn search_path_text(values: &[String]) -> String {
+    let plain = |name: &str| {
+        name.chars()
+            .enumerate()
+            .all(|(index, c)| c == '_' || c.is_ascii_lowercase() || (index > 0 && c.is_ascii_digit()))
+            && !name.is_empty()
+    };
+    values
+        .iter()
+        .map(|name| if plain(name) { name.clone() } else { format!("\"{}\"", name.replace('"', "\"\"")) })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Splits `a, "B c", $user` into names, folded.
+pub(super) fn split_identifiers(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut current = String::new();
+    let mut quoted = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                current.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => names.push(std::mem::take(&mut current)),
+            c if quoted => current.push(c),
+            c if c.is_whitespace() => {}
+            c => current.extend(c.to_lowercase()),
+        }
+    }
+    names.push(current);
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    fn set(settings: &mut Settings, name: &str, value: &str) -> SqlResult<()> {
+        settings.set(name, Some(&[value.to_owned()]), false)
+    }
+
+    #[test]
+    fn values_are_checked_and_shown_as_postgresql_shows_them() {
+        let mut settings = Settings::default();
+        set(&mut settings, "statement_timeout", "90s").unwrap();
+        assert_eq!(settings.get("STATEMENT_TIMEOUT"), Some("90s"));
+        assert_eq!(settings.time("statement_timeout"), Some(Duration::from_secs(90)));
+        set(&mut settings, "statement_timeout", "120000").unwrap();
+        assert_eq!(settings.get("statement_timeout"), Some("2min"));
+        set(&mut settings, "datestyle", "sql, dmy").unwrap();
+        assert_eq!(settings.get("DateStyle"), Some("SQL, DMY"));
+        set(&mut settings, "timezone", "europe/berlin").unwrap();
+        assert_eq!(settings.get("TimeZone"), Some("Europe/Berlin"));
+        assert_eq!(set(&mut settings, "extra_float_digits", "9").unwrap_err().sqlstate.as_str(), "22023");
+        assert_eq!(set(&mut settings, "nonsense", "9").unwrap_err().sqlstate.as_str(), "42704");
+        assert_eq!(set(&mut settings, "server_version", "9").unwrap_err().sqlstate.as_str(), "55P02");
+        set(&mut settings, "my.own", "x").unwrap();
+        assert_eq!(settings.get("my.own"), Some("x"));
+    }
+
+    #[test]
+    fn a_rollback_takes_settings_back_and_a_commit_the_local_ones() {
+        let mut settings = Settings::default();
+        set(&mut settings, "application_name", "before").unwrap();
+        settings.begin();
+        set(&mut settings, "application_name", "inside").unwrap();
+        settings.end(false);
+        assert_eq!(settings.get("application_name"), Some("before"));
+        settings.begin();
+        settings.set("application_name", Some(&["local".to_owned()]), true).unwrap();
+        assert_eq!(settings.get("application_name"), Some("local"));
+        settings.end(true);
+        assert_eq!(settings.get("application_name"), Some("before"));
+    }
+
+    #[test]
+    fn the_search_path_is_a_list_of_names() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.search_path("me"), ["me", "public"]);
+        settings.set("search_path", Some(&["a".to_owned(), "B c".to_owned()]), false).unwrap();
+        assert_eq!(settings.get("search_path"), Some("a, \"B c\""));
+        assert_eq!(settings.search_path("me"), ["a", "B c"]);
+    }
+}

@@ -1,0 +1,337 @@
+//! What a session's system catalogs show: settings, connections, and a server's live catalog as the database.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use atoll_connector_api::{ColumnDefinition, TableDefinition};
+
+use super::backends::{Backend, Backends};
+use super::execute::Limits;
+use super::outcome::CancelReason;
+use super::settings::{DEFINITIONS, Settings};
+use super::{Engine, Session};
+use crate::catalog::model::{
+    AclItem, Column, ForeignServer, ForeignTable, Header, Object, PUBLIC_ROLE, Privilege, Schema, StoredOption,
+    StoredValue,
+};
+use crate::catalog::{Catalog, Oid, privilege};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::pg_catalog::{BackendInfo, PgCatalogContext, SessionHooks, Setting};
+use crate::federation::relations::NameScope;
+use crate::host::{Host, REMOTE_METADATA_AGE};
+
+/// OIDs of a live catalog's schemas and tables: above what the store assigns, below what types derive.
+const LIVE_OIDS: Oid = 0x4000_0000;
+/// Tables of one live catalog that the system catalogs show.
+const LIVE_TABLES_MAX: usize = 20_000;
+
+/// A server's live catalog, as the snapshot that its database's system catalogs show.
+#[derive(Debug, Clone)]
+pub(super) struct LiveCatalog {
+    base: Arc<Catalog>,
+    shown: Arc<Catalog>,
+    made: Instant,
+}
+
+/// Which database a client asked for: ours (`None`) or a server's.
+///
+/// # Errors
+/// `3D000`; `42501` without USAGE on the server.
+pub(super) fn database_of(
+    engine: &Engine,
+    catalog: &Catalog,
+    user: Oid,
+    asked: Option<&str>,
+    user_name: &str,
+) -> SqlResult<Option<String>> {
+    let Some(asked) = asked.filter(|name| !name.is_empty()) else { return Ok(None) };
+    if asked == engine.config.database {
+        return Ok(None);
+    }
+    if let Some(server) = catalog.server(asked) {
+        if let Some(object) = catalog.get(server.header.oid) {
+            privilege::check_privilege(catalog, user, object, Privilege::Usage)?;
+        }
+        return Ok(Some(asked.to_owned()));
+    }
+    // Clients that name no database send the user's name.
+    if asked == user_name {
+        return Ok(None);
+    }
+    Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{asked}\" does not exist")).hint(format!(
+        "The database is \"{}\"; every foreign server is one too, under its own name.",
+        engine.config.database
+    )))
+}
+
+impl Session {
+    /// Where names are looked up.
+    pub(super) fn name_scope(&self) -> NameScope {
+        let user = self.catalog().role_name(self.current_user);
+        NameScope {
+            database: self.engine.config.database.clone(),
+            live: self.live.clone(),
+            search_path: self.settings.search_path(&user),
+        }
+    }
+
+    /// Reads a server's schemas for a session that is connected to it, and makes them its search path.
+    ///
+    /// # Errors
+    /// Connection and remote errors.
+    pub(super) async fn open_live(&mut self) -> SqlResult<()> {
+        let Some(name) = self.live.clone() else { return Ok(()) };
+        let limits = Limits::new(self.canceller.clone(), None);
+        let (host, catalog, user) = (Arc::clone(&self.engine.host), self.catalog(), self.current_user);
+        let schemas = limits
+            .run(self.engine.cpu(), async move {
+                let server = catalog.server(&name).ok_or_else(|| gone(&name))?;
+                host.schemas(&catalog, server, user).await
+            })
+            .await?;
+        let path = match &schemas[..] {
+            [only] => only.clone(),
+            all if all.iter().any(|schema| schema == "public") => "public".to_owned(),
+            all if all.iter().any(|schema| schema == "main") => "main".to_owned(),
+            _ => String::new(),
+        };
+        self.settings.set_base_checked("search_path", &path)
+    }
+
+    /// What the system catalogs show to this session.
+    pub(super) async fn system_context(&mut self, limits: &Limits, text: &str) -> SqlResult<Arc<PgCatalogContext>> {
+        let catalog = self.catalog();
+        let lower = text.to_ascii_lowercase();
+        let mentioned = lower.contains("pg_") || lower.contains("information_schema");
+        let (shown, database) = match self.live.clone() {
+            Some(live) if mentioned => (self.live_catalog(&live, limits).await?, live),
+            Some(live) => (catalog, live),
+            None => (catalog, self.engine.config.database.clone()),
+        };
+        let mut context = PgCatalogContext::new(shown, database, self.current_user);
+        context.session_user = self.session_user;
+        let user = context.catalog.role_name(self.current_user);
+        context.search_path = self.settings.search_path(&user);
+        context.pid = self.backend.pid();
+        context.server_start = microseconds(self.engine.started);
+        context.client_address = self.engine.backends.get(context.pid).and_then(|backend| backend.peer);
+        if mentioned {
+            context.settings = self.settings_shown();
+            context.backends = self.engine.backends.list().iter().map(backend_info).collect();
+        }
+        context.hooks = Some(Arc::new(Hooks {
+            settings: Mutex::new(self.settings.clone()),
+            pending: Arc::clone(&self.pending_settings),
+            backends: self.engine.backends.clone(),
+            user: self.current_user,
+            superuser: self.settings.on("is_superuser"),
+        }));
+        Ok(Arc::new(context))
+    }
+
+    fn settings_shown(&self) -> Vec<Setting> {
+        DEFINITIONS
+            .iter()
+            .map(|definition| Setting {
+                name: definition.name.to_owned(),
+                value: self.settings.get(definition.name).unwrap_or_default().to_owned(),
+                description: definition.description.to_owned(),
+                category: "Client Connection Defaults".to_owned(),
+                context: if definition.is_fixed() { "internal" } else { "user" }.to_owned(),
+                value_type: definition.value_type().to_owned(),
+                source: if self.settings.is_default(definition.name) { "default" } else { "session" }.to_owned(),
+                boot_value: Some(definition.default.to_owned()),
+                reset_value: Some(definition.default.to_owned()),
+                ..Setting::default()
+            })
+            .collect()
+    }
+
+    async fn live_catalog(&mut self, name: &str, limits: &Limits) -> SqlResult<Arc<Catalog>> {
+        let base = self.catalog();
+        if let Some(known) = &self.live_catalog
+            && Arc::ptr_eq(&known.base, &base)
+            && known.made.elapsed() < REMOTE_METADATA_AGE
+        {
+            return Ok(Arc::clone(&known.shown));
+        }
+        let (host, user, name) = (Arc::clone(&self.engine.host), self.current_user, name.to_owned());
+        let read = Arc::clone(&base);
+        let shown = limits.run(self.engine.cpu(), async move { show_live(&host, &read, user, &name).await }).await?;
+        let shown = Arc::new(shown);
+        self.live_catalog = Some(LiveCatalog { base, shown: Arc::clone(&shown), made: Instant::now() });
+        Ok(shown)
+    }
+
+    /// Applies what `set_config` asked for while a query ran.
+    pub(super) fn apply_pending_settings(&mut self) {
+        let pending = std::mem::take(&mut *lock(&self.pending_settings));
+        for (name, value, local) in pending {
+            // Checked when it was asked for.
+            let _ = self.apply_setting(&name, Some(&[value]), local);
+        }
+    }
+}
+
+/// Settings that `set_config` changed while a query ran: name, value, whether local.
+pub(super) type PendingSettings = Arc<Mutex<Vec<(String, String, bool)>>>;
+
+#[derive(Debug)]
+struct Hooks {
+    settings: Mutex<Settings>,
+    pending: PendingSettings,
+    backends: Backends,
+    user: Oid,
+    superuser: bool,
+}
+
+impl Hooks {
+    fn signal(&self, pid: i32, reason: CancelReason, what: &str) -> SqlResult<bool> {
+        let Some(backend) = self.backends.get(pid) else { return Ok(false) };
+        if backend.superuser && !self.superuser {
+            return Err(SqlError::denied(format!("must be a superuser to {what} superuser process")));
+        }
+        if backend.user != self.user && !self.superuser {
+            return Err(SqlError::denied(format!(
+                "must be a member of the role whose process is being {} or member of pg_signal_backend",
+                if reason == CancelReason::Client { "canceled" } else { "terminated" }
+            )));
+        }
+        backend.canceller.cancel(reason);
+        Ok(true)
+    }
+}
+
+impl SessionHooks for Hooks {
+    fn current_setting(&self, name: &str) -> Option<String> {
+        lock(&self.settings).get(name).map(str::to_owned)
+    }
+
+    fn set_config(&self, name: &str, value: &str, local: bool) -> SqlResult<String> {
+        let mut settings = lock(&self.settings);
+        settings.set(name, Some(&split_list(name, value)), local)?;
+        lock(&self.pending).push((name.to_owned(), value.to_owned(), local));
+        Ok(settings.get(name).unwrap_or_default().to_owned())
+    }
+
+    fn cancel_backend(&self, pid: i32) -> SqlResult<bool> {
+        self.signal(pid, CancelReason::Client, "cancel")
+    }
+
+    fn terminate_backend(&self, pid: i32) -> SqlResult<bool> {
+        self.signal(pid, CancelReason::Shutdown, "terminate")
+    }
+}
+
+fn split_list(name: &str, value: &str) -> Vec<String> {
+    if name.eq_ignore_ascii_case("search_path") {
+        return super::settings::split_identifiers(value);
+    }
+    vec![value.to_owned()]
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn gone(server: &str) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("server \"{server}\" does not exist"))
+}
+
+fn microseconds(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or(0)
+}
+
+fn backend_info(backend: &Backend) -> BackendInfo {
+    let peer: Option<SocketAddr> = backend.peer;
+    BackendInfo {
+        pid: backend.pid,
+        role: backend.user,
+        database: backend.database.clone(),
+        application_name: backend.application_name.clone(),
+        client_address: peer,
+        backend_start: Some(microseconds(backend.started)),
+        transaction_start: backend.transaction_started.map(microseconds),
+        query_start: backend.query_started.map(microseconds),
+        state_change: Some(microseconds(backend.state_changed)),
+        state: Some(backend.state.to_owned()),
+        query: backend.query.clone(),
+    }
+}
+
+/// The base catalog with the server's live schemas and tables in place of the database's own.
+async fn show_live(host: &Host, base: &Arc<Catalog>, user: Oid, name: &str) -> SqlResult<Catalog> {
+    let server = base.server(name).ok_or_else(|| gone(name))?;
+    let mut objects: Vec<Arc<Object>> = base
+        .objects()
+        .filter(|object| !matches!(object.as_ref(), Object::Schema(_) | Object::ForeignTable(_) | Object::View(_)))
+        .cloned()
+        .collect();
+    let mut next = LIVE_OIDS;
+    let mut take = || {
+        next += 1;
+        next
+    };
+    let mut shown = 0;
+    for schema in host.schemas(base, server, user).await?.iter() {
+        let schema_oid = take();
+        objects.push(Arc::new(Object::Schema(Schema {
+            header: live_header(schema_oid, schema, server, Privilege::Usage),
+        })));
+        let tables = host.tables(base, server, user, schema).await?;
+        let names: Vec<_> = tables.iter().take(LIVE_TABLES_MAX - shown).map(|table| table.name.clone()).collect();
+        shown += names.len();
+        for (name, definition) in host.describe_schema(base, server, user, (schema, &names)).await? {
+            let header = live_header(take(), &name, server, Privilege::Select);
+            objects.push(Arc::new(Object::ForeignTable(live_table(header, schema_oid, server, &definition))));
+        }
+    }
+    Ok(Catalog::new(base.version, base.next_oid(), objects))
+}
+
+fn live_header(oid: Oid, name: &str, server: &ForeignServer, privilege: Privilege) -> Header {
+    // Whoever may connect to the server's database may see what the mapped user may.
+    let acl = AclItem {
+        grantee: PUBLIC_ROLE,
+        grantor: server.header.owner,
+        privileges: [(privilege, false)].into_iter().collect(),
+    };
+    Header { oid, name: name.to_owned(), owner: server.header.owner, acl: Some(vec![acl]), comment: None }
+}
+
+fn live_table(mut header: Header, schema: Oid, server: &ForeignServer, definition: &TableDefinition) -> ForeignTable {
+    header.comment.clone_from(&definition.comment);
+    let columns: Vec<_> = definition
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| live_column(column, i16::try_from(index + 1).unwrap_or(i16::MAX)))
+        .collect();
+    let next_number = i16::try_from(columns.len() + 1).unwrap_or(i16::MAX);
+    ForeignTable {
+        header,
+        schema,
+        server: server.header.oid,
+        columns,
+        next_number,
+        options: Vec::new(),
+        primary_key: definition.primary_key.clone(),
+    }
+}
+
+fn live_column(column: &ColumnDefinition, number: i16) -> Column {
+    Column {
+        name: column.name.clone(),
+        data_type: column.data_type.clone(),
+        number,
+        not_null: column.not_null,
+        options: column
+            .options
+            .iter()
+            .map(|(name, value)| StoredOption { name: name.to_owned(), value: StoredValue::Plain(value.to_owned()) })
+            .collect(),
+        comment: column.comment.clone(),
+        acl: None,
+    }
+}

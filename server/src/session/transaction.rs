@@ -1,0 +1,154 @@
+//! A session's transaction: blocks, implicit transactions, savepoints, and the DDL that waits for COMMIT.
+
+use super::outcome::TransactionStatus;
+use super::settings::Settings;
+use crate::catalog::ddl::Working;
+use crate::error::{SqlError, SqlResult, SqlState};
+
+/// Savepoints in one transaction.
+const SAVEPOINTS_MAX: usize = 10_000;
+
+/// How a transaction began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Block {
+    #[default]
+    None,
+    /// One message's statements.
+    Implicit,
+    /// BEGIN … COMMIT.
+    Explicit,
+}
+
+#[derive(Debug, Clone)]
+struct Savepoint {
+    name: String,
+    working: Option<Working>,
+    settings: Settings,
+}
+
+/// The state of a session's transaction.
+#[derive(Debug, Default)]
+pub struct TransactionState {
+    block: Block,
+    failed: bool,
+    /// Uncommitted DDL.
+    pub working: Option<Working>,
+    savepoints: Vec<Savepoint>,
+}
+
+impl TransactionState {
+    /// For ReadyForQuery.
+    pub fn status(&self) -> TransactionStatus {
+        match (self.block, self.failed) {
+            (Block::Explicit, true) => TransactionStatus::Failed,
+            (Block::Explicit, false) => TransactionStatus::InBlock,
+            _ => TransactionStatus::Idle,
+        }
+    }
+
+    /// Whether BEGIN was given.
+    pub fn in_block(&self) -> bool {
+        self.block == Block::Explicit
+    }
+
+    /// Whether it has failed.
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether no transaction is open at all.
+    pub fn idle(&self) -> bool {
+        self.block == Block::None
+    }
+
+    /// A statement begins: opens the implicit transaction.
+    pub fn enter(&mut self, settings: &mut Settings) {
+        if self.block == Block::None {
+            self.block = Block::Implicit;
+            settings.begin();
+        }
+    }
+
+    /// BEGIN. Statements of the same message before it belong to the block.
+    pub fn begin(&mut self) {
+        self.block = Block::Explicit;
+    }
+
+    /// A statement failed.
+    pub fn fail(&mut self) {
+        self.failed = self.block != Block::None;
+    }
+
+    /// Takes the transaction apart: what DDL to commit, if it is to be committed.
+    pub fn take(&mut self, commit: bool, settings: &mut Settings) -> Option<Working> {
+        let commit = commit && !self.failed;
+        let working = self.working.take();
+        self.block = Block::None;
+        self.failed = false;
+        self.savepoints.clear();
+        settings.end(commit);
+        working.filter(|_| commit)
+    }
+
+    /// SAVEPOINT.
+    ///
+    /// # Errors
+    /// `25P01` outside a block.
+    pub fn savepoint(&mut self, name: &str, settings: &Settings) -> SqlResult<()> {
+        self.require_block("SAVEPOINT")?;
+        if self.savepoints.len() >= SAVEPOINTS_MAX {
+            return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many savepoints"));
+        }
+        self.savepoints.push(Savepoint {
+            name: name.to_owned(),
+            working: self.working.clone(),
+            settings: settings.clone(),
+        });
+        Ok(())
+    }
+
+    /// RELEASE SAVEPOINT.
+    ///
+    /// # Errors
+    /// `25P01` outside a block, `3B001` no such savepoint.
+    pub fn release(&mut self, name: &str) -> SqlResult<()> {
+        self.require_block("RELEASE SAVEPOINT")?;
+        let index = self.find(name)?;
+        self.savepoints.truncate(index);
+        Ok(())
+    }
+
+    /// ROLLBACK TO SAVEPOINT: also what brings a failed block back.
+    ///
+    /// # Errors
+    /// `25P01` outside a block, `3B001` no such savepoint.
+    pub fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> SqlResult<()> {
+        self.require_block("ROLLBACK TO SAVEPOINT")?;
+        let index = self.find(name)?;
+        self.savepoints.truncate(index + 1);
+        let savepoint = self.savepoints[index].clone();
+        match (&mut self.working, savepoint.working) {
+            (Some(working), Some(saved)) => working.roll_back_to(&saved),
+            (working, saved) => *working = saved,
+        }
+        *settings = savepoint.settings;
+        self.failed = false;
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> SqlResult<usize> {
+        self.savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+            SqlError::new(SqlState::INVALID_SAVEPOINT_SPECIFICATION, format!("savepoint \"{name}\" does not exist"))
+        })
+    }
+
+    fn require_block(&self, command: &str) -> SqlResult<()> {
+        if self.in_block() {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            format!("{command} can only be used in transaction blocks"),
+        ))
+    }
+}

@@ -1,0 +1,259 @@
+//! The extended query protocol: prepared statements and portals.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+
+use super::backend;
+use super::connection::{Connection, Failure};
+use super::encode::{Formats, decode_parameters, parameter_types, same_row_type};
+use super::frontend::{Bind, Target};
+use super::rows::{Cursor, changed_result_type, send_copy};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::session::{Outcome, Prepared, RowsTag, TransactionStatus};
+use crate::statement::Statement;
+use crate::statement::ast::{DiscardTarget, Transaction};
+
+/// A statement with its parameters, and how far its rows were sent.
+pub(super) struct Portal {
+    prepared: Arc<Prepared>,
+    formats: Formats,
+    state: PortalState,
+}
+
+enum PortalState {
+    /// Not begun.
+    Bound(Vec<ScalarValue>),
+    /// Suspended by a row limit.
+    Suspended(Box<Cursor>),
+    /// Its rows were all sent.
+    Exhausted(RowsTag),
+    /// It had no rows to return, and cannot run again.
+    Done,
+}
+
+impl Connection {
+    /// Parse.
+    pub(super) async fn parse(&mut self, name: String, query: &str, types: &[u32]) -> Result<(), Failure> {
+        if name.is_empty() {
+            self.statements.remove("");
+        } else if self.statements.contains_key(&name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());
+        } else {
+            check_room(self.statements.len(), self.shared.config.prepared_statements_max, "prepared statements")?;
+        }
+        let types = parameter_types(types)?;
+        let mut statements = self.session.parse(query)?;
+        statements.retain(|statement| !matches!(statement.statement, Statement::Empty));
+        if statements.len() > 1 {
+            return Err(SqlError::syntax("cannot insert multiple commands into a prepared statement").into());
+        }
+        let prepared = self.link.attend(self.session.prepare(statements.pop(), &types)).await??;
+        self.statements.insert(name, prepared);
+        self.push_notices()?;
+        Ok(self.push(&backend::parse_complete())?)
+    }
+
+    /// Bind.
+    pub(super) fn bind(&mut self, bind: Bind) -> Result<(), Failure> {
+        let prepared = Arc::clone(find_statement(&self.statements, &bind.statement)?);
+        self.refuse_in_failed_transaction(&prepared)?;
+        if bind.portal.is_empty() {
+            self.portals.remove("");
+        } else if self.portals.contains_key(&bind.portal) {
+            let message = format!("cursor \"{}\" already exists", bind.portal);
+            return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, message).into());
+        } else {
+            check_room(self.portals.len(), self.shared.config.portals_max, "portals")?;
+        }
+        let values = decode_parameters(
+            &bind.statement,
+            &prepared.parameters,
+            &bind.parameter_formats,
+            &bind.parameters,
+            &self.session.output_style(),
+        )?;
+        let formats = Formats::from_codes(&bind.result_formats)?;
+        if let (Some(count), Some(columns)) = (formats.exact_count(), &prepared.columns)
+            && count != columns.len()
+        {
+            let message = format!("bind message has {count} result formats but query has {} columns", columns.len());
+            return Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, message).into());
+        }
+        self.portals.insert(bind.portal, Portal { prepared, formats, state: PortalState::Bound(values) });
+        Ok(self.push(&backend::bind_complete())?)
+    }
+
+    /// Describe.
+    pub(super) fn describe(&mut self, target: &Target) -> Result<(), Failure> {
+        let text = Formats::from_codes(&[])?;
+        let (prepared, formats) = match target {
+            Target::Statement(name) => {
+                let prepared = Arc::clone(find_statement(&self.statements, name)?);
+                self.push(&backend::parameter_description(&prepared.parameters))?;
+                (prepared, text)
+            }
+            Target::Portal(name) => {
+                let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
+                (Arc::clone(&portal.prepared), portal.formats.clone())
+            }
+        };
+        let message = match &prepared.columns {
+            Some(columns) => backend::row_description(columns, (0..columns.len()).map(|column| formats.of(column))),
+            None => backend::no_data(),
+        };
+        Ok(self.push(&message)?)
+    }
+
+    /// Close; what does not exist is closed already.
+    pub(super) fn close(&mut self, target: &Target) -> Result<(), Failure> {
+        match target {
+            Target::Statement(name) => drop(self.statements.remove(name)),
+            Target::Portal(name) => drop(self.portals.remove(name)),
+        }
+        Ok(self.push(&backend::close_complete())?)
+    }
+
+    /// Execute. A portal that fails is gone.
+    pub(super) async fn execute(&mut self, name: String, rows_max: i32) -> Result<(), Failure> {
+        let portal = self.portals.get(&name).ok_or_else(|| no_portal(&name))?;
+        let prepared = Arc::clone(&portal.prepared);
+        self.refuse_in_failed_transaction(&prepared)?;
+        let Some(mut portal) = self.portals.remove(&name) else { return Err(no_portal(&name).into()) };
+        let rows_max = u64::try_from(rows_max).ok().filter(|rows| *rows > 0);
+        portal.state = match portal.state {
+            PortalState::Bound(parameters) => {
+                let outcome = self.run_prepared(&prepared, parameters).await?;
+                self.begin_portal(&prepared, &portal.formats, outcome, rows_max).await?
+            }
+            PortalState::Suspended(cursor) => self.send_portal(cursor, rows_max).await?,
+            PortalState::Exhausted(tag) => {
+                self.push(&backend::command_complete(tag.text(0)))?;
+                PortalState::Exhausted(tag)
+            }
+            PortalState::Done => {
+                let message = format!("portal \"{name}\" cannot be run");
+                return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into());
+            }
+        };
+        self.forget_after(&prepared);
+        self.portals.insert(name, portal);
+        Ok(())
+    }
+
+    async fn begin_portal(
+        &mut self,
+        prepared: &Prepared,
+        formats: &Formats,
+        outcome: Outcome,
+        rows_max: Option<u64>,
+    ) -> Result<PortalState, Failure> {
+        let style = self.session.output_style();
+        let message = match outcome {
+            Outcome::Rows(rows) => {
+                // The client reads the rows as they were described to it, perhaps long ago.
+                if !prepared.columns.as_ref().is_some_and(|described| same_row_type(described, &rows.columns)) {
+                    return Err(changed_result_type().into());
+                }
+                let cursor = Cursor::new(rows, formats, style)?;
+                return self.send_portal(Box::new(cursor), rows_max).await;
+            }
+            Outcome::Copy(rows, options) => {
+                backend::command_complete(send_copy(&mut self.link, rows, options, style).await?)
+            }
+            Outcome::Command(tag) => backend::command_complete(tag),
+            Outcome::Empty => backend::empty_query(),
+        };
+        self.push_notices()?;
+        self.push(&message)?;
+        Ok(PortalState::Done)
+    }
+
+    async fn send_portal(&mut self, mut cursor: Box<Cursor>, rows_max: Option<u64>) -> Result<PortalState, Failure> {
+        let progress = cursor.send(&mut self.link, rows_max).await?;
+        self.push_notices()?;
+        if !progress.complete {
+            self.push(&backend::portal_suspended())?;
+            return Ok(PortalState::Suspended(cursor));
+        }
+        self.push(&backend::command_complete(cursor.tag().text(progress.rows)))?;
+        Ok(PortalState::Exhausted(cursor.tag()))
+    }
+
+    /// Runs a statement, watched. DEALLOCATE of a statement that came by Parse is done here: the names are one space.
+    pub(super) async fn run_prepared(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, Failure> {
+        let failed = self.session.transaction_status() == TransactionStatus::Failed;
+        if let Some(Statement::Deallocate { name: Some(name) }) = statement_of(prepared)
+            && !failed
+            && self.statements.remove(name).is_some()
+        {
+            return Ok(Outcome::Command("DEALLOCATE".to_owned()));
+        }
+        let outcome = self.link.attend(self.session.run(prepared, parameters)).await??;
+        self.push_notices()?;
+        Ok(outcome)
+    }
+
+    /// Drops statements and portals that a statement which succeeded has ended.
+    pub(super) fn forget_after(&mut self, prepared: &Prepared) {
+        match statement_of(prepared) {
+            Some(Statement::Transaction(Transaction::Commit { .. } | Transaction::Rollback { .. })) => {
+                self.portals.clear();
+            }
+            Some(Statement::Deallocate { name: None }) => self.statements.retain(|name, _| name.is_empty()),
+            Some(Statement::Discard(DiscardTarget::All)) => {
+                self.statements.retain(|name, _| name.is_empty());
+                self.portals.clear();
+            }
+            _ => {}
+        }
+    }
+
+    /// In a failed transaction only its end may be bound or executed.
+    fn refuse_in_failed_transaction(&self, prepared: &Prepared) -> SqlResult<()> {
+        let ends = matches!(
+            statement_of(prepared),
+            None | Some(Statement::Transaction(
+                Transaction::Commit { .. } | Transaction::Rollback { .. } | Transaction::RollbackTo(_)
+            ))
+        );
+        if ends || self.session.transaction_status() != TransactionStatus::Failed {
+            return Ok(());
+        }
+        let message = "current transaction is aborted, commands ignored until end of transaction block";
+        Err(SqlError::new(SqlState::IN_FAILED_SQL_TRANSACTION, message))
+    }
+}
+
+fn statement_of(prepared: &Prepared) -> Option<&Statement> {
+    prepared.statement.as_ref().map(|parsed| &parsed.statement)
+}
+
+fn find_statement<'a>(statements: &'a HashMap<String, Arc<Prepared>>, name: &str) -> SqlResult<&'a Arc<Prepared>> {
+    statements.get(name).ok_or_else(|| {
+        let message = if name.is_empty() {
+            "unnamed prepared statement does not exist".to_owned()
+        } else {
+            format!("prepared statement \"{name}\" does not exist")
+        };
+        SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+    })
+}
+
+fn no_portal(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+}
+
+fn check_room(count: usize, count_max: usize, what: &str) -> SqlResult<()> {
+    if count < count_max {
+        return Ok(());
+    }
+    let message = format!("too many {what}: a session may have {count_max}");
+    Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message))
+}

@@ -1,0 +1,7 @@
+//! Runs sqllogictest suites against any PostgreSQL endpoint.
+
+mod engine;
+mod suite;
+
+pub use engine::{Endpoint, Mode};
+pub use suite::{Outcome, expand, run_file, substitute};

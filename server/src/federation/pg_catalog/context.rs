@@ -370,6 +370,10 @@ impl PgCatalogContext {
 
     /// Whether the relation is what its bare name finds.
     pub(super) fn relation_is_visible(&self, relation: &AnyRelation<'_>) -> bool {
+        // PostgreSQL has no index on a foreign table: this one is for those who ask pg_index, not for `\di` and `\d ord*`.
+        if matches!(relation, AnyRelation::PrimaryKey(_)) {
+            return false;
+        }
         let name = relation.name();
         for schema in self.effective_path() {
             if *schema == relation.namespace() {

@@ -104,7 +104,7 @@ impl Rewriter {
         let names = naming::output_names(&select.projection);
         let relations = self.from(&mut select.from, outer);
         let scope = outer.child(relations);
-        let emptied = empty::is_provably_empty(select, &scope) && order.iter().all(|by| !matches!(by, Expr::Value(_)));
+        let emptied = empty::is_provably_empty(select, &scope);
         if emptied {
             empty::replace(select, &scope);
             naming::apply(&mut select.projection, names);
@@ -136,6 +136,7 @@ impl Rewriter {
             self.expression(having, &mut expression::Place::inner(&scope));
         }
         for by in order {
+            scope::qualify(by, &scope);
             self.expression(by, &mut expression::Place::output(&scope));
         }
         subquery::attach(&mut select.from, hoists);

@@ -8,8 +8,8 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::build::{folded, ident, parts};
 
-/// Set between a name and a number where DataFusion needs repeated names apart. No identifier can hold it: clients' texts
-/// are checked for control characters by nobody, but a name with this one would only lose its end in a result's heading.
+/// Set between a name and a number where DataFusion needs repeated names apart. A control character, since every printable
+/// one may be part of a quoted alias; an alias that holds this one only loses its end in a result's heading.
 const MARK: char = '\u{1}';
 
 /// The name of an output column as the client is to see it: without what keeps repeated names apart.

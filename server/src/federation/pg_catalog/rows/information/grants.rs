@@ -44,7 +44,7 @@ struct Grant {
     grantable: bool,
 }
 
-/// The grants of a list that the current user is a party to; PUBLIC's too unless `own_roles`.
+/// The grants of a list that the current user is a party to; those to PUBLIC always, unless `own_roles`.
 fn grants(
     context: &PgCatalogContext,
     acl: &[AclItem],
@@ -55,7 +55,7 @@ fn grants(
     let enabled = |role: Oid| context.has_role(context.current_user, role);
     let party = |item: &AclItem| {
         let public = item.grantee == PUBLIC_ROLE;
-        enabled(item.grantor) && !(own_roles && public) || (!public && enabled(item.grantee)) || (public && !own_roles)
+        enabled(item.grantor) || if public { !own_roles } else { enabled(item.grantee) }
     };
     let mut found = Vec::new();
     for item in acl.iter().filter(|item| party(item)) {

@@ -174,9 +174,8 @@ impl Postgres {
                 publish(latest, delta.applied_to(&known)?);
             }
             // Either way the version is asked: a notification may have been lost with a connection.
-            match tokio::time::timeout(POLL_INTERVAL, listener.try_recv()).await {
-                Ok(Err(error)) => return Err(failed()(error)),
-                Ok(Ok(_)) | Err(_) => {}
+            if let Ok(Err(error)) = tokio::time::timeout(POLL_INTERVAL, listener.try_recv()).await {
+                return Err(failed()(error));
             }
         }
     }

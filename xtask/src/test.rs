@@ -16,7 +16,7 @@ use crate::{packages, root, s3};
 const S3_KEY: &str = "atoll-test";
 
 #[derive(Debug, Args)]
-pub struct TestArguments {
+pub(crate) struct TestArguments {
     /// Also what takes long: tests that are ignored by default
     #[arg(long)]
     full: bool,
@@ -28,7 +28,7 @@ pub struct TestArguments {
 ///
 /// # Errors
 /// Something the tests need cannot be had; a failing test is an exit code.
-pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
     packages::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     println!("starting PostgreSQL, MariaDB and an S3 server");
@@ -59,7 +59,7 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
 ///
 /// # Errors
 /// A server cannot be had.
-pub fn serve_sources() -> Result<ExitCode> {
+pub(crate) fn serve_sources() -> Result<ExitCode> {
     packages::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let sources = Sources::start(&runtime)?;

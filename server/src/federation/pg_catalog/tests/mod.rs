@@ -68,7 +68,7 @@ fn copy_rows(batch: &RecordBatch) -> Vec<String> {
 }
 
 fn copy_text(array: &ArrayRef, row: usize) -> String {
-    if array.is_null(row) {
+    if array.is_null(row) || array.data_type() == &DataType::Null {
         return "\\N".to_owned();
     }
     plain_text(array, row).replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t")
@@ -76,7 +76,6 @@ fn copy_text(array: &ArrayRef, row: usize) -> String {
 
 fn plain_text(array: &ArrayRef, row: usize) -> String {
     match array.data_type() {
-        DataType::Null => "\\N".to_owned(),
         DataType::Float32 => array.as_primitive::<arrow::datatypes::Float32Type>().value(row).to_string(),
         DataType::Float64 => array.as_primitive::<arrow::datatypes::Float64Type>().value(row).to_string(),
         DataType::Boolean => (if array.as_boolean().value(row) { "t" } else { "f" }).to_owned(),
@@ -187,6 +186,16 @@ async fn replay(client: &str) {
 #[tokio::test]
 async fn answers_sqlalchemy_2_as_postgresql_does() {
     replay("sqlalchemy2").await;
+}
+
+#[tokio::test]
+async fn answers_jdbc_42_as_postgresql_does() {
+    replay("jdbc42").await;
+}
+
+#[tokio::test]
+async fn answers_asyncpg_as_postgresql_does() {
+    replay("asyncpg0").await;
 }
 
 #[tokio::test]

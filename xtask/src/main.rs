@@ -24,6 +24,8 @@ struct Arguments {
 enum Chore {
     /// Install what the tests need, start real servers, run every test, stop the servers
     Test(test::TestArguments),
+    /// Start the servers that the tests read from, print where they are, and keep them until interrupted
+    Servers,
     /// Format the code
     Fmt,
     /// Check formatting and clippy, warnings denied
@@ -48,6 +50,7 @@ enum Chore {
 fn main() -> Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Test(arguments) => test::run(&arguments),
+        Chore::Servers => test::serve_sources(),
         Chore::Fmt => cargo(&["fmt", "--all"]),
         Chore::Lint => {
             cargo(&["fmt", "--all", "--check"])?;
@@ -70,7 +73,8 @@ fn serve_s3(directory: &std::path::Path, key: &str, secret: &str, listen: Socket
 
 /// Runs cargo in the repository.
 fn cargo(arguments: &[&str]) -> Result<ExitCode> {
-    let status = Command::new(env!("CARGO")).args(arguments).current_dir(root()).status().context("could not run cargo")?;
+    let status =
+        Command::new(env!("CARGO")).args(arguments).current_dir(root()).status().context("could not run cargo")?;
     anyhow::ensure!(status.success(), "cargo {} failed", arguments.join(" "));
     Ok(ExitCode::SUCCESS)
 }

@@ -184,16 +184,6 @@ async fn replay(client: &str) {
 }
 
 #[tokio::test]
-async fn answers_sqlalchemy_2_as_postgresql_does() {
-    replay("sqlalchemy2").await;
-}
-
-#[tokio::test]
-async fn answers_jdbc_42_as_postgresql_does() {
-    replay("jdbc42").await;
-}
-
-#[tokio::test]
 async fn answers_asyncpg_as_postgresql_does() {
     replay("asyncpg0").await;
 }

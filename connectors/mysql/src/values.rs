@@ -172,9 +172,7 @@ impl ColumnReader {
             Kind::Date if moment.micros_of_day == 0 => {
                 code(self.builder.append_date(i32::try_from(days).map_err(|_| DATE_OUT_OF_RANGE)?))
             }
-            Kind::Timestamp => {
-                code(self.builder.append_timestamp(days * MICROS_A_DAY + moment.micros_of_day))
-            }
+            Kind::Timestamp => code(self.builder.append_timestamp(days * MICROS_A_DAY + moment.micros_of_day)),
             Kind::Text => code(self.builder.append_text(&moment.text())),
             _ => Err(INVALID),
         }

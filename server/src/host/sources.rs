@@ -116,11 +116,10 @@ impl Host {
         let wrapper = catalog
             .wrapper_by_oid(server.wrapper)
             .ok_or_else(|| SqlError::internal(format!("server \"{}\" has no wrapper", server.header.name)))?;
-        let connector =
-            wrapper.connector.as_deref().and_then(|name| self.registry.get(name)).ok_or_else(|| {
-                SqlError::unsupported(format!("foreign-data wrapper \"{}\" has no connector", wrapper.header.name))
-                    .hint("Sandboxed connectors are not supported yet.")
-            })?;
+        let connector = wrapper.connector.as_deref().and_then(|name| self.registry.get(name)).ok_or_else(|| {
+            SqlError::unsupported(format!("foreign-data wrapper \"{}\" has no connector", wrapper.header.name))
+                .hint("Sandboxed connectors are not supported yet.")
+        })?;
         let user_options = match mapping {
             Some(mapping) => self.revealed(connector.as_ref(), mapping.header.oid, &mapping.options)?,
             None => Options::default(),
@@ -142,8 +141,7 @@ impl Host {
 
     /// Options with secrets and references in the clear, for the connector alone.
     fn revealed(&self, connector: &dyn Connector, object: Oid, options: &[StoredOption]) -> SqlResult<Options> {
-        let is_secret =
-            |name: &str| connector.options().iter().any(|spec| spec.secret && spec.name == name);
+        let is_secret = |name: &str| connector.options().iter().any(|spec| spec.secret && spec.name == name);
         self.config
             .key
             .reveal(object, options, is_secret, &self.config.references)

@@ -79,14 +79,16 @@ impl Server {
             ..WireConfig::default()
         };
         let master_key = secrets.master_key.as_deref().map(SecretKey::from_text).transpose()?;
-        let store = Arc::new(Store::open(StoreConfig {
-            data_dir: config.data_dir.clone(),
-            url: config.catalog_url.clone(),
-            database: config.database.clone(),
-            superuser_password: secrets.password,
-            master_key,
-        })
-        .await?);
+        let store = Arc::new(
+            Store::open(StoreConfig {
+                data_dir: config.data_dir.clone(),
+                url: config.catalog_url.clone(),
+                database: config.database.clone(),
+                superuser_password: secrets.password,
+                master_key,
+            })
+            .await?,
+        );
         let password = store.initial_password().cloned();
         let files = FilesRoots::open(&config.files_root, std::slice::from_ref(&config.data_dir))
             .context("could not open a --files-root")?;

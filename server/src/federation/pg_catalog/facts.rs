@@ -113,7 +113,8 @@ impl Facts {
             rows.entry(relation).or_default().push(fields.collect());
         }
         let types: Vec<TypeFact> = rows.get("pg_type").into_iter().flatten().map(|row| type_fact(row)).collect();
-        let types_by_oid: HashMap<Oid, usize> = types.iter().enumerate().map(|(index, fact)| (fact.oid, index)).collect();
+        let types_by_oid: HashMap<Oid, usize> =
+            types.iter().enumerate().map(|(index, fact)| (fact.oid, index)).collect();
         let types_by_name = types.iter().enumerate().map(|(index, fact)| (fact.name, index)).collect();
         let procs: HashMap<Oid, &'static str> = PROCS
             .lines()

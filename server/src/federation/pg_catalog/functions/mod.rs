@@ -45,9 +45,16 @@ pub fn register_functions(session: &SessionContext, context: &Arc<PgCatalogConte
 }
 
 fn definitions_of_all() -> impl Iterator<Item = &'static Definition> {
-    [name::FUNCTIONS, definitions::FUNCTIONS, privileges::FUNCTIONS, session::FUNCTIONS, text::FUNCTIONS, arrays::FUNCTIONS]
-        .into_iter()
-        .flatten()
+    [
+        name::FUNCTIONS,
+        definitions::FUNCTIONS,
+        privileges::FUNCTIONS,
+        session::FUNCTIONS,
+        text::FUNCTIONS,
+        arrays::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Whether a function of ours has this name.

@@ -4,9 +4,7 @@ use super::super::access::default_acl;
 use super::super::context::PgCatalogContext;
 use super::super::facts::facts;
 use super::super::names::RegKind;
-use super::super::rows::{
-    CLASS_CLASS, DATABASE_CLASS, NAMESPACE_CLASS, ROLE_CLASS, SERVER_CLASS, WRAPPER_CLASS,
-};
+use super::super::rows::{CLASS_CLASS, DATABASE_CLASS, NAMESPACE_CLASS, ROLE_CLASS, SERVER_CLASS, WRAPPER_CLASS};
 use super::udf::{Call, Definition, Returns, Value, lenient, strict};
 use crate::catalog::Oid;
 use crate::catalog::model::{Object, PG_CATALOG_OID, PUBLIC_SCHEMA_OID};
@@ -116,10 +114,8 @@ fn shared_description(call: &Call<'_>) -> SqlResult<Value> {
 fn column_description(call: &Call<'_>) -> SqlResult<Value> {
     let object = call.context.catalog.get(call.oid(0));
     let number = call.number(1);
-    let column = object
-        .into_iter()
-        .flat_map(|object| object.columns())
-        .find(|column| Some(i64::from(column.number)) == number);
+    let column =
+        object.into_iter().flat_map(|object| object.columns()).find(|column| Some(i64::from(column.number)) == number);
     Ok(column.and_then(|column| column.comment.clone()).into())
 }
 

@@ -91,9 +91,10 @@ fn any_column(call: &Call<'_>) -> SqlResult<Value> {
         let Some(privilege) = privilege else { return false };
         call.context.has_relation_privilege(role, &relation, *privilege, *grant_option)
             || relation.header().is_some_and(|header| {
-                relation.columns().iter().any(|column| {
-                    call.context.has_column_grant(role, header, column, *privilege, *grant_option)
-                })
+                relation
+                    .columns()
+                    .iter()
+                    .any(|column| call.context.has_column_grant(role, header, column, *privilege, *grant_option))
             })
     };
     Ok(wanted.iter().any(has).into())
@@ -221,7 +222,9 @@ fn role(call: &Call<'_>) -> SqlResult<Value> {
         let has = match word.as_str() {
             "USAGE" => call.context.has_role(user, target),
             "MEMBER" | "SET" => call.context.is_member(user, target),
-            "MEMBER WITH GRANT OPTION" | "MEMBER WITH ADMIN OPTION" | "USAGE WITH GRANT OPTION"
+            "MEMBER WITH GRANT OPTION"
+            | "MEMBER WITH ADMIN OPTION"
+            | "USAGE WITH GRANT OPTION"
             | "USAGE WITH ADMIN OPTION" => {
                 call.context.is_superuser(user)
                     || call.context.catalog.role_by_oid(user).is_some_and(|role| {

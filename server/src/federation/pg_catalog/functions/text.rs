@@ -82,7 +82,13 @@ fn format(call: &Call<'_>) -> SqlResult<Value> {
             return Err(invalid("too few arguments for format()"));
         }
         let text = match specifier {
-            's' => if call.is_null(index) { String::new() } else { call.text(index) },
+            's' => {
+                if call.is_null(index) {
+                    String::new()
+                } else {
+                    call.text(index)
+                }
+            }
             'I' if call.is_null(index) => {
                 let message = "null values cannot be formatted as an SQL identifier";
                 return Err(SqlError::new(SqlState(*b"22004"), message));

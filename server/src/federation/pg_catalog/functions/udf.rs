@@ -252,8 +252,7 @@ impl ScalarUDFImpl for CatalogFunction {
         // A volatile function without arguments still runs once for each row.
         let once = all_scalar && (self.definition.volatility != Volatility::Volatile || !args.args.is_empty());
         let rows = if once { 1 } else { args.number_rows };
-        let arrays =
-            args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<ArrayRef>>>()?;
+        let arrays = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<ArrayRef>>>()?;
         let mut output = Output::new(args.return_field.data_type(), rows);
         let mut arguments = Vec::with_capacity(arrays.len());
         for row in 0..rows {

@@ -2,9 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, ObjectName, Query, TypedString, Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, ObjectName, Query, TypedString, Visit, Visitor};
 
 use super::build::parts;
 use super::is_system_table;

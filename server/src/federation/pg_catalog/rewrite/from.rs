@@ -171,7 +171,9 @@ impl Rewriter {
         let Some(items) = set_items(&function, &scope) else { return false };
         let target = before
             .iter_mut()
-            .flat_map(|item| std::iter::once(&mut item.relation).chain(item.joins.iter_mut().map(|join| &mut join.relation)))
+            .flat_map(|item| {
+                std::iter::once(&mut item.relation).chain(item.joins.iter_mut().map(|join| &mut join.relation))
+            })
             .chain(current.into_iter().flat_map(|(relation, joins)| {
                 std::iter::once(relation).chain(joins.iter_mut().map(|join| &mut join.relation))
             }))
@@ -291,7 +293,9 @@ fn set_items(function: &SetFunction, scope: &Scope<'_>) -> Option<Vec<(String, E
             }
             items
         }
-        "generate_series" => vec![(single(), call("unnest", vec![call("generate_series", function.arguments.clone())]))],
+        "generate_series" => {
+            vec![(single(), call("unnest", vec![call("generate_series", function.arguments.clone())]))]
+        }
         "generate_subscripts" => {
             let bound = |name: &str| Some(call(name, vec![first?.clone(), number(1)]));
             let range = call("generate_series", vec![bound("array_lower")?, bound("array_upper")?]);
@@ -492,9 +496,7 @@ fn collect_factor(factor: &TableFactor, inner: bool, relations: &mut Relations, 
             let _ = subquery;
             ItemKind::Columns(alias.columns.iter().map(|column| folded(&column.name)).collect())
         }
-        TableFactor::Derived { subquery, .. } => {
-            columns_of(subquery).map_or(ItemKind::Unknown, ItemKind::Columns)
-        }
+        TableFactor::Derived { subquery, .. } => columns_of(subquery).map_or(ItemKind::Unknown, ItemKind::Columns),
         _ => ItemKind::Unknown,
     };
     relations.items.push(FromItem { alias, kind, inner });

@@ -26,7 +26,10 @@ pub(super) enum ItemKind {
     /// A table of the user, a common table expression, a wildcard …: its columns are not known here.
     Unknown,
     /// A set-returning function that was folded into another item: its columns are now that item's, by name.
-    Folded { host: String, columns: Vec<(String, Expr)> },
+    Folded {
+        host: String,
+        columns: Vec<(String, Expr)>,
+    },
 }
 
 /// The items of one FROM list.
@@ -121,10 +124,7 @@ impl Relations {
             ItemKind::Folded { columns, .. } => columns.iter().any(|(name, _)| name == column),
             ItemKind::Unknown => false,
         };
-        self.items
-            .iter()
-            .find(knows)
-            .or_else(|| self.items.iter().find(|item| matches!(item.kind, ItemKind::Unknown)))
+        self.items.iter().find(knows).or_else(|| self.items.iter().find(|item| matches!(item.kind, ItemKind::Unknown)))
     }
 }
 
@@ -172,8 +172,22 @@ pub(super) fn references(expr: &Expr, scope: &Scope<'_>) -> References {
 
 /// Aggregate functions that queries over the system catalogs use.
 const AGGREGATES: [&str; 16] = [
-    "count", "sum", "min", "max", "avg", "string_agg", "array_agg", "bool_or", "bool_and", "every", "json_agg",
-    "jsonb_agg", "json_object_agg", "bit_or", "bit_and", "first_value",
+    "count",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "string_agg",
+    "array_agg",
+    "bool_or",
+    "bool_and",
+    "every",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "bit_or",
+    "bit_and",
+    "first_value",
 ];
 
 /// Whether an expression holds an aggregate function of its own query.

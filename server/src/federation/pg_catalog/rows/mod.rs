@@ -266,7 +266,8 @@ impl Rows {
 
     pub(super) fn finish(mut self) -> Result<RecordBatch> {
         let rows = self.count;
-        let arrays = self.columns.iter_mut().map(|(_, field, builder)| builder.finish(field.data_type(), rows)).collect();
+        let arrays =
+            self.columns.iter_mut().map(|(_, field, builder)| builder.finish(field.data_type(), rows)).collect();
         let fields: Vec<Field> = self.columns.into_iter().map(|(_, field, _)| field).collect();
         // A scan of no column still has rows to count.
         let options = RecordBatchOptions::new().with_row_count(Some(rows));

@@ -55,9 +55,7 @@ fn grants(
     let enabled = |role: Oid| context.has_role(context.current_user, role);
     let party = |item: &AclItem| {
         let public = item.grantee == PUBLIC_ROLE;
-        enabled(item.grantor) && !(own_roles && public)
-            || (!public && enabled(item.grantee))
-            || (public && !own_roles)
+        enabled(item.grantor) && !(own_roles && public) || (!public && enabled(item.grantee)) || (public && !own_roles)
     };
     let mut found = Vec::new();
     for item in acl.iter().filter(|item| party(item)) {

@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use atoll_connector_api::types::PgType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{AggregateFunction, Between, BinaryExpr, InList, Placeholder, ScalarFunction};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Between, BinaryExpr, InList, Placeholder, ScalarFunction, Sort, WindowFunction,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, Join, LogicalPlan, Operator, Sort};
+use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, Union};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::{needs_key, plan_comparison, take_type};
-use super::{Operand, Settings, any, cast, compare, grouping, operand, type_of};
+use super::{Operand, Settings, any, cast, choice, compare, grouping, operand, type_of};
+use crate::error::{SqlError, SqlState};
 
 /// The rule's name.
 pub(super) const NAME: &str = "postgres_comparisons";
@@ -57,6 +61,7 @@ impl PostgresComparisons {
             LogicalPlan::Sort(sort) => Ok(sort_by_keys(sort, &schema)),
             LogicalPlan::Join(join) => join_by_keys(join),
             LogicalPlan::Aggregate(aggregate) => grouping::aggregate(aggregate),
+            LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Distinct(distinct) => grouping::distinct(distinct),
             plan => Ok(Transformed::no(plan)),
         })?;
@@ -64,11 +69,61 @@ impl PostgresComparisons {
         plan.map_data(LogicalPlan::recompute_schema)
     }
 
+    /// The columns of a union's parts in the type that they have in common.
+    fn union(&self, union: Union) -> Result<Transformed<LogicalPlan>> {
+        let columns = union.inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or(0);
+        let mut targets: Vec<Option<PgType>> = Vec::with_capacity(columns);
+        for index in 0..columns {
+            let fields: Vec<_> = union.inputs.iter().map(|input| input.schema().field(index)).collect();
+            let mut types =
+                fields.iter().filter(|field| field.data_type() != &DataType::Null).map(|field| PgType::of_field(field));
+            let Some(first) = types.next() else {
+                targets.push(None);
+                continue;
+            };
+            let common = types.try_fold(first.clone(), |common, next| {
+                choice::unify(&common, &next).ok_or_else(|| {
+                    let name = |data_type: &PgType| PgType { modifier: -1, ..data_type.clone() }.sql_name();
+                    SqlError::new(
+                        SqlState::DATATYPE_MISMATCH,
+                        format!("UNION types {} and {} cannot be matched", name(&common), name(&next)),
+                    )
+                })
+            })?;
+            let storage = fields.first().map(|field| field.data_type());
+            let same =
+                fields.iter().all(|field| PgType::of_field(field) == common && Some(field.data_type()) == storage);
+            targets.push((!same && common.user.is_none()).then_some(common));
+        }
+        if targets.iter().all(Option::is_none) {
+            return Ok(Transformed::no(LogicalPlan::Union(union)));
+        }
+        let mut inputs = Vec::with_capacity(union.inputs.len());
+        for input in &union.inputs {
+            let exprs: Vec<Expr> = input
+                .schema()
+                .iter()
+                .zip(&targets)
+                .map(|((qualifier, field), target)| {
+                    let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+                    match target {
+                        Some(target) => cast::cast_to(&self.settings, column, target)
+                            .alias_qualified(qualifier.cloned(), field.name()),
+                        None => column,
+                    }
+                })
+                .collect();
+            inputs.push(Arc::new(LogicalPlanBuilder::from(input.as_ref().clone()).project(exprs)?.build()?));
+        }
+        Ok(Transformed::yes(LogicalPlan::Union(Union::try_new(inputs)?)))
+    }
+
     fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         match expr {
             Expr::Between(between) => self.between(between, schema),
             Expr::InList(list) => self.in_list(list, schema),
             Expr::AggregateFunction(call) => Ok(count_distinct(call, schema)),
+            Expr::WindowFunction(call) => Ok(window_by_keys(call, schema)),
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) =>
             {
@@ -155,8 +210,33 @@ impl PostgresComparisons {
     }
 }
 
+/// The order and partitions of a window.
+fn window_by_keys(mut call: Box<WindowFunction>, schema: &DFSchema) -> Transformed<Expr> {
+    let mut changed = order_by_keys(&mut call.params.order_by, schema);
+    for expr in &mut call.params.partition_by {
+        if type_of(expr, schema).is_some_and(|data_type| grouping::groups_by_key(&data_type)) {
+            *expr = compare::key_of(expr.clone(), false);
+            changed = true;
+        }
+    }
+    let call = Expr::WindowFunction(call);
+    if changed { Transformed::yes(call) } else { Transformed::no(call) }
+}
+
+fn order_by_keys(order: &mut [Sort], schema: &DFSchema) -> bool {
+    let mut changed = false;
+    for item in order {
+        if type_of(&item.expr, schema).is_some_and(|data_type| needs_key(&data_type)) {
+            item.expr = compare::key_of(item.expr.clone(), false);
+            changed = true;
+        }
+    }
+    changed
+}
+
 /// `count(DISTINCT …)` counts keys where equal values are stored differently.
 fn count_distinct(mut call: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let ordered = order_by_keys(&mut call.params.order_by, schema);
     let keyed = call.params.distinct
         && call.func.name() == "count"
         && call
@@ -166,7 +246,8 @@ fn count_distinct(mut call: AggregateFunction, schema: &DFSchema) -> Transformed
             .and_then(|arg| type_of(arg, schema))
             .is_some_and(|data_type| grouping::groups_by_key(&data_type));
     if !keyed {
-        return Transformed::no(Expr::AggregateFunction(call));
+        let call = Expr::AggregateFunction(call);
+        return if ordered { Transformed::yes(call) } else { Transformed::no(call) };
     }
     call.params.args = call.params.args.into_iter().map(|arg| compare::key_of(arg, false)).collect();
     Transformed::yes(Expr::AggregateFunction(call))
@@ -180,14 +261,8 @@ fn placeholder_field(expr: &Expr) -> Option<&Arc<arrow::datatypes::Field>> {
 }
 
 /// ORDER BY of a type whose storage has another order.
-fn sort_by_keys(mut sort: Sort, schema: &DFSchema) -> Transformed<LogicalPlan> {
-    let mut changed = false;
-    for item in &mut sort.expr {
-        if type_of(&item.expr, schema).is_some_and(|data_type| needs_key(&data_type)) {
-            item.expr = compare::key_of(item.expr.clone(), false);
-            changed = true;
-        }
-    }
+fn sort_by_keys(mut sort: SortPlan, schema: &DFSchema) -> Transformed<LogicalPlan> {
+    let changed = order_by_keys(&mut sort.expr, schema);
     if changed { Transformed::yes(LogicalPlan::Sort(sort)) } else { Transformed::no(LogicalPlan::Sort(sort)) }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use atoll_connector_api::types::{PgType, oids};
-use datafusion::common::{ScalarValue, exec_err};
+use datafusion::common::{DFSchema, ScalarValue, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Case, ScalarFunction};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 };
 
 use super::operators::{plan_comparison, take_type};
-use super::{Settings, cast};
+use super::{Operand, Settings, cast, operand};
 use crate::error::{SqlError, SqlState};
 
 /// The function in `CASE`'s place: conditions and results in turn, the `ELSE` last.
@@ -137,6 +137,26 @@ pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
     None
 }
 
+impl Choice {
+    /// Two sides of a comparison in their common type: types are no longer coerced once functions are simplified.
+    fn same_type(&self, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
+        let (left_type, right_type) = (operand(left, schema), operand(right, schema));
+        let (Some(Operand::Typed(left_type)), Some(Operand::Typed(right_type))) = (left_type, right_type) else {
+            return Ok((left.clone(), right.clone()));
+        };
+        match unify(&left_type, &right_type) {
+            Some(common) if common.oid != oids::NUMERIC => {
+                let converted = |expr: &Expr| -> Result<Expr> {
+                    let same = expr.get_type(schema)? == common.storage();
+                    Ok(if same { expr.clone() } else { cast::cast_to(&self.settings, expr.clone(), &common) })
+                };
+                Ok((converted(left)?, converted(right)?))
+            }
+            _ => Ok((left.clone(), right.clone())),
+        }
+    }
+}
+
 impl ScalarUDFImpl for Choice {
     fn name(&self) -> &str {
         self.kind.name()
@@ -217,10 +237,10 @@ impl ScalarUDFImpl for Choice {
             }
             Kind::NullIf => {
                 let [left, right] = args.as_slice() else { return exec_err!("nullif takes two arguments") };
-                let equal =
-                    plan_comparison(&self.settings, left.clone(), Operator::Eq, right.clone(), schema.as_ref())?;
+                let (left, right) = self.same_type(left, right, schema)?;
+                let equal = plan_comparison(&self.settings, left.clone(), Operator::Eq, right, schema.as_ref())?;
                 let null = Expr::Literal(ScalarValue::try_from(&storage)?, None);
-                (vec![when(equal, null)], Some(result(0, left)?))
+                (vec![when(equal, null)], Some(result(0, &left)?))
             }
         };
         let case = Expr::Case(Case::new(None, branches, otherwise.map(Box::new)));

@@ -85,6 +85,7 @@ fn rewrite(expr: &mut Expr) {
             format: None,
         } if !is_reg(data_type) => {
             let null = Expr::Value(Value::Null.with_empty_span());
+            narrow(inner);
             pg_cast(std::mem::replace(inner.as_mut(), null), &type_text(data_type))
         }
         Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }) if !is_reg(data_type) => {

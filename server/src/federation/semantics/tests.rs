@@ -242,6 +242,12 @@ async fn aggregates_have_postgresqls_types() {
         ("SELECT i, sum(n) FROM t GROUP BY i ORDER BY i", "1|10.50;2|9;NULL|10.5"),
         ("SELECT i, sum(b) OVER (ORDER BY i ROWS 1 PRECEDING) FROM t WHERE i < 2", "1|1"),
         ("SELECT n FROM t UNION SELECT 9 ORDER BY n", "9;10.50"),
+        ("SELECT i FROM t UNION ALL SELECT u FROM t", "42804 UNION types integer and uuid cannot be matched"),
+        ("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT sum(n) FROM r", "6"),
+        ("SELECT i FROM t WHERE i IN (SELECT i FROM t WHERE n > 10) ORDER BY i", "1"),
+        ("SELECT i FROM t WHERE n = (SELECT max(n) FROM t) ORDER BY i", "1;NULL"),
+        ("SELECT i, row_number() OVER (ORDER BY n, i) FROM t ORDER BY 2", "2|1;1|2;NULL|3"),
+        ("SELECT i FROM t ORDER BY 1 LIMIT 1", "1"),
     ])
     .await;
 }

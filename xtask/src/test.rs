@@ -44,11 +44,7 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
         cargo.arg("--include-ignored");
     }
     let tests_held = watch(&mut cargo, &mut counts)?;
-    let suites_held = if arguments.filter.is_none() {
-        suites(&sources, &mut counts)?
-    } else {
-        true
-    };
+    let suites_held = if arguments.filter.is_none() { suites(&sources, &mut counts)? } else { true };
     drop(sources);
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     let held = tests_held && suites_held && counts.failed == 0 && counts.passed > 0;

@@ -76,9 +76,11 @@ impl Engine {
         let threads = if config.cpu_threads > 0 { config.cpu_threads } else { default_cpu_threads() };
         let cpu = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
-            .thread_name("atoll-cpu").thread_stack_size(CPU_STACK_BYTES).enable_all().build()?;
-        let template =
-            semantics::register(SessionStateBuilder::new().with_default_features().with_config(base_config())).build();
+            .thread_name("atoll-cpu")
+            .thread_stack_size(CPU_STACK_BYTES)
+            .enable_all()
+            .build()?;
+        let template = SessionStateBuilder::new().with_default_features().with_config(base_config()).build();
         Ok(Arc::new(Self {
             config,
             host,
@@ -125,7 +127,10 @@ impl Engine {
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_config(config)
             .with_runtime_env(self.runtime_env(settings)?);
-        let session = SessionContext::new_with_state(state.build());
+        let session = SessionContext::new_with_state(semantics::session_state(
+            state,
+            &semantics::Settings::new(settings.output_style()),
+        )?);
         pg_catalog::register_functions(&session, system);
         Ok(session.state())
     }

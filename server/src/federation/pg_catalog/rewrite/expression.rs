@@ -130,7 +130,8 @@ impl Rewriter {
                     self.expression(part, &mut place.within(false));
                 }
             }
-            Expr::Like { expr: inner, pattern, escape_char, .. } | Expr::ILike { expr: inner, pattern, escape_char, .. } => {
+            Expr::Like { expr: inner, pattern, escape_char, .. }
+            | Expr::ILike { expr: inner, pattern, escape_char, .. } => {
                 self.expression(inner, &mut place.within(true));
                 self.expression(pattern, &mut place.within(true));
                 escape_with_backslash(pattern, escape_char);

@@ -26,7 +26,9 @@ pub(super) enum ItemKind {
     /// A table of the user, a common table expression, a wildcard …: its columns are not known here.
     Unknown,
     /// A set-returning function that was folded into another item: its columns are now that item's, by name.
-    Folded { columns: Vec<(String, Expr)> },
+    Folded {
+        columns: Vec<(String, Expr)>,
+    },
 }
 
 /// The items of one FROM list.

@@ -43,8 +43,8 @@ fn session(context: &Arc<PgCatalogContext>) -> SessionContext {
 
 /// Column names and rows of a query, in COPY text.
 async fn run(session: &SessionContext, sql: &str) -> Result<(Option<Vec<String>>, Vec<String>)> {
-    let mut statements =
-        Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql)
+        .map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
     let Some(Statement::Query(mut query)) = statements.pop() else { panic!("not one query: {sql}") };
     let rewritten = mentions_system_catalog(&query);
     if rewritten {

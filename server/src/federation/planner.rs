@@ -19,7 +19,7 @@ use super::no_pushdown::NoPushdown;
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
 use super::relations::{self, NameScope, Resolved};
-use super::{naming, semantics};
+use super::{naming, refused, semantics};
 use crate::catalog::model::{Column, ForeignTable, Object, Privilege, StoredOption, View};
 use crate::catalog::privilege;
 use crate::catalog::{Catalog, Oid};
@@ -130,6 +130,7 @@ impl Planner {
         parameters: &[Option<PgType>],
         depth: usize,
     ) -> SqlResult<Planned> {
+        refused::refuse(&query)?;
         naming::name_columns(&mut query);
         if pg_catalog::mentions_system_catalog(&query) {
             // System tables keep their arrays as lists: their casts are the rewrite's.

@@ -1,37 +1,18 @@
 //! The wire protocol against a running server: what a well-behaved client sees, and what a hostile one is answered.
-//!
-//! The server's address comes from `ATOLL_TEST_ATOLL_URL` (`postgresql://user:password@host:port/database`).
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod raw;
+mod support;
 
 use std::time::{Duration, Instant};
 
-use raw::{Raw, target};
+use raw::{Raw, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// A query that runs for hours, and whose rows need all of it first.
 const ENDLESS: &str = "select count(*) from generate_series(1, 1000000000) a, generate_series(1, 1000000000) b";
-
-macro_rules! target_or_skip {
-    ($name:literal) => {
-        match target() {
-            Some(target) => target,
-            None => {
-                println!("SKIPPED {}: ATOLL_TEST_ATOLL_URL is not set", $name);
-                return;
-            }
-        }
-    };
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
 
 fn code(error: &tokio_postgres::Error) -> String {
     error.code().map_or_else(|| format!("no code: {error}"), |code| code.code().to_owned())
@@ -39,11 +20,9 @@ fn code(error: &tokio_postgres::Error) -> String {
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
-    let target = target_or_skip!("a_wrong_password_and_an_unknown_user_are_refused_alike");
-    for (user, password) in [(target.user.as_str(), "not the password"), ("nobody at all", "x")] {
-        let mut config = tokio_postgres::Config::new();
-        config.host(&target.host).port(target.port).user(user).password(password).dbname("atoll");
-        let error = config.connect(NoTls).await.err().unwrap();
+    let target = Target::start().await;
+    for (user, password) in [("atoll", "not the password"), ("nobody at all", "x")] {
+        let error = target.server.connect_as(user, password, "atoll").await.err().unwrap();
         let shown = error.as_db_error().unwrap();
         assert_eq!((shown.code().code(), shown.severity()), ("28P01", "FATAL"));
         assert_eq!(shown.message(), format!("password authentication failed for user \"{user}\""));
@@ -52,7 +31,7 @@ async fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
 
 #[tokio::test]
 async fn garbage_instead_of_a_startup_packet_is_closed() {
-    let target = target_or_skip!("garbage_instead_of_a_startup_packet_is_closed");
+    let target = Target::start().await;
     for garbage in
         [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\0\0\0\x04", b"\xff\xff\xff\xff\xff\xff\xff\xff", b"\0\0\0\0\0\0\0\0"]
     {
@@ -63,12 +42,12 @@ async fn garbage_instead_of_a_startup_packet_is_closed() {
         let read = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await.unwrap();
         assert!(read.is_err() || answer.is_empty(), "{answer:?}");
     }
-    assert_eq!(connect(&target.url).await.query("select 1", &[]).await.unwrap().len(), 1);
+    assert_eq!(target.server.connect().await.query("select 1", &[]).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_startup_that_does_not_go_on_is_closed() {
-    let target = target_or_skip!("a_startup_that_does_not_go_on_is_closed");
+    let target = Target::start().await;
     let mut socket = target.socket().await;
     socket.write_all(b"\0\0\0\x20\0\x03").await.unwrap();
     let mut answer = Vec::new();
@@ -79,7 +58,7 @@ async fn a_startup_that_does_not_go_on_is_closed() {
 
 #[tokio::test]
 async fn impossible_lengths_end_the_connection_and_no_other() {
-    let target = target_or_skip!("impossible_lengths_end_the_connection_and_no_other");
+    let target = Target::start().await;
     for (bytes, message) in [
         (&b"Q\xff\xff\xff\xff"[..], "invalid message length"),
         (b"Q\0\0\0\x03", "invalid message length"),
@@ -94,12 +73,12 @@ async fn impossible_lengths_end_the_connection_and_no_other() {
         assert_eq!(raw::field(&body, b'M'), message);
         assert!(client.message().await.is_none());
     }
-    assert_eq!(connect(&target.url).await.query("select 1", &[]).await.unwrap().len(), 1);
+    assert_eq!(target.server.connect().await.query("select 1", &[]).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn broken_bodies_are_errors_of_one_message() {
-    let target = target_or_skip!("broken_bodies_are_errors_of_one_message");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     for (tag, body) in [
         (b'P', &b"\0\0\xff\xff"[..]),
@@ -119,7 +98,7 @@ async fn broken_bodies_are_errors_of_one_message() {
 
 #[tokio::test]
 async fn only_the_right_key_cancels() {
-    let target = target_or_skip!("only_the_right_key_cancels");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     client.send(b'Q', format!("{ENDLESS}\0").as_bytes()).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -150,7 +129,7 @@ impl NotAnError for Result<Option<(u8, Vec<u8>)>, tokio::time::error::Elapsed> {
 
 #[tokio::test]
 async fn a_simple_query_stops_at_its_first_error() {
-    let target = target_or_skip!("a_simple_query_stops_at_its_first_error");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     for (sql, shape) in [
         ("select 1; select 2 / 0; select 3", "T D C(SELECT 1) T E(22012) Z"),
@@ -170,7 +149,7 @@ async fn a_simple_query_stops_at_its_first_error() {
 
 #[tokio::test]
 async fn the_extended_protocol_skips_to_sync_after_an_error() {
-    let target = target_or_skip!("the_extended_protocol_skips_to_sync_after_an_error");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     client.parse("a", "select 1 / 0").await;
     client.bind("", "a").await;
@@ -188,7 +167,7 @@ async fn the_extended_protocol_skips_to_sync_after_an_error() {
 
 #[tokio::test]
 async fn portals_go_on_where_they_were() {
-    let target = target_or_skip!("portals_go_on_where_they_were");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     client.parse("", "select x from (values (1), (2), (3), (4), (5)) v(x)").await;
     client.bind("p", "").await;
@@ -207,7 +186,7 @@ async fn portals_go_on_where_they_were() {
 
 #[tokio::test]
 async fn portals_live_as_long_as_their_transaction_block() {
-    let target = target_or_skip!("portals_live_as_long_as_their_transaction_block");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     client.send(b'Q', b"begin\0").await;
     client.until_ready().await;
@@ -228,7 +207,7 @@ async fn portals_live_as_long_as_their_transaction_block() {
 
 #[tokio::test]
 async fn names_are_checked() {
-    let target = target_or_skip!("names_are_checked");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     client.parse("a", "select 1").await;
     client.parse("", "select 1").await;
@@ -269,7 +248,7 @@ async fn names_are_checked() {
 
 #[tokio::test]
 async fn a_pipeline_is_answered_in_order() {
-    let target = target_or_skip!("a_pipeline_is_answered_in_order");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     const QUERIES: usize = 200;
     let mut bytes = Vec::new();
@@ -286,7 +265,7 @@ async fn a_pipeline_is_answered_in_order() {
 
 #[tokio::test]
 async fn messages_of_copy_outside_of_copy_are_ignored() {
-    let target = target_or_skip!("messages_of_copy_outside_of_copy_are_ignored");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     for (tag, body) in [(b'd', &b"1\t2\n"[..]), (b'c', b""), (b'f', b"no\0")] {
         client.send(tag, body).await;
@@ -299,7 +278,7 @@ async fn messages_of_copy_outside_of_copy_are_ignored() {
 
 #[tokio::test]
 async fn copy_out_streams_its_formats() {
-    let target = target_or_skip!("copy_out_streams_its_formats");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     for (options, expected) in
         [("", &b"1\ta\\\\,b\n2\t\\N\n"[..]), ("with (format csv, header)", b"x,y\n1,\"a\\,b\"\n2,\n")]
@@ -316,8 +295,8 @@ async fn copy_out_streams_its_formats() {
 
 #[tokio::test]
 async fn a_client_library_prepares_binds_and_reads_binary() {
-    let target = target_or_skip!("a_client_library_prepares_binds_and_reads_binary");
-    let client = connect(&target.url).await;
+    let target = Target::start().await;
+    let client = target.server.connect().await;
     let statement =
         client.prepare_typed("select $1::int as n, $2::text as t, null::int8 as x", &[Type::INT4, Type::TEXT]);
     let statement = statement.await.unwrap();
@@ -333,8 +312,8 @@ async fn a_client_library_prepares_binds_and_reads_binary() {
 
 #[tokio::test]
 async fn a_failed_transaction_refuses_until_its_end() {
-    let target = target_or_skip!("a_failed_transaction_refuses_until_its_end");
-    let client = connect(&target.url).await;
+    let target = Target::start().await;
+    let client = target.server.connect().await;
     client.batch_execute("begin").await.unwrap();
     assert_eq!(code(&client.batch_execute("select 1 / 0").await.unwrap_err()), "22012");
     assert_eq!(code(&client.batch_execute("select 1").await.unwrap_err()), "25P02");
@@ -346,7 +325,7 @@ async fn a_failed_transaction_refuses_until_its_end() {
 
 #[tokio::test]
 async fn the_first_row_comes_before_the_last() {
-    let target = target_or_skip!("the_first_row_comes_before_the_last");
+    let target = Target::start().await;
     let mut client = Raw::connect(&target).await;
     let before = Instant::now();
     client.send(b'Q', b"select * from generate_series(1, 50000000)\0").await;
@@ -360,4 +339,25 @@ async fn the_first_row_comes_before_the_last() {
     target.cancel(client.pid, &client.key).await;
     let answers = client.until_ready().await;
     assert!(raw::shape(&answers[answers.len() - 2..]).ends_with("E(57014) Z"));
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_takes_its_statement_along() {
+    let target = Target::start().await;
+    let watcher = target.server.connect().await;
+    let others = "select count(*) from pg_stat_activity where state = 'active' and query like '%generate_series%'
+        and query not like '%pg_stat_activity%'";
+    let mut client = Raw::connect(&target).await;
+    client.send(b'Q', format!("{ENDLESS}\0").as_bytes()).await;
+    let running = |expected: i64| {
+        let watcher = &watcher;
+        async move {
+            while watcher.query_one(others, &[]).await.unwrap().get::<_, i64>(0) != expected {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), running(1)).await.expect("the statement begins");
+    drop(client);
+    tokio::time::timeout(Duration::from_secs(1), running(0)).await.expect("the statement ends with its client");
 }

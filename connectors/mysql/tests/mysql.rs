@@ -392,6 +392,8 @@ async fn pushed_filters_answer_as_local_ones() {
         "p > timestamp '2023-12-31 23:59:59.999998'",
         "p IS NULL",
         "z > timestamp '1970-01-01 00:00:00' AT TIME ZONE 'UTC'",
+        "z < timestamp '9999-01-01 00:00:00' AT TIME ZONE 'UTC'",
+        "z <> timestamp '2038-01-19 03:14:07' AT TIME ZONE 'UTC'",
         "z IS NULL",
         "e = 'a'",
         "e <> 'a'",

@@ -43,6 +43,7 @@ pub struct Host {
     /// The native connectors.
     pub registry: Registry,
     config: HostConfig,
+    io: tokio::runtime::Handle,
     sources: Mutex<Cache<SourceKey, Arc<dyn ForeignSource>>>,
     tables: Mutex<Cache<(SourceKey, String), Arc<Vec<TableSummary>>>>,
     schemas: Mutex<Cache<SourceKey, Arc<Vec<String>>>>,
@@ -68,11 +69,12 @@ pub struct LiveTable {
 }
 
 impl Host {
-    /// A host for the native connectors.
+    /// A host for the native connectors, whose sockets are served by the runtime this is called on.
     pub fn new(config: HostConfig) -> Self {
         Self {
             registry: Registry::default(),
             config,
+            io: tokio::runtime::Handle::current(),
             sources: Mutex::new(Cache::new(SOURCES_MAX, Duration::from_secs(3600))),
             tables: Mutex::new(Cache::new(METADATA_MAX, REMOTE_METADATA_AGE)),
             schemas: Mutex::new(Cache::new(METADATA_MAX, REMOTE_METADATA_AGE)),
@@ -134,7 +136,10 @@ impl Host {
                 network_allow: self.config.network_allow.clone(),
             },
         };
+        // Sources keep the runtime that they are opened on for their sockets: not the one that computes.
+        let entered = self.io.enter();
         let source = connector.open(spec).map_err(|error| sqlstate::connector_error(&error))?;
+        drop(entered);
         lock(&self.sources).put(key.clone(), Arc::clone(&source));
         Ok((key, source))
     }

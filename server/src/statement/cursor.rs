@@ -1,5 +1,7 @@
 //! A place in a statement's tokens, and what all grammar rules share: names, strings, roles, options.
 
+use std::cell::Cell;
+
 use super::ast::{OptionAction, OptionClause, OptionValue, ParsedStatement, QualifiedName, RoleSpec, Statement};
 use super::keywords::{Category, category};
 use super::lexer::{Lexed, Token, TokenKind};
@@ -13,12 +15,14 @@ pub(super) struct Cursor<'a> {
     index: usize,
     /// The statement ends before this token.
     end: usize,
+    /// The first token that broke off a row of keywords: where PostgreSQL sees the error that is found later here.
+    broken_at: Cell<usize>,
 }
 
 impl<'a> Cursor<'a> {
     /// Of the tokens from `start` to before `end`.
     pub(super) fn new(lexed: &'a Lexed<'a>, start: usize, end: usize) -> Self {
-        Self { lexed, index: start, end }
+        Self { lexed, index: start, end, broken_at: Cell::new(0) }
     }
 
     /// The text and all its tokens.
@@ -71,12 +75,18 @@ impl<'a> Cursor<'a> {
 
     /// `syntax error at or near` the next token.
     pub(super) fn unexpected<T>(&self) -> SqlResult<T> {
-        Err(self.lexed.syntax_error(self.index))
+        Err(self.lexed.syntax_error(self.index.max(self.broken_at.get())))
     }
 
     /// Nothing may follow.
     pub(super) fn expect_end(&self) -> SqlResult<()> {
-        if self.at_end() { Ok(()) } else { self.unexpected() }
+        if self.at_end() {
+            return Ok(());
+        }
+        // sqlparser leaves GROUP and ORDER where no BY follows; PostgreSQL misses the BY.
+        let halved = matches!(self.word_at(0), Some("group" | "order"));
+        let index = self.index.max(self.broken_at.get());
+        Err(self.lexed.syntax_error(if halved { self.index + 1 } else { index }))
     }
 
     /// The folded word of a token without quotes.
@@ -89,12 +99,22 @@ impl<'a> Cursor<'a> {
 
     /// Whether the next tokens are these keywords.
     pub(super) fn sees(&self, keywords: &[&str]) -> bool {
-        keywords.iter().enumerate().all(|(ahead, keyword)| self.word_at(ahead) == Some(keyword))
+        self.matching(keywords) == keywords.len()
+    }
+
+    /// How many of these keywords come next.
+    fn matching(&self, keywords: &[&str]) -> usize {
+        let matches = |(ahead, keyword): &(usize, &&str)| self.word_at(*ahead) == Some(**keyword);
+        keywords.iter().enumerate().take_while(matches).count()
     }
 
     /// Takes these keywords, all or none.
     pub(super) fn eat(&mut self, keywords: &[&str]) -> bool {
-        let seen = self.sees(keywords);
+        let matching = self.matching(keywords);
+        let seen = matching == keywords.len();
+        if !seen && matching > 0 {
+            self.broken_at.set(self.broken_at.get().max(self.index + matching));
+        }
         if seen {
             self.index += keywords.len();
         }

@@ -70,9 +70,12 @@ fn explain_option(c: &mut Cursor, explain: &mut Explain) -> SqlResult<()> {
         None => c.nonreserved()?,
     };
     let value = match c.peek().map(|token| &token.kind) {
-        Some(TokenKind::Symbol(',' | ')')) | None => None,
+        Some(TokenKind::Symbol(',' | ')')) => None,
         _ => Some(refused::option_value(c)?),
     };
+    if !c.sees_symbol_at(0, ',') && !c.sees_symbol_at(0, ')') {
+        return c.unexpected();
+    }
     let on = || {
         objects::boolean(&name, value.as_deref())
             .map_err(|_| SqlError::syntax(format!("{name} requires a Boolean value")).at(position))
@@ -373,7 +376,7 @@ fn copy_option(c: &mut Cursor, options: &mut CopyOptions) -> SqlResult<()> {
         _ => {}
     }
     let value = match c.peek().map(|token| &token.kind) {
-        Some(TokenKind::Symbol(',' | ')')) | None => None,
+        Some(TokenKind::Symbol(',' | ')')) => None,
         _ => Some(refused::option_value(c)?),
     };
     let text = |value: Option<String>| {

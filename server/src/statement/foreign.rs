@@ -329,14 +329,11 @@ fn table_action(c: &mut Cursor) -> SqlResult<AlterTableAction> {
 }
 
 fn add_column(c: &mut Cursor) -> SqlResult<AlterTableAction> {
-    match c.word_at(0) {
-        Some("constraint" | "check" | "unique" | "primary" | "foreign") => {
-            if c.eat(&["constraint"]) {
-                c.name()?;
-            }
-            return constraint(c);
+    if let Some("constraint" | "check" | "unique" | "primary" | "foreign") = c.word_at(0) {
+        if c.eat(&["constraint"]) {
+            c.name()?;
         }
-        _ => {}
+        return constraint(c);
     }
     c.eat(&["column"]);
     let if_not_exists = c.if_not_exists()?;

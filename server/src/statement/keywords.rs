@@ -561,6 +561,49 @@ const EXPRESSION_STARTS: &[&str] = &[
     "variadic",
 ];
 
+/// Keywords that name a column only behind AS.
+const NO_BARE_LABELS: &[&str] = &[
+    "array",
+    "as",
+    "char",
+    "character",
+    "create",
+    "day",
+    "except",
+    "fetch",
+    "filter",
+    "for",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "hour",
+    "intersect",
+    "into",
+    "isnull",
+    "limit",
+    "minute",
+    "month",
+    "notnull",
+    "offset",
+    "on",
+    "order",
+    "over",
+    "overlaps",
+    "precision",
+    "returning",
+    "second",
+    "to",
+    "union",
+    "varying",
+    "where",
+    "window",
+    "with",
+    "within",
+    "without",
+    "year",
+];
+
 /// The category of a folded word.
 pub(super) fn category(word: &str) -> Category {
     if RESERVED.binary_search(&word).is_ok() {
@@ -579,6 +622,16 @@ pub(super) fn may_begin_expression(word: &str) -> bool {
     category(word) != Category::Reserved || EXPRESSION_STARTS.binary_search(&word).is_ok()
 }
 
+/// Whether a folded word may be a column's label without AS (BareColLabel, and names that are no keyword).
+pub(super) fn may_be_bare_label(word: &str) -> bool {
+    NO_BARE_LABELS.binary_search(&word).is_err()
+}
+
+/// Whether a folded word can only be a mistake behind FROM and JOIN, whatever they belong to.
+pub(super) fn ends_from(word: &str) -> bool {
+    !may_begin_expression(word) && !matches!(word, "lateral" | "only")
+}
+
 /// Whether a folded word is a keyword at all.
 pub(super) fn is_keyword(word: &str) -> bool {
     category(word) != Category::Free || UNRESERVED.binary_search(&word).is_ok()
@@ -595,7 +648,9 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_for_the_search() {
-        for list in [RESERVED, COLUMN_NAMES, TYPE_OR_FUNCTION_NAMES, UNRESERVED, EXPRESSION_STARTS, PLAIN] {
+        for list in
+            [RESERVED, COLUMN_NAMES, TYPE_OR_FUNCTION_NAMES, UNRESERVED, EXPRESSION_STARTS, NO_BARE_LABELS, PLAIN]
+        {
             assert!(list.is_sorted());
         }
     }

@@ -10,11 +10,15 @@ mod foreign;
 mod keywords;
 mod lexer;
 mod objects;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod properties;
 mod query;
 mod refused;
 mod roles;
 mod session;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
 pub use ast::{ParsedStatement, Statement};

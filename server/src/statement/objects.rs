@@ -221,9 +221,8 @@ pub(super) fn create(c: &mut Cursor, start: usize) -> SqlResult<Statement> {
         c.eat(&["user", "mapping"]);
         return foreign::create_user_mapping(c);
     }
-    match c.word_at(0) {
-        Some("temp" | "temporary" | "local" | "global" | "recursive") => return temporary(c),
-        _ => {}
+    if let Some("temp" | "temporary" | "local" | "global" | "recursive") = c.word_at(0) {
+        return temporary(c);
     }
     match c.eat_any(&["server", "schema", "view", "role", "user", "group", "extension"]) {
         Some("server") => foreign::create_server(c),

@@ -5,8 +5,9 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, ObjectName, Query, Select, SetExpr, SetOperator, SetQuantifier,
-    Statement as SqlStatement, TableFactor, Value, Values, VisitMut, VisitorMut,
+    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    SetExpr, SetOperator, SetQuantifier, Spanned, Statement as SqlStatement, TableFactor, Value, Values, VisitMut,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -108,7 +109,14 @@ impl Cursor<'_> {
             match rule(&mut parser) {
                 Ok(mut value) => check(lexed, &mut value).map(|()| (value, parser.index())),
                 Err(_) if dialect.exhausted() => Err(too_complex("statement is too complex")),
-                Err(error) => Err(convert_error(lexed, &error, start + parser.get_current_index(), end)),
+                Err(error) => {
+                    let place = Place {
+                        current: start + parser.get_current_index(),
+                        furthest: start + dialect.furthest.get(),
+                        end,
+                    };
+                    Err(convert_error(lexed, &error, &place))
+                }
             }
         })?;
         self.seek((start + count).min(end));
@@ -181,8 +189,15 @@ fn translate_operator(raw: &str) -> SqlToken {
     }
 }
 
+/// Where in the text's tokens a parser failed.
+struct Place {
+    current: usize,
+    furthest: usize,
+    end: usize,
+}
+
 /// sqlparser says `Expected: …, found: TOKEN at Line: 1, Column: n`; PostgreSQL names the token only.
-fn convert_error(lexed: &Lexed, error: &ParserError, current: usize, end: usize) -> SqlError {
+fn convert_error(lexed: &Lexed, error: &ParserError, place: &Place) -> SqlError {
     let text = match error {
         ParserError::RecursionLimitExceeded => return too_complex("stack depth limit exceeded"),
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
@@ -190,10 +205,10 @@ fn convert_error(lexed: &Lexed, error: &ParserError, current: usize, end: usize)
     let column = text.rsplit_once(" at Line: 1, Column: ").and_then(|(_, column)| column.trim().parse::<usize>().ok());
     let index = match column {
         Some(column) => lexed.tokens.partition_point(|token| (token.chars as usize) < column.saturating_sub(1)),
-        None if text.contains("found: EOF") => end,
-        None => current,
+        None if text.contains("found: EOF") => place.end,
+        None => place.current,
     };
-    lexed.syntax_error(index.min(end))
+    lexed.syntax_error(index.max(place.furthest).min(place.end))
 }
 
 /// Refuses what would grow too deep a tree, before it is grown.
@@ -220,6 +235,14 @@ fn check_runs(lexed: &Lexed, start: usize, tokens: &[Token]) -> SqlResult<()> {
             _ => brackets = 0,
         }
         let position = lexed.tokens.get(start + offset).map(|token| token.chars as usize + 1);
+        // sqlparser takes whatever word follows for a table.
+        if let (TokenKind::Word(word), Some(TokenKind::Word(next))) =
+            (&token.kind, tokens.get(offset + 1).map(|token| &token.kind))
+            && matches!(word.as_ref(), "from" | "join")
+            && keywords::ends_from(next)
+        {
+            return Err(lexed.syntax_error(start + offset + 1));
+        }
         if runs.len() > NESTING_MAX {
             return Err(too_complex("stack depth limit exceeded").at(position));
         }
@@ -271,17 +294,61 @@ impl Checker<'_> {
         ControlFlow::Continue(())
     }
 
+    /// sqlparser takes a string for an alias, and forgets where it stood: behind what it is for, and perhaps AS.
+    fn quoted_as_name(&self, ident: &Ident, what: Span) -> Found {
+        if ident.quote_style != Some('\'') {
+            return ControlFlow::Continue(());
+        }
+        let end = usize::try_from(what.end.column).unwrap_or(0);
+        let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < end);
+        let is_as = self.lexed.tokens.get(index).is_some_and(|token| token.kind == TokenKind::Word("as".into()));
+        found(self.lexed.syntax_error(index + usize::from(is_as)))
+    }
+
+    /// The syntax error at the token that begins at a location's column.
+    fn at_column(&self, column: u64) -> SqlError {
+        let column = usize::try_from(column).unwrap_or(0);
+        self.lexed.syntax_error(self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < column))
+    }
+
     /// sqlparser takes almost every keyword for a name; PostgreSQL's grammar does not.
-    fn reserved(&self, ident: &datafusion::sql::sqlparser::ast::Ident) -> Found {
+    fn reserved(&self, ident: &Ident) -> Found {
         if ident.quote_style.is_some() || category(&ident.value) != Category::Reserved {
             return ControlFlow::Continue(());
         }
-        let column = usize::try_from(ident.span.start.column).unwrap_or(0);
-        if column == 0 {
+        match ident.span.start.column {
+            0 => ControlFlow::Continue(()),
+            column => found(self.at_column(column)),
+        }
+    }
+
+    /// sqlparser lets ON and USING be left out.
+    fn joined(&self, join: &Join) -> Found {
+        let constraint = match &join.join_operator {
+            JoinOperator::Join(constraint)
+            | JoinOperator::Inner(constraint)
+            | JoinOperator::Left(constraint)
+            | JoinOperator::LeftOuter(constraint)
+            | JoinOperator::Right(constraint)
+            | JoinOperator::RightOuter(constraint)
+            | JoinOperator::FullOuter(constraint) => constraint,
+            _ => return ControlFlow::Continue(()),
+        };
+        if !matches!(constraint, JoinConstraint::None) {
             return ControlFlow::Continue(());
         }
-        let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < column);
-        found(self.lexed.syntax_error(index))
+        found(self.at_column(join.relation.span().end.column))
+    }
+
+    fn alias_missing(&self, subquery: &Query) -> SqlError {
+        let values = matches!(subquery.body.as_ref(), SetExpr::Values(_));
+        let (what, example) = if values { ("VALUES", "(VALUES ...)") } else { ("subquery", "(SELECT ...)") };
+        let start = usize::try_from(subquery.span().start.column).unwrap_or(0);
+        let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < start);
+        let position = self.lexed.tokens.get(index.saturating_sub(1)).map(|token| token.chars as usize + 1);
+        SqlError::syntax(format!("{what} in FROM must have an alias"))
+            .hint(format!("For example, FROM {example} [AS] foo."))
+            .at(position)
     }
 
     fn first_reserved(&self, name: &ObjectName) -> Found {
@@ -317,6 +384,14 @@ impl VisitorMut for Checker<'_> {
         if select.into.is_some() {
             return found(SqlError::unsupported("SELECT INTO is not supported").hint("Create a view instead."));
         }
+        for item in &select.projection {
+            if let SelectItem::ExprWithAlias { alias, expr } = item {
+                self.quoted_as_name(alias, expr.span())?;
+            }
+        }
+        for join in select.from.iter().flat_map(|from| &from.joins) {
+            self.joined(join)?;
+        }
         ControlFlow::Continue(())
     }
 
@@ -328,14 +403,24 @@ impl VisitorMut for Checker<'_> {
         self.descend(EXPRESSION_WEIGHT)?;
         match factor {
             TableFactor::Table { sample: Some(_), .. } => found(SqlError::unsupported("TABLESAMPLE is not supported")),
+            TableFactor::Derived { subquery, alias: None, .. } => found(self.alias_missing(subquery)),
+            TableFactor::Table { name, alias: Some(alias), .. } => {
+                self.quoted_as_name(&alias.name, name.span())?;
+                self.reserved(&alias.name)
+            }
             TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => match alias {
                 Some(alias) => self.reserved(&alias.name),
                 None => ControlFlow::Continue(()),
             },
-            TableFactor::Function { .. }
-            | TableFactor::TableFunction { .. }
-            | TableFactor::UNNEST { .. }
-            | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                for join in &table_with_joins.joins {
+                    self.joined(join)?;
+                }
+                ControlFlow::Continue(())
+            }
+            TableFactor::Function { .. } | TableFactor::TableFunction { .. } | TableFactor::UNNEST { .. } => {
+                ControlFlow::Continue(())
+            }
             _ => found(SqlError::unsupported("this kind of FROM item is not supported")),
         }
     }
@@ -354,11 +439,7 @@ impl VisitorMut for Checker<'_> {
                 None => ControlFlow::Continue(()),
             },
             Expr::Value(value) => match &value.value {
-                Value::Placeholder(name) if !name.starts_with('$') => {
-                    let column = usize::try_from(value.span.start.column).unwrap_or(0);
-                    let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < column);
-                    found(self.lexed.syntax_error(index))
-                }
+                Value::Placeholder(name) if !name.starts_with('$') => found(self.at_column(value.span.start.column)),
                 _ => ControlFlow::Continue(()),
             },
             _ => ControlFlow::Continue(()),
@@ -509,16 +590,31 @@ fn take(expr: &mut Expr) -> Expr {
 struct PostgreSql {
     inner: PostgreSqlDialect,
     steps_left: Cell<usize>,
+    /// The last token that an alternative got to, which need not be the one whose error the parser reports.
+    furthest: Cell<usize>,
 }
 
 impl PostgreSql {
     fn new(tokens: usize) -> Self {
-        Self { inner: PostgreSqlDialect {}, steps_left: Cell::new(STEPS_EXTRA + tokens * STEPS_PER_TOKEN) }
+        Self {
+            inner: PostgreSqlDialect {},
+            steps_left: Cell::new(STEPS_EXTRA + tokens * STEPS_PER_TOKEN),
+            furthest: Cell::new(0),
+        }
+    }
+
+    fn reached(&self, parser: &Parser) {
+        self.furthest.set(self.furthest.get().max(parser.index()));
     }
 
     fn exhausted(&self) -> bool {
         self.steps_left.get() == 0
     }
+}
+
+/// A keyword as the word it is.
+fn folded(keyword: Keyword) -> String {
+    format!("{keyword:?}").to_ascii_lowercase()
 }
 
 macro_rules! as_postgresql {
@@ -555,7 +651,18 @@ impl Dialect for PostgreSql {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        self.reached(parser);
         self.inner.get_next_precedence(parser)
+    }
+
+    fn is_column_alias(&self, keyword: &Keyword, _parser: &mut Parser) -> bool {
+        keywords::may_be_bare_label(&folded(*keyword))
+    }
+
+    fn is_table_alias(&self, keyword: &Keyword, _parser: &mut Parser) -> bool {
+        let word = folded(*keyword);
+        // These two begin what follows the table of UPDATE and INSERT.
+        matches!(category(&word), Category::Free | Category::ColumnName) && !matches!(word.as_str(), "set" | "values")
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {
@@ -565,6 +672,7 @@ impl Dialect for PostgreSql {
     /// CAST, CASE, NOT and EXTRACT begin nothing else in PostgreSQL. sqlparser, when it cannot read what follows, reads
     /// it once more as a function's arguments: twice the work at each level of nesting.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        self.reached(parser);
         match self.steps_left.get() {
             0 => return Some(Err(ParserError::RecursionLimitExceeded)),
             left => self.steps_left.set(left - 1),

@@ -208,18 +208,20 @@ pub(super) fn grant(c: &mut Cursor, grant: bool) -> SqlResult<Statement> {
             admin_for = true;
         }
     }
-    let begin = c.index();
     let start = c.position();
     let privileges = privileges(c)?;
     if c.sees(&["on"]) && !admin_for {
         check_privileges(&privileges, start)?;
         return grant_objects(c, grant, privileges, option_for);
     }
-    if option_for || privileges.is_empty() || privileges.iter().any(|privilege| privilege.name == "all") {
+    if option_for || privileges.is_empty() {
         return c.unexpected();
     }
-    c.seek(begin);
-    grant_roles(c, grant, admin_for)
+    c.expect(&[if grant { "to" } else { "from" }])?;
+    if privileges.iter().any(|privilege| !privilege.columns.is_empty()) {
+        return Err(SqlError::syntax("column names cannot be included in GRANT/REVOKE ROLE").at(start));
+    }
+    grant_roles(c, grant, privileges.into_iter().map(|privilege| privilege.name).collect(), admin_for)
 }
 
 /// `ALL [PRIVILEGES] [(a, b)]`, or a list; empty for ALL.
@@ -238,9 +240,8 @@ fn privileges(c: &mut Cursor) -> SqlResult<Vec<PrivilegeClause>> {
             None if c.eat(&["alter", "system"]) => "alter system".to_owned(),
             None => match c.role()? {
                 RoleSpec::Name(name) => name,
-                RoleSpec::CurrentUser => "current_user".to_owned(),
-                RoleSpec::SessionUser => "session_user".to_owned(),
-                RoleSpec::Public => "public".to_owned(),
+                // None of these is a privilege, nor may a role be named so.
+                RoleSpec::CurrentUser | RoleSpec::SessionUser | RoleSpec::Public => return c.unexpected(),
             },
         };
         let columns = if c.sees_symbol_at(0, '(') { c.parenthesized_list(Cursor::name)? } else { Vec::new() };
@@ -316,9 +317,7 @@ fn granted_by(c: &mut Cursor) -> SqlResult<()> {
     Ok(())
 }
 
-fn grant_roles(c: &mut Cursor, grant: bool, admin_for: bool) -> SqlResult<Statement> {
-    let roles = c.list(Cursor::role_name)?;
-    c.expect(&[if grant { "to" } else { "from" }])?;
+fn grant_roles(c: &mut Cursor, grant: bool, roles: Vec<String>, admin_for: bool) -> SqlResult<Statement> {
     let members = c.list(Cursor::role_not_public)?;
     let with_option = grant && c.eat(&["with", "admin", "option"]);
     granted_by(c)?;

@@ -8,35 +8,22 @@ use ring::{digest, hmac, pbkdf2};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A server and a user who may log in.
-pub(crate) struct Target {
-    pub(crate) url: String,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) user: String,
-    password: String,
-}
+use super::support::{PASSWORD, TestServer};
 
-/// The server under test, if there is one.
-pub(crate) fn target() -> Option<Target> {
-    let url = std::env::var("ATOLL_TEST_ATOLL_URL").ok()?;
-    let rest = url.split_once("://").unwrap().1;
-    let (login, place) = rest.split_once('@').unwrap();
-    let (user, password) = login.split_once(':').unwrap();
-    let (host, port) = place.split_once('/').map_or(place, |(address, _)| address).rsplit_once(':').unwrap();
-    Some(Target {
-        host: host.to_owned(),
-        port: port.parse().unwrap(),
-        user: user.to_owned(),
-        password: password.to_owned(),
-        url,
-    })
+/// A server of the test's own.
+pub(crate) struct Target {
+    pub(crate) server: TestServer,
 }
 
 impl Target {
+    /// Starts it.
+    pub(crate) async fn start() -> Self {
+        Self { server: TestServer::start(&[]).await }
+    }
+
     /// A bare socket.
     pub(crate) async fn socket(&self) -> TcpStream {
-        TcpStream::connect((self.host.as_str(), self.port)).await.unwrap()
+        TcpStream::connect(self.server.address).await.unwrap()
     }
 
     /// A cancel request; waits until the server has closed it.
@@ -69,10 +56,10 @@ impl Raw {
     /// Logs in with SCRAM-SHA-256.
     pub(crate) async fn connect(target: &Target) -> Self {
         let mut raw = Self { socket: target.socket().await, pid: 0, key: Vec::new() };
-        let startup = format!("\0\x03\0\0user\0{}\0database\0atoll\0\0", target.user);
+        let startup = "\0\x03\0\0user\0atoll\0database\0atoll\0\0";
         let length = u32::try_from(startup.len() + 4).unwrap();
         raw.send_bytes(&[&length.to_be_bytes()[..], startup.as_bytes()].concat()).await;
-        raw.authenticate(&target.password).await;
+        raw.authenticate(PASSWORD).await;
         for (tag, body) in raw.until_ready().await {
             if tag == b'K' {
                 raw.pid = i32::from_be_bytes(body[..4].try_into().unwrap());

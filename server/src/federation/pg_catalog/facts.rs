@@ -66,8 +66,6 @@ pub(super) struct TypeFact {
     pub(super) namespace: Oid,
     pub(super) length: i16,
     pub(super) by_value: bool,
-    /// `typtype`.
-    pub(super) kind: &'static str,
     pub(super) element: Oid,
     pub(super) array: Oid,
     pub(super) align: &'static str,
@@ -230,7 +228,6 @@ fn type_fact(row: &[&'static str]) -> TypeFact {
         namespace,
         length: text(4).parse().unwrap_or(-1),
         by_value: text(5) == "t",
-        kind: text(6),
         element: oid(13),
         array: oid(14),
         align: text(22),

@@ -57,11 +57,6 @@ fn definitions_of_all() -> impl Iterator<Item = &'static Definition> {
     .flatten()
 }
 
-/// Whether a function of ours has this name.
-pub(super) fn is_function(name: &str) -> bool {
-    name == arrays::EXPAND_ARRAY || definitions_of_all().any(|definition| definition.name == name)
-}
-
 /// What a function returns, for places that must know it before planning.
 pub(super) fn returns_boolean(name: &str) -> bool {
     definitions_of_all().any(|definition| definition.name == name && definition.returns == udf::Returns::Bool)

@@ -1,6 +1,6 @@
 //! `has_table_privilege` and its kin.
 
-use super::super::access::{COLUMN_PRIVILEGES, privilege_named};
+use super::super::access::COLUMN_PRIVILEGES;
 use super::super::context::AnyRelation;
 use super::udf::{Call, Definition, Returns, Value, strict};
 use crate::catalog::Oid;
@@ -50,8 +50,7 @@ fn privileges(call: &Call<'_>, index: usize) -> SqlResult<Vec<(Option<Privilege>
         let word = word.trim().to_uppercase();
         let (bare, grant_option) =
             word.strip_suffix(" WITH GRANT OPTION").map_or((word.as_str(), false), |bare| (bare, true));
-        let bare = if bare == "TEMP" { "TEMPORARY" } else { bare };
-        let privilege = privilege_named(bare);
+        let privilege = Privilege::from_word(bare);
         // Privileges on objects that Atoll does not have are held by nobody, but known.
         let known = privilege.is_some() || matches!(bare, "EXECUTE" | "RULE" | "SET" | "ALTER SYSTEM");
         if !known {

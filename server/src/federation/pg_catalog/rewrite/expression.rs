@@ -130,9 +130,13 @@ impl Rewriter {
                     self.expression(part, &mut place.within(false));
                 }
             }
-            Expr::Like { expr: inner, pattern, .. }
-            | Expr::ILike { expr: inner, pattern, .. }
-            | Expr::SimilarTo { expr: inner, pattern, .. } => {
+            Expr::Like { expr: inner, pattern, escape_char, .. }
+            | Expr::ILike { expr: inner, pattern, escape_char, .. } => {
+                self.expression(inner, &mut place.within(true));
+                self.expression(pattern, &mut place.within(true));
+                escape_with_backslash(pattern, escape_char);
+            }
+            Expr::SimilarTo { expr: inner, pattern, .. } => {
                 self.expression(inner, &mut place.within(true));
                 self.expression(pattern, &mut place.within(true));
             }
@@ -408,6 +412,39 @@ fn unnested(root: Expr) -> Expr {
     }
 }
 
+/// `LIKE 'pg/_%' ESCAPE '/'` as `LIKE 'pg\_%'`: DataFusion escapes with a backslash only.
+fn escape_with_backslash(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
+    let Some(ValueWithSpan { value: Value::SingleQuotedString(character), .. }) = escape else { return };
+    let mut characters = character.chars();
+    let (Some(character), None) = (characters.next(), characters.next()) else { return };
+    let Some(text) = constant_text(pattern).filter(|_| character != '\\') else { return };
+    let mut escaped = String::new();
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            next if next == character => {
+                escaped.push('\\');
+                escaped.extend(rest.next());
+            }
+            '\\' => escaped.push_str("\\\\"),
+            other => escaped.push(other),
+        }
+    }
+    *pattern = string(escaped);
+    *escape = None;
+}
+
+/// The text of a constant, or of constants put together.
+fn constant_text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
+            Some(constant_text(left)? + &constant_text(right)?)
+        }
+        Expr::Nested(inner) => constant_text(inner),
+        other => string_of(other).map(str::to_owned),
+    }
+}
+
 /// Puts a function around an expression.
 fn wrap(expr: &mut Expr, name: &str) {
     let inner = std::mem::replace(expr, value(Value::Null));
@@ -445,7 +482,7 @@ fn column_reference(expr: &mut Expr, scope: &Scope<'_>) {
     let Some(last) = names.last().map(folded) else { return };
     match scope.find(&names) {
         Found::At(_, fact, item) => {
-            if let ItemKind::Folded { columns, .. } = &item.kind {
+            if let ItemKind::Folded { columns } = &item.kind {
                 if let Some((_, column)) = columns.iter().find(|(name, _)| *name == last) {
                     *expr = column.clone();
                 }

@@ -116,19 +116,7 @@ impl Rewriter {
         for argument in &mut function.arguments {
             self.expression(argument, &mut Place::inner(scope));
         }
-        let table = match function.name.as_str() {
-            "pg_show_all_settings" => Some("pg_settings"),
-            "pg_timezone_names" => Some("pg_timezone_names"),
-            "pg_timezone_abbrevs" => Some("pg_timezone_abbrevs"),
-            "pg_available_extensions" => Some("pg_available_extensions"),
-            "pg_available_extension_versions" => Some("pg_available_extension_versions"),
-            "pg_prepared_statement" => Some("pg_prepared_statements"),
-            "pg_cursor" => Some("pg_cursors"),
-            "pg_lock_status" => Some("pg_locks"),
-            "pg_stat_get_activity" => Some("pg_stat_activity"),
-            _ => None,
-        };
-        if let Some(table) = table {
+        if let Some(table) = system_table_of(&function.name) {
             let name = ObjectName::from(vec![Ident::new("pg_catalog"), Ident::new(table)]);
             return Some(table_factor(name, function.alias));
         }
@@ -206,7 +194,7 @@ impl Rewriter {
         let from = TableWithJoins { relation: inner, joins: Vec::new() };
         *query.body = SetExpr::Select(Box::new(select_of(projection, vec![from])));
         *target = derived(query, plain_alias(&host));
-        relations.items.push(FromItem { alias: table_name, kind: ItemKind::Folded { host, columns }, inner: true });
+        relations.items.push(FromItem { alias: table_name, kind: ItemKind::Folded { columns }, inner: true });
         true
     }
 }
@@ -272,6 +260,29 @@ fn plain_arguments(arguments: &[FunctionArg]) -> Option<Vec<Expr>> {
             _ => None,
         })
         .collect()
+}
+
+/// Set-returning functions of FROM that only the rewrite knows.
+pub(super) fn is_system_function(name: &str) -> bool {
+    is_always_empty(name)
+        || system_table_of(name).is_some()
+        || matches!(name, "pg_options_to_table" | "_pg_expandarray" | "generate_subscripts")
+}
+
+/// The system view that shows a function's rows.
+fn system_table_of(function: &str) -> Option<&'static str> {
+    Some(match function {
+        "pg_show_all_settings" => "pg_settings",
+        "pg_timezone_names" => "pg_timezone_names",
+        "pg_timezone_abbrevs" => "pg_timezone_abbrevs",
+        "pg_available_extensions" => "pg_available_extensions",
+        "pg_available_extension_versions" => "pg_available_extension_versions",
+        "pg_prepared_statement" => "pg_prepared_statements",
+        "pg_cursor" => "pg_cursors",
+        "pg_lock_status" => "pg_locks",
+        "pg_stat_get_activity" => "pg_stat_activity",
+        _ => return None,
+    })
 }
 
 /// Functions whose rows would be about objects that Atoll does not have.

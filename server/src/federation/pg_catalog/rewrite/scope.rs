@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, FunctionArguments, Ident, Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, FunctionArguments, Ident, Query, Visit, VisitMut, Visitor, VisitorMut};
 
 use super::super::facts::{ColumnFact, Relation};
-use super::build::{folded, parts};
+use super::build::{folded, ident, parts};
 
 /// An item of a FROM list.
 #[derive(Debug, Clone)]
@@ -27,7 +27,6 @@ pub(super) enum ItemKind {
     Unknown,
     /// A set-returning function that was folded into another item: its columns are now that item's, by name.
     Folded {
-        host: String,
         columns: Vec<(String, Expr)>,
     },
 }
@@ -121,10 +120,31 @@ impl Relations {
         let knows = |item: &&FromItem| match &item.kind {
             ItemKind::System(relation) => relation.column(column).is_some() || column == "tableoid",
             ItemKind::Columns(columns) => columns.iter().any(|name| name == column),
-            ItemKind::Folded { columns, .. } => columns.iter().any(|(name, _)| name == column),
+            ItemKind::Folded { columns } => columns.iter().any(|(name, _)| name == column),
             ItemKind::Unknown => false,
         };
         self.items.iter().find(knows).or_else(|| self.items.iter().find(|item| matches!(item.kind, ItemKind::Unknown)))
+    }
+}
+
+/// Qualifies the columns of system catalogs in an expression of ORDER BY. PostgreSQL takes a bare name there for an output
+/// column and any other expression for one over the input columns; DataFusion would look among the output first.
+pub(super) fn qualify(expr: &mut Expr, scope: &Scope<'_>) {
+    struct Qualifier<'a, 'b>(&'a Scope<'b>);
+    impl VisitorMut for Qualifier<'_, '_> {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Identifier(name) = expr
+                && let Found::At(0, Some(_), item) = self.0.find(std::slice::from_ref(name))
+            {
+                *expr = Expr::CompoundIdentifier(vec![ident(item.alias.clone()), name.clone()]);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    if !matches!(expr, Expr::Identifier(_)) {
+        let _ = expr.visit(&mut Qualifier(scope));
     }
 }
 

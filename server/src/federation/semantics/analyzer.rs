@@ -8,12 +8,13 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
+use datafusion::functions::encoding::expr_fn::encode;
 use datafusion::logical_expr::expr::{
     AggregateFunction, Between, BinaryExpr, InList, Placeholder, ScalarFunction, Sort, WindowFunction,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, Union};
+use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, Union, lit};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::{needs_key, plan_comparison, take_type};
@@ -213,6 +214,14 @@ impl PostgresComparisons {
 /// The order and partitions of a window.
 fn window_by_keys(mut call: Box<WindowFunction>, schema: &DFSchema) -> Transformed<Expr> {
     let mut changed = order_by_keys(&mut call.params.order_by, schema);
+    if changed {
+        // Frames of ranges take text, not bytes: in hexadecimal the order is the same.
+        for item in &mut call.params.order_by {
+            if matches!(&item.expr, Expr::ScalarFunction(call) if call.func.name() == compare::KEY) {
+                item.expr = encode(item.expr.clone(), lit("hex"));
+            }
+        }
+    }
     for expr in &mut call.params.partition_by {
         if type_of(expr, schema).is_some_and(|data_type| grouping::groups_by_key(&data_type)) {
             *expr = compare::key_of(expr.clone(), false);

@@ -21,6 +21,9 @@ use super::external;
 /// The comparing function's name, which connectors' filters know.
 pub(super) use atoll_connector_api::pushdown::COMPARE_FUNCTION as COMPARE;
 
+/// The key function's name.
+pub(super) const KEY: &str = "pg_key";
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct PgKey {
     signature: Signature,
@@ -42,7 +45,7 @@ pub(super) fn key_of(expr: Expr, numeric: bool) -> Expr {
 
 impl ScalarUDFImpl for PgKey {
     fn name(&self) -> &str {
-        "pg_key"
+        KEY
     }
 
     fn signature(&self) -> &Signature {

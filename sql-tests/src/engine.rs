@@ -165,7 +165,9 @@ impl<'a> FromSql<'a> for Raw {
             Type::INT4 => i32::from_sql(data_type, raw)?.to_string(),
             Type::INT8 => i64::from_sql(data_type, raw)?.to_string(),
             Type::OID => u32::from_sql(data_type, raw)?.to_string(),
-            Type::FLOAT4 => float(f64::from(f32::from_sql(data_type, raw)?), &f32::from_sql(data_type, raw)?.to_string()),
+            Type::FLOAT4 => {
+                float(f64::from(f32::from_sql(data_type, raw)?), &f32::from_sql(data_type, raw)?.to_string())
+            }
             Type::FLOAT8 => float(f64::from_sql(data_type, raw)?, &f64::from_sql(data_type, raw)?.to_string()),
             Type::NUMERIC => numeric(raw).ok_or("not a numeric")?,
             Type::UUID => uuid(raw),
@@ -219,7 +221,11 @@ fn numeric(raw: &[u8]) -> Option<String> {
     let mut position = weight + 1;
     // Groups between the point and the first digit are zeros.
     while fraction.len() < scale {
-        let group = if weight < -1 && position - (weight + 1) < -(weight + 1) { 0 } else { digit(position + (weight + 1).min(0))? };
+        let group = if weight < -1 && position - (weight + 1) < -(weight + 1) {
+            0
+        } else {
+            digit(position + (weight + 1).min(0))?
+        };
         fraction.push_str(&format!("{group:04}"));
         position += 1;
     }

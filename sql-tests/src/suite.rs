@@ -27,8 +27,7 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let mut inside: Vec<_> =
-                std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+            let mut inside: Vec<_> = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
             inside.sort();
             inside.retain(|path| path.is_dir() || path.extension().is_some_and(|end| end == "slt"));
             files.extend(expand(&inside)?);

@@ -70,7 +70,8 @@ fn serve_s3(directory: &std::path::Path, key: &str, secret: &str, listen: Socket
 
 /// Runs cargo in the repository.
 fn cargo(arguments: &[&str]) -> Result<ExitCode> {
-    let status = Command::new(env!("CARGO")).args(arguments).current_dir(root()).status().context("could not run cargo")?;
+    let status =
+        Command::new(env!("CARGO")).args(arguments).current_dir(root()).status().context("could not run cargo")?;
     anyhow::ensure!(status.success(), "cargo {} failed", arguments.join(" "));
     Ok(ExitCode::SUCCESS)
 }

@@ -134,8 +134,7 @@ fn load_fixtures(fixtures: &Path, postgres: std::net::SocketAddr, mariadb: std::
 
 /// Runs a command, passes its output on and counts its tests. False: it failed.
 fn watch(command: &mut Command, counts: &mut Counts) -> Result<bool> {
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().with_context(|| format!("could not run {command:?}"))?;
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("could not run {command:?}"))?;
     let output = child.stdout.take().context("no output")?;
     let mut terminal = std::io::stdout().lock();
     for line in BufReader::new(output).split(b'\n') {

@@ -218,10 +218,7 @@ async fn lists_and_describes_tables_and_views() {
     assert_eq!(imported[0].0, "v");
     assert_eq!(imported[1].1.primary_key, ["a", "b"]);
     assert!(matches!(source.import("nowhere", &[]).await, Err(ConnectorError::SchemaMissing { .. })));
-    assert!(matches!(
-        source.import(&shop.name, &["nowhere".into()]).await,
-        Err(ConnectorError::TableMissing { .. })
-    ));
+    assert!(matches!(source.import(&shop.name, &["nowhere".into()]).await, Err(ConnectorError::TableMissing { .. })));
     let missing = source.describe(&options(&[("table_name", "nowhere")])).await.unwrap_err();
     assert!(matches!(missing, ConnectorError::TableMissing { .. }), "{missing:?}");
     let odd = shop.context("odd `name").await;
@@ -291,7 +288,8 @@ async fn reads_every_type() {
             "4|NULL|NULL|NULL|NULL",
         ]
     );
-    let declared = shop.declared("w", &[("id", oids::INT4), ("e", oids::TEXT), ("f", oids::TEXT), ("b", oids::TEXT)]).await;
+    let declared =
+        shop.declared("w", &[("id", oids::INT4), ("e", oids::TEXT), ("f", oids::TEXT), ("b", oids::TEXT)]).await;
     assert_eq!(
         rows(&declared, "SELECT e, f FROM w ORDER BY id").await,
         ["-838:59:59|00:00:00.000001", "838:59:59|-00:00:00.500000", "00:00:00|NULL", "NULL|NULL"]
@@ -355,22 +353,66 @@ async fn pushed_filters_answer_as_local_ones() {
     let local = SessionContext::new();
     local.register_table("t", Arc::new(MemTable::try_new(provider.schema(), vec![all]).unwrap())).unwrap();
     let mut filters: Vec<String> = [
-        "i = 5", "i <> 5", "i < 0", "i >= 2147483647", "i IN (1, 5, 7)", "i NOT IN (1, 5, 7)", "NOT (i = 5)", "i IS NULL",
-        "i BETWEEN 0 AND 5", "u = 18446744073709551615", "u > 9223372036854775807", "u < 1", "n = 0.1", "n > 0.09", "n <> 5",
-        "n <= -3.01", "r = 0.1", "r < 0.1", "r >= 1e300", "f = cast(0.1 as float)", "f > cast(0.1 as float)", "f < cast(0.1 as float)",
-        "b = x'616263'", "b < x'6162'", "b > x'61'", "b <> x'00ff'",
-        "d = date '2024-01-01'", "d < date '2024-01-01'", "d >= date '2024-01-01'", "d <> date '2024-01-01'", "d IS NULL", "d IS NOT NULL",
-        "NOT (d < date '2024-01-01')", "d IN (date '2024-01-01', date '2024-01-02')",
-        "p = timestamp '2024-01-01 00:00:00.5'", "p < timestamp '2024-01-01 00:00:00.5'", "p > timestamp '2023-12-31 23:59:59.999998'", "p IS NULL",
+        "i = 5",
+        "i <> 5",
+        "i < 0",
+        "i >= 2147483647",
+        "i IN (1, 5, 7)",
+        "i NOT IN (1, 5, 7)",
+        "NOT (i = 5)",
+        "i IS NULL",
+        "i BETWEEN 0 AND 5",
+        "u = 18446744073709551615",
+        "u > 9223372036854775807",
+        "u < 1",
+        "n = 0.1",
+        "n > 0.09",
+        "n <> 5",
+        "n <= -3.01",
+        "r = 0.1",
+        "r < 0.1",
+        "r >= 1e300",
+        "f = cast(0.1 as float)",
+        "f > cast(0.1 as float)",
+        "f < cast(0.1 as float)",
+        "b = x'616263'",
+        "b < x'6162'",
+        "b > x'61'",
+        "b <> x'00ff'",
+        "d = date '2024-01-01'",
+        "d < date '2024-01-01'",
+        "d >= date '2024-01-01'",
+        "d <> date '2024-01-01'",
+        "d IS NULL",
+        "d IS NOT NULL",
+        "NOT (d < date '2024-01-01')",
+        "d IN (date '2024-01-01', date '2024-01-02')",
+        "p = timestamp '2024-01-01 00:00:00.5'",
+        "p < timestamp '2024-01-01 00:00:00.5'",
+        "p > timestamp '2023-12-31 23:59:59.999998'",
+        "p IS NULL",
         "z > timestamp '1970-01-01 00:00:00' AT TIME ZONE 'UTC'",
-        "z < timestamp '9999-01-01 00:00:00' AT TIME ZONE 'UTC'", "z <> timestamp '2038-01-19 03:14:07' AT TIME ZONE 'UTC'",
-        "z IS NULL", "e = 'a'", "e <> 'a'", "e IN ('a', 'b')", "e IS NULL", "e IS NOT NULL", "y = 2024", "y > 1999", "y IN (1, 24, 2024)",
-        "i = 5 OR s = 'abc'", "i = 1 AND length(s) = 3", "NOT (s = 'abc' AND i = 1)", "i = 5 OR length(s) = 4",
+        "z < timestamp '9999-01-01 00:00:00' AT TIME ZONE 'UTC'",
+        "z <> timestamp '2038-01-19 03:14:07' AT TIME ZONE 'UTC'",
+        "z IS NULL",
+        "e = 'a'",
+        "e <> 'a'",
+        "e IN ('a', 'b')",
+        "e IS NULL",
+        "e IS NOT NULL",
+        "y = 2024",
+        "y > 1999",
+        "y IN (1, 24, 2024)",
+        "i = 5 OR s = 'abc'",
+        "i = 1 AND length(s) = 3",
+        "NOT (s = 'abc' AND i = 1)",
+        "i = 5 OR length(s) = 4",
     ]
     .map(str::to_owned)
     .to_vec();
     for column in ["s", "l", "c", "x"] {
-        for literal in ["abc", "ABC", "abc ", "", "é", "e", "a%b", "it''s \\ '' \"q\" 🦀", "x'' OR 1=1 -- ", "ÉÉ", "\\"] {
+        for literal in ["abc", "ABC", "abc ", "", "é", "e", "a%b", "it''s \\ '' \"q\" 🦀", "x'' OR 1=1 -- ", "ÉÉ", "\\"]
+        {
             for operator in ["=", "<>", "<", "<=", ">", ">="] {
                 filters.push(format!("{column} {operator} '{literal}'"));
             }
@@ -398,7 +440,10 @@ async fn pushed_filters_answer_as_local_ones() {
 
 #[tokio::test]
 async fn sends_limits_only_under_no_filter_of_ours() {
-    let tables = ["CREATE TABLE t (id INT, d DATE)", "INSERT INTO t VALUES (1, '0000-00-00'), (2, '2024-01-01'), (3, '2024-01-01')"];
+    let tables = [
+        "CREATE TABLE t (id INT, d DATE)",
+        "INSERT INTO t VALUES (1, '0000-00-00'), (2, '2024-01-01'), (3, '2024-01-01')",
+    ];
     let Some(shop) = Shop::new("sends_limits_only_under_no_filter_of_ours", &tables).await else { return };
     let context = shop.context("t").await;
     assert!(explain(&context, "SELECT id FROM t LIMIT 2").await.contains("`t` LIMIT 2"));
@@ -469,7 +514,11 @@ async fn reports_refused_logins_and_unreachable_servers() {
 /// Dropping a query kills what the server computes for it.
 #[tokio::test]
 async fn a_dropped_scan_ends_the_remote_query() {
-    let tables = ["CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)", "CREATE VIEW slow AS SELECT id, SLEEP(60) AS napping FROM t"];
+    let tables = [
+        "CREATE TABLE t (id INT)",
+        "INSERT INTO t VALUES (1)",
+        "CREATE VIEW slow AS SELECT id, SLEEP(60) AS napping FROM t",
+    ];
     let Some(mut shop) = Shop::new("a_dropped_scan_ends_the_remote_query", &tables).await else { return };
     let context = shop.context("slow").await;
     let waited = tokio::time::timeout(Duration::from_millis(700), query(&context, "SELECT napping FROM slow")).await;
@@ -498,7 +547,11 @@ async fn a_dropped_scan_ends_the_remote_query() {
 
 #[tokio::test]
 async fn keeps_the_remote_error_and_its_sqlstate() {
-    let tables = ["CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)", "CREATE VIEW broken AS SELECT id, POINT(1, 2) AS p FROM t WHERE id > (SELECT 1 UNION ALL SELECT 2)"];
+    let tables = [
+        "CREATE TABLE t (id INT)",
+        "INSERT INTO t VALUES (1)",
+        "CREATE VIEW broken AS SELECT id, POINT(1, 2) AS p FROM t WHERE id > (SELECT 1 UNION ALL SELECT 2)",
+    ];
     let Some(mut shop) = Shop::new("keeps_the_remote_error_and_its_sqlstate", &tables).await else { return };
     let context = shop.context("broken").await;
     let (sqlstate, message) = remote_error(&context, "SELECT id FROM broken").await;
@@ -554,7 +607,8 @@ async fn connections_are_bounded_and_used_again() {
     shop.run(&grant).await;
     let source = shop.source_with(&[("max_connections", "2")], &[("user", &user), ("password", "x")]);
     let context = context(&source, "t", spec("t", &[("id", oids::INT4)])).await;
-    let queries = (0..12).map(|_| rows(&context, "SELECT id FROM t UNION ALL SELECT id FROM t UNION ALL SELECT id FROM t"));
+    let queries =
+        (0..12).map(|_| rows(&context, "SELECT id FROM t UNION ALL SELECT id FROM t UNION ALL SELECT id FROM t"));
     for rows in futures::future::join_all(queries).await {
         assert_eq!(rows.len(), 6);
     }
@@ -574,7 +628,8 @@ async fn connections_are_bounded_and_used_again() {
 /// `ATOLL_TEST_MYSQL_CA` is the certificate of the authority that signed the server's, which names `localhost`.
 #[tokio::test]
 async fn checks_certificates_as_far_as_ssl_mode_says() {
-    let Some(shop) = Shop::new("checks_certificates_as_far_as_ssl_mode_says", &["CREATE TABLE t (id INT)"]).await else {
+    let Some(shop) = Shop::new("checks_certificates_as_far_as_ssl_mode_says", &["CREATE TABLE t (id INT)"]).await
+    else {
         return;
     };
     let Ok(authority) = std::env::var("ATOLL_TEST_MYSQL_CA") else {
@@ -619,7 +674,9 @@ async fn checks_options_when_they_are_given() {
     use atoll_connector_api::{OptionScope, Options};
 
     let connector = atoll_connector_mysql::connector();
-    let check = |scope, pairs: &[(&'static str, &'static str)]| check_options(connector.options(), scope, pairs.iter().copied());
+    let check = |scope, pairs: &[(&'static str, &'static str)]| {
+        check_options(connector.options(), scope, pairs.iter().copied())
+    };
     assert!(check(OptionScope::Server, &[("host", "h"), ("ssl_mode", "VERIFY_CA"), ("fetch_size", "10")]).is_ok());
     for (name, value) in [("ssl_mode", "sometimes"), ("port", "0"), ("max_connections", "1000"), ("host", "")] {
         let error = check(OptionScope::Server, &[(name, value)]).unwrap_err();

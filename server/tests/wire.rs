@@ -340,3 +340,24 @@ async fn the_first_row_comes_before_the_last() {
     let answers = client.until_ready().await;
     assert!(raw::shape(&answers[answers.len() - 2..]).ends_with("E(57014) Z"));
 }
+
+#[tokio::test]
+async fn a_client_that_vanishes_takes_its_statement_along() {
+    let target = Target::start().await;
+    let watcher = target.server.connect().await;
+    let others = "select count(*) from pg_stat_activity where state = 'active' and query like '%generate_series%'
+        and query not like '%pg_stat_activity%'";
+    let mut client = Raw::connect(&target).await;
+    client.send(b'Q', format!("{ENDLESS}\0").as_bytes()).await;
+    let running = |expected: i64| {
+        let watcher = &watcher;
+        async move {
+            while watcher.query_one(others, &[]).await.unwrap().get::<_, i64>(0) != expected {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), running(1)).await.expect("the statement begins");
+    drop(client);
+    tokio::time::timeout(Duration::from_secs(1), running(0)).await.expect("the statement ends with its client");
+}

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
+use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::{FromSql, Type};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Column, NoTls, SimpleQueryMessage};
+
+use crate::decode;
 
 /// Where to connect.
 #[derive(Clone)]
@@ -27,25 +30,31 @@ pub enum Mode {
     Extended,
 }
 
-/// Why a statement failed.
+/// What a statement failed with.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EngineError {
-    /// The server's answer, with its SQLSTATE, which suites pin.
-    #[error("{message} ({code})")]
-    Database { message: String, code: String },
-    /// The connection broke, or a value cannot be read.
-    #[error("{0}")]
-    Other(String),
+#[error("{text}")]
+pub(crate) struct EngineError {
+    /// `message (SQLSTATE) DETAIL: … HINT: … POSITION: n`, as far as the server said them.
+    text: String,
+    sqlstate: Option<String>,
 }
 
 impl From<tokio_postgres::Error> for EngineError {
     fn from(error: tokio_postgres::Error) -> Self {
-        match error.as_db_error() {
-            Some(database) => {
-                Self::Database { message: database.message().to_owned(), code: database.code().code().to_owned() }
+        let Some(server) = error.as_db_error() else {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            return Self { text: format!("{error}{cause}"), sqlstate: None };
+        };
+        let mut text = format!("{} ({})", server.message(), server.code().code());
+        for (label, part) in [("DETAIL", server.detail()), ("HINT", server.hint())] {
+            if let Some(part) = part {
+                text.push_str(&format!(" {label}: {part}"));
             }
-            None => Self::Other(error.to_string()),
         }
+        if let Some(ErrorPosition::Original(position)) = server.position() {
+            text.push_str(&format!(" POSITION: {position}"));
+        }
+        Self { text, sqlstate: Some(server.code().code().to_owned()) }
     }
 }
 
@@ -64,6 +73,8 @@ impl Engine {
         }
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(connection);
+        // Results must not depend on where they are made.
+        client.batch_execute("SET TimeZone = 'UTC'").await?;
         Ok(Self { client, mode })
     }
 
@@ -103,7 +114,8 @@ impl Engine {
                 (0..row.len())
                     .map(|index| {
                         let value: Option<Raw> = row.try_get(index)?;
-                        Ok(shown(value.as_ref().map(|value| value.0.as_str())))
+                        let ty = row.columns().get(index).map_or(&Type::UNKNOWN, Column::type_);
+                        Ok(shown(value.map(|raw| decode::text(ty, &raw.0)).as_deref()))
                     })
                     .collect::<Result<Vec<_>, EngineError>>()
             })
@@ -138,10 +150,7 @@ impl AsyncDB for Engine {
     }
 
     fn error_sql_state(error: &EngineError) -> Option<String> {
-        match error {
-            EngineError::Database { code, .. } => Some(code.clone()),
-            EngineError::Other(_) => None,
-        }
+        error.sqlstate.clone()
     }
 }
 
@@ -150,139 +159,20 @@ fn shown(value: Option<&str>) -> String {
     match value {
         None => "NULL".to_owned(),
         Some("") => "(empty)".to_owned(),
-        Some(text) => text.to_owned(),
+        // A row is a line.
+        Some(text) => text.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t"),
     }
 }
 
-/// A binary value as the text that the simple protocol would send.
-struct Raw(String);
+/// The bytes of a value of any type.
+struct Raw(Vec<u8>);
 
 impl<'a> FromSql<'a> for Raw {
-    fn from_sql(data_type: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        let text = match *data_type {
-            Type::BOOL => if bool::from_sql(data_type, raw)? { "t" } else { "f" }.to_owned(),
-            Type::INT2 => i16::from_sql(data_type, raw)?.to_string(),
-            Type::INT4 => i32::from_sql(data_type, raw)?.to_string(),
-            Type::INT8 => i64::from_sql(data_type, raw)?.to_string(),
-            Type::OID => u32::from_sql(data_type, raw)?.to_string(),
-            Type::FLOAT4 => {
-                float(f64::from(f32::from_sql(data_type, raw)?), &f32::from_sql(data_type, raw)?.to_string())
-            }
-            Type::FLOAT8 => float(f64::from_sql(data_type, raw)?, &f64::from_sql(data_type, raw)?.to_string()),
-            Type::NUMERIC => numeric(raw).ok_or("not a numeric")?,
-            Type::UUID => uuid(raw),
-            Type::DATE => date(raw).ok_or("not a date")?,
-            Type::JSONB => String::from_utf8(raw.get(1..).unwrap_or_default().to_vec())?,
-            // Text and everything that is sent as its text.
-            _ => String::from_utf8(raw.to_vec())
-                .map_err(|_| format!("suites in extended mode cannot show values of type {data_type}"))?,
-        };
-        Ok(Self(text))
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(raw.to_vec()))
     }
 
     fn accepts(_: &Type) -> bool {
         true
-    }
-}
-
-fn float(value: f64, shortest: &str) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
-    }
-    shortest.to_owned()
-}
-
-/// `numeric`'s send format: counts and digits in base 10,000 (PostgreSQL's numeric_send).
-fn numeric(raw: &[u8]) -> Option<String> {
-    let word = |index: usize| Some(u16::from_be_bytes(raw.get(2 * index..2 * index + 2)?.try_into().ok()?));
-    let (digits, sign, scale) = (usize::from(word(0)?), word(2)?, usize::from(word(3)?));
-    let weight = i32::from(i16::from_be_bytes(raw.get(2..4)?.try_into().ok()?));
-    match sign {
-        0xC000 => return Some("NaN".to_owned()),
-        0xD000 => return Some("Infinity".to_owned()),
-        0xF000 => return Some("-Infinity".to_owned()),
-        _ => {}
-    }
-    let digit = |position: i32| -> Option<u16> {
-        match usize::try_from(position) {
-            Ok(index) if index < digits => word(4 + index),
-            _ => Some(0),
-        }
-    };
-    let mut whole = String::new();
-    for position in 0..=weight.max(0) {
-        whole.push_str(&format!("{:04}", if weight < 0 { 0 } else { digit(position)? }));
-    }
-    let whole = whole.trim_start_matches('0');
-    let mut fraction = String::new();
-    let mut position = weight + 1;
-    // Groups between the point and the first digit are zeros.
-    while fraction.len() < scale {
-        let group = if weight < -1 && position - (weight + 1) < -(weight + 1) {
-            0
-        } else {
-            digit(position + (weight + 1).min(0))?
-        };
-        fraction.push_str(&format!("{group:04}"));
-        position += 1;
-    }
-    fraction.truncate(scale);
-    let sign = if sign == 0x4000 { "-" } else { "" };
-    let whole = if whole.is_empty() { "0" } else { whole };
-    Some(if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
-}
-
-fn uuid(raw: &[u8]) -> String {
-    let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
-    match (hex.get(..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..)) {
-        (Some(a), Some(b), Some(c), Some(d), Some(e)) => format!("{a}-{b}-{c}-{d}-{e}"),
-        _ => hex,
-    }
-}
-
-/// Days since 2000-01-01 as an ISO date, by Howard Hinnant's civil_from_days.
-fn date(raw: &[u8]) -> Option<String> {
-    let days = i64::from(i32::from_be_bytes(raw.try_into().ok()?)) + 10_957 + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Some(format!("{year:04}-{month:02}-{day:02}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numerics_read_as_postgresql_prints_them() {
-        let send = |digits: &[u16], weight: i16, sign: u16, scale: u16| {
-            let mut raw = Vec::new();
-            raw.extend(u16::try_from(digits.len()).unwrap_or(0).to_be_bytes());
-            raw.extend(weight.to_be_bytes());
-            raw.extend(sign.to_be_bytes());
-            raw.extend(scale.to_be_bytes());
-            raw.extend(digits.iter().flat_map(|digit| digit.to_be_bytes()));
-            numeric(&raw)
-        };
-        assert_eq!(send(&[1, 2345, 6700], 1, 0, 2).as_deref(), Some("12345.67"));
-        assert_eq!(send(&[5000], -1, 0x4000, 1).as_deref(), Some("-0.5"));
-        assert_eq!(send(&[12], -2, 0, 8).as_deref(), Some("0.00000012"));
-        assert_eq!(send(&[], 0, 0, 2).as_deref(), Some("0.00"));
-        assert_eq!(send(&[1], 2, 0, 0).as_deref(), Some("100000000"));
-    }
-
-    #[test]
-    fn dates_are_iso() {
-        assert_eq!(date(&0_i32.to_be_bytes()).as_deref(), Some("2000-01-01"));
-        assert_eq!(date(&8_825_i32.to_be_bytes()).as_deref(), Some("2024-02-29"));
-        assert_eq!(date(&(-10_958_i32).to_be_bytes()).as_deref(), Some("1969-12-31"));
     }
 }

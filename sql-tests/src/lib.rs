@@ -1,5 +1,6 @@
 //! Runs sqllogictest suites against any PostgreSQL endpoint.
 
+mod decode;
 mod engine;
 mod suite;
 

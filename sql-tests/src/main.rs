@@ -1,7 +1,7 @@
 //! `atoll-slt`: runs suites of sqllogictest files against a PostgreSQL endpoint.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use atoll_slt::{Endpoint, Mode, Outcome, expand, run_file};
@@ -9,9 +9,17 @@ use clap::Parser;
 
 /// Runs sqllogictest files against a PostgreSQL endpoint, Atoll's or another.
 ///
-/// Files hold records of the sqllogictest format (https://www.sqlite.org/sqllogictest/). Errors are pinned by SQLSTATE:
-/// "statement error (42P01)". NULL is written NULL and an empty string (empty). ${NAME} is replaced by --var NAME=VALUE; a
-/// file that names a variable that is not given is skipped.
+/// Files hold records of the sqllogictest format (https://www.sqlite.org/sqllogictest/): "statement ok" or
+/// "query TT rowsort", SQL, and behind "----" the rows. Values are PostgreSQL's text with a space between; NULL is written
+/// NULL, an empty string (empty), line breaks and tabs \n, \r and \t.
+///
+/// "statement error (42P01)" and "query error (42P01)" pin an error by SQLSTATE; without parentheses a regular expression
+/// is matched with "message (SQLSTATE) DETAIL: … HINT: … POSITION: n". "onlyif simple" and "skipif extended" choose by
+/// protocol, "connection NAME" takes another connection. ${NAME} is replaced by --var NAME=VALUE; a file that names a
+/// variable that is not given is skipped.
+///
+/// Exits with 1 where a record fails, and closes with the line "N passed, N failed, N skipped", which counts statements
+/// and queries, and files that were skipped.
 #[derive(Debug, Parser)]
 #[command(name = "atoll-slt", version)]
 struct Arguments {
@@ -21,9 +29,12 @@ struct Arguments {
     /// Port to connect to
     #[arg(long, default_value_t = 7432, env = "PGPORT")]
     port: u16,
-    /// Role to connect as; its password is taken from PGPASSWORD
+    /// Role to connect as
     #[arg(long, default_value = "atoll", env = "PGUSER")]
     user: String,
+    /// File whose first line is the role's password [default: PGPASSWORD in the environment]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// Database to connect to
     #[arg(long, default_value = "atoll", env = "PGDATABASE")]
     dbname: String,
@@ -53,7 +64,7 @@ async fn main() -> Result<std::process::ExitCode> {
         host: arguments.host,
         port: arguments.port,
         user: arguments.user,
-        password: std::env::var("PGPASSWORD").ok(),
+        password: password(arguments.password_file.as_deref())?,
         dbname: arguments.dbname,
     };
     let modes = if arguments.mode.is_empty() { vec![Mode::Simple, Mode::Extended] } else { arguments.mode };
@@ -62,10 +73,12 @@ async fn main() -> Result<std::process::ExitCode> {
         for mode in &modes {
             let name = format!("{} ({mode:?})", file.display());
             match run_file(&file, &endpoint, *mode, &variables).await? {
-                Outcome::Passed => passed += 1,
-                Outcome::Failed(why) => {
-                    failed += 1;
-                    println!("FAILED {name}\n{why}\n");
+                Outcome::Ran { passed: held, failures } => {
+                    passed += held;
+                    failed += failures.len();
+                    for why in failures {
+                        println!("FAILED {name}\n{why}\n");
+                    }
                 }
                 Outcome::Skipped(variable) => {
                     skipped += 1;
@@ -76,4 +89,10 @@ async fn main() -> Result<std::process::ExitCode> {
     }
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     Ok(if failed == 0 { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE })
+}
+
+fn password(file: Option<&Path>) -> Result<Option<String>> {
+    let Some(path) = file else { return Ok(std::env::var("PGPASSWORD").ok()) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+    Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
 }

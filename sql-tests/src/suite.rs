@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use sqllogictest::Runner;
+use sqllogictest::parser::parse_with_name;
+use sqllogictest::{DefaultColumnType, Record, Runner};
 
 use crate::engine::{Endpoint, Engine, Mode};
 
 /// How one file went.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Every record held.
-    Passed,
-    /// The first record that did not hold.
-    Failed(String),
+    /// It ran.
+    Ran {
+        /// Statements and queries that held.
+        passed: usize,
+        /// What the others did, one text each.
+        failures: Vec<String>,
+    },
     /// A variable that the file needs is not given: its name.
     Skipped(String),
 }
@@ -57,10 +61,10 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
     Ok(out)
 }
 
-/// Runs one file on connections of its own.
+/// Runs one file on connections of its own, past what fails.
 ///
 /// # Errors
-/// The file cannot be read.
+/// The file cannot be read, or is no suite.
 pub async fn run_file(
     path: &Path,
     endpoint: &Endpoint,
@@ -72,18 +76,24 @@ pub async fn run_file(
         Ok(script) => script,
         Err(name) => return Ok(Outcome::Skipped(name)),
     };
+    let name = path.display().to_string();
+    let records: Vec<Record<DefaultColumnType>> =
+        parse_with_name(&script, name.as_str()).with_context(|| format!("{name} is no suite"))?;
     let endpoint = endpoint.clone();
     let mut runner = Runner::new(move || {
         let endpoint = endpoint.clone();
         async move { Engine::connect(&endpoint, mode).await }
     });
-    let name = path.display().to_string();
-    let done = runner.run_script_with_name_async(&script, name).await;
+    let (mut passed, mut failures) = (0, Vec::new());
+    for record in records {
+        let counts = matches!(record, Record::Statement { .. } | Record::Query { .. });
+        match runner.run_async(record).await {
+            Ok(_) => passed += usize::from(counts),
+            Err(error) => failures.push(error.display(false).to_string()),
+        }
+    }
     runner.shutdown_async().await;
-    Ok(match done {
-        Ok(()) => Outcome::Passed,
-        Err(error) => Outcome::Failed(error.display(false).to_string()),
-    })
+    Ok(Outcome::Ran { passed, failures })
 }
 
 #[cfg(test)]

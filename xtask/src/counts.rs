@@ -2,13 +2,13 @@
 
 /// Tests that passed, failed and were skipped.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Held. Below zero while a test's skip was read and its harness's count was not.
-    pub passed: i64,
+    pub(crate) passed: i64,
     /// Did not hold.
-    pub failed: i64,
+    pub(crate) failed: i64,
     /// Said by name that something they need is missing.
-    pub skipped: i64,
+    pub(crate) skipped: i64,
 }
 
 impl Counts {
@@ -17,7 +17,7 @@ impl Counts {
     /// `cargo test` closes each program with `test result: ok. 3 passed; 0 failed; 1 ignored; …`; `atoll-slt` with
     /// `3 passed, 0 failed, 1 skipped`; a test that lacks something prints `SKIPPED name: reason` and is counted as passed
     /// by its harness.
-    pub fn take(&mut self, line: &str) {
+    pub(crate) fn take(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let before = |word: &str| -> i64 {
             words

@@ -24,6 +24,8 @@ struct Arguments {
 enum Chore {
     /// Install what the tests need, start real servers, run every test, stop the servers
     Test(test::TestArguments),
+    /// Start the servers that the tests read from, print where they are, and keep them until interrupted
+    Servers,
     /// Format the code
     Fmt,
     /// Check formatting and clippy, warnings denied
@@ -48,6 +50,7 @@ enum Chore {
 fn main() -> Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Test(arguments) => test::run(&arguments),
+        Chore::Servers => test::serve_sources(),
         Chore::Fmt => cargo(&["fmt", "--all"]),
         Chore::Lint => {
             cargo(&["fmt", "--all", "--check"])?;

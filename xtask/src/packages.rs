@@ -13,7 +13,7 @@ const PACKAGES: &[(&str, fn() -> Option<PathBuf>)] = &[
 ];
 
 /// The directory of PostgreSQL's server programs, which Debian keeps off the path; the newest version's.
-pub fn postgres_bin() -> Option<PathBuf> {
+pub(crate) fn postgres_bin() -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
@@ -24,7 +24,7 @@ pub fn postgres_bin() -> Option<PathBuf> {
 }
 
 /// A program on the path, or among the administrator's programs.
-pub fn on_path(program: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
@@ -33,7 +33,7 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
 }
 
 /// Installs what is missing: as root directly, else by `sudo -n`; else prints the line to run and exits with 3.
-pub fn install() -> Result<()> {
+pub(crate) fn install() -> Result<()> {
     let missing: Vec<&str> =
         PACKAGES.iter().filter(|(_, found)| found().is_none()).map(|(package, _)| *package).collect();
     if missing.is_empty() {

@@ -16,15 +16,15 @@ const START_MAX: Duration = Duration::from_secs(90);
 /// How long a server may take to stop before it is killed.
 const STOP_MAX: Duration = Duration::from_secs(15);
 /// Password of every test server.
-pub const PASSWORD: &str = "test secret 1";
+pub(crate) const PASSWORD: &str = "test secret 1";
 
 /// A server that runs. Dropping it stops it.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     name: &'static str,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Drop for Server {
@@ -48,7 +48,7 @@ impl Drop for Server {
 }
 
 /// A free port of the loopback interface.
-pub fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
@@ -105,7 +105,7 @@ fn start(name: &'static str, command: &mut Command, port: u16, log: &Path) -> Re
 }
 
 /// Starts PostgreSQL with the superuser `tester`, asked for [`PASSWORD`] over TCP.
-pub fn postgres(scratch: &Path) -> Result<Server> {
+pub(crate) fn postgres(scratch: &Path) -> Result<Server> {
     let bin = postgres_bin().context("PostgreSQL is not installed")?;
     let home = scratch.join("postgres");
     directory_of("postgres", &home)?;
@@ -134,7 +134,7 @@ pub fn postgres(scratch: &Path) -> Result<Server> {
 }
 
 /// Starts MariaDB with the user `tester`.
-pub fn mariadb(scratch: &Path) -> Result<Server> {
+pub(crate) fn mariadb(scratch: &Path) -> Result<Server> {
     let program = on_path("mariadbd").or_else(|| on_path("mysqld")).context("MariaDB is not installed")?;
     let install = on_path("mariadb-install-db").or_else(|| on_path("mysql_install_db"));
     let install = install.context("mariadb-install-db is not installed")?;
@@ -177,7 +177,7 @@ fn whoami() -> String {
 }
 
 /// Starts Atoll itself. `files` is its files root.
-pub fn atoll(binary: &Path, scratch: &Path, files: &Path) -> Result<Server> {
+pub(crate) fn atoll(binary: &Path, scratch: &Path, files: &Path) -> Result<Server> {
     let port = free_port()?;
     start(
         "Atoll",
@@ -193,7 +193,7 @@ pub fn atoll(binary: &Path, scratch: &Path, files: &Path) -> Result<Server> {
 }
 
 /// Where cargo puts a program of the workspace.
-pub fn built(program: &str) -> Result<PathBuf> {
+pub(crate) fn built(program: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let directory = own.parent().context("the program has no directory")?;
     let path = directory.join(program);

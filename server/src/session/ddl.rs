@@ -71,12 +71,14 @@ impl Session {
         let user = self.catalog_role_name();
         let search_path = self.settings.search_path(&user);
         let engine = Arc::clone(&self.engine);
+        let style = self.output_style();
         let context = DdlContext {
             session_user: self.session_user,
             current_user: self.current_user,
             search_path: &search_path,
             wrappers: &engine.host.registry,
             key: engine.host.key(),
+            style: &style,
         };
         let facts = match ddl::needs(&context, working, &statement.statement)? {
             Need::Nothing => Facts::None,

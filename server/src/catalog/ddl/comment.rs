@@ -25,8 +25,8 @@ impl Ddl<'_> {
             CommentTarget::ForeignTable(name) => self.commented_relation(name, false)?,
             CommentTarget::View(name) => self.commented_relation(name, true)?,
             CommentTarget::Table(name) => {
-                let relation = self.relation(name)?;
-                let message = format!("\"{}\" is not a table", relation.header().name);
+                self.relation(name)?;
+                let message = format!("\"{}\" is not a table", name.name());
                 return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
             }
             CommentTarget::Role(name) => self.commented_role(name)?,

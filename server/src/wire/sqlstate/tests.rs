@@ -186,6 +186,18 @@ async fn positions_and_hints_come_with_them() {
     }
 }
 
+#[tokio::test]
+async fn an_unknown_function_shows_the_types_of_its_literals() {
+    let context = context().await;
+    for (sql, message) in [
+        ("select foo(1, 'x')", "function foo(integer, unknown) does not exist"),
+        ("select foo()", "function foo() does not exist"),
+        ("select foo(a) from t", "function foo does not exist"),
+    ] {
+        assert_eq!(sql_error_with_sql(&failure(&context, sql).await, sql).message, message);
+    }
+}
+
 #[test]
 fn our_errors_are_found_through_every_wrapping() {
     let ours = || DataFusionError::from(SqlError::denied("no"));

@@ -228,3 +228,22 @@ async fn leaves_queries_over_user_tables_alone() {
 async fn answers_psql_15_as_postgresql_does() {
     replay("psql15").await;
 }
+
+/// How long psql's commands take over many tables. It says so and asserts a generous bound, which an accidental
+/// quadratic would break.
+#[tokio::test]
+async fn lists_ten_thousand_foreign_tables_quickly() -> Result<()> {
+    let context = Arc::new(sample::large(10_000));
+    let session = session(&context);
+    let all = replays("psql15");
+    for title in ["\\d", "\\dE+", "\\d orders", "\\det+"] {
+        let start = std::time::Instant::now();
+        for replay in all.iter().filter(|replay| replay.title == title) {
+            run(&session, &replay.sql).await?;
+        }
+        let took = start.elapsed();
+        println!("{title}: {} ms", took.as_millis());
+        assert!(took.as_secs() < 30, "{title} took {took:?}");
+    }
+    Ok(())
+}

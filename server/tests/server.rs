@@ -11,7 +11,8 @@ use support::{TestServer, code, simple_value};
 use tokio_postgres::SimpleQueryMessage;
 
 /// A query that computes for minutes without I/O.
-const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 400000) a, generate_series(1, 400000) b WHERE a.value * b.value % 7 = 3";
+const ENDLESS: &str =
+    "SELECT count(*) FROM generate_series(1, 400000) a, generate_series(1, 400000) b WHERE a.value * b.value % 7 = 3";
 /// How soon work must have stopped.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -141,7 +142,10 @@ async fn a_slow_reader_holds_up_the_producer_and_not_memory() {
     let started = Instant::now();
     // 50 million rows: buffered they would take gigabytes.
     let rows = client
-        .query_raw("SELECT value, value * 3 AS triple, 'a text of some length' AS words FROM generate_series(1, 50000000)", Vec::<i32>::new())
+        .query_raw(
+            "SELECT value, value * 3 AS triple, 'a text of some length' AS words FROM generate_series(1, 50000000)",
+            Vec::<i32>::new(),
+        )
         .await
         .unwrap();
     let mut rows = std::pin::pin!(rows);

@@ -1,14 +1,20 @@
 //! `cargo xtask`: the one door to every chore of the repository.
 
+mod counts;
+mod packages;
 mod s3;
+mod servers;
+mod test;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about = "Chores of Atoll's repository")]
+#[command(name = "cargo xtask", about = "Chores of Atoll's repository")]
 struct Arguments {
     #[command(subcommand)]
     chore: Chore,
@@ -16,7 +22,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Serve the folders of a directory as S3 buckets until interrupted.
+    /// Install what the tests need, start real servers, run every test, stop the servers
+    Test(test::TestArguments),
+    /// Start the servers that the tests read from, print where they are, and keep them until interrupted
+    Servers,
+    /// Format the code
+    Fmt,
+    /// Check formatting and clippy, warnings denied
+    Lint,
+    /// Serve the folders of a directory as S3 buckets until interrupted
     #[command(hide = true)]
     ServeS3 {
         /// The directory.
@@ -33,18 +47,39 @@ enum Chore {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    let Arguments { chore } = Arguments::parse();
+fn main() -> Result<ExitCode> {
+    match Arguments::parse().chore {
+        Chore::Test(arguments) => test::run(&arguments),
+        Chore::Servers => test::serve_sources(),
+        Chore::Fmt => cargo(&["fmt", "--all"]),
+        Chore::Lint => {
+            cargo(&["fmt", "--all", "--check"])?;
+            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+        }
+        Chore::ServeS3 { directory, key, secret, listen } => serve_s3(&directory, &key, &secret, listen),
+    }
+}
+
+fn serve_s3(directory: &std::path::Path, key: &str, secret: &str, listen: SocketAddr) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        match chore {
-            Chore::ServeS3 { directory, key, secret, listen } => {
-                let (address, server) = s3::serve(&directory, &key, &secret, listen).await?;
-                println!("serving {} on http://{address}", directory.display());
-                tokio::signal::ctrl_c().await?;
-                server.abort();
-                Ok(())
-            }
-        }
+        let (address, server) = s3::serve(directory, key, secret, listen).await?;
+        println!("serving {} on http://{address}", directory.display());
+        tokio::signal::ctrl_c().await?;
+        server.abort();
+        Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Runs cargo in the repository.
+fn cargo(arguments: &[&str]) -> Result<ExitCode> {
+    let status =
+        Command::new(env!("CARGO")).args(arguments).current_dir(root()).status().context("could not run cargo")?;
+    anyhow::ensure!(status.success(), "cargo {} failed", arguments.join(" "));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The repository's root.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 ///
 /// # Errors
 /// A directory that cannot be served; an address that is taken.
-pub async fn serve(
+pub(crate) async fn serve(
     root: &Path,
     access_key: &str,
     secret_key: &str,

@@ -72,30 +72,32 @@ impl SqlScan for MysqlScan {
 
 impl MysqlScan {
     async fn work(&self, mut lease: Lease, sql: &str, schema: &SchemaRef, sender: &Sender) {
-        let outcome = tokio::select! {
-            outcome = self.read(&mut lease, sql, schema, sender) => outcome,
-            () = sender.closed() => return lease.kill().await,
+        let state = tokio::select! {
+            state = self.read(&mut lease, sql, schema, sender) => state,
+            () = sender.closed() => ConnectionState::Busy,
         };
-        match outcome {
-            Ok(()) => lease.give_back(),
-            // Rows that nobody will read may be on their way.
-            Err(_) => tokio::spawn(lease.kill()).await.unwrap_or_default(),
+        match state {
+            ConnectionState::Free => lease.give_back(),
+            ConnectionState::Busy => lease.kill().await,
+            ConnectionState::Lost => drop(lease),
         }
     }
 
-    /// Reads to the end, or sends the error and returns it without its text.
-    async fn read(&self, lease: &mut Lease, sql: &str, schema: &SchemaRef, sender: &Sender) -> Result<(), ()> {
-        let last = match self.rows(lease, sql, schema, sender).await {
-            Ok(()) => Ok(None),
-            Err(Failure::Connector(error)) => Err(error),
+    /// Reads to the end, and sends it or the error.
+    async fn read(&self, lease: &mut Lease, sql: &str, schema: &SchemaRef, sender: &Sender) -> ConnectionState {
+        let (last, state) = match self.rows(lease, sql, schema, sender).await {
+            Ok(()) => (Ok(None), ConnectionState::Free),
+            Err(Failure::Connector(error)) => (Err(error), ConnectionState::Busy),
             Err(Failure::Driver(error)) => {
                 let changed = if is_shape_changed(&error) { self.changed(lease).await } else { None };
-                Err(changed.unwrap_or_else(|| self.pool.error(error, Some(sql))))
+                let error = changed.unwrap_or_else(|| self.pool.error(error, Some(sql)));
+                // The server's own error ends the result.
+                let lost = matches!(error, ConnectorError::ConnectionLost { .. });
+                (Err(error), if lost { ConnectionState::Lost } else { ConnectionState::Free })
             }
         };
-        let ended = last.is_ok();
         let _ = sender.send(last).await;
-        if ended { Ok(()) } else { Err(()) }
+        state
     }
 
     async fn rows(&self, lease: &mut Lease, sql: &str, schema: &SchemaRef, sender: &Sender) -> Result<(), Failure> {
@@ -180,6 +182,17 @@ pub(crate) fn column_gone(server: &str, table: &str, column: &str, remote: &str)
         column: column.to_owned(),
         problem: format!("has no counterpart \"{remote}\""),
     }
+}
+
+/// What a connection can be used for after a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ConnectionState {
+    /// Everything was read.
+    Free,
+    /// Rows are on their way, or being computed.
+    Busy,
+    /// It is gone.
+    Lost,
 }
 
 /// Why rows ended early: for a reason of ours, or one that the driver tells.

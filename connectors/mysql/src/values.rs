@@ -97,16 +97,19 @@ impl ColumnReader {
     fn append_value(&mut self, value: &Value) -> Result<(), &'static str> {
         match value {
             Value::NULL => self.append_null(),
-            Value::Int(number) => self.append_integer(i128::from(*number)),
-            Value::UInt(number) => self.append_integer(i128::from(*number)),
+            Value::Int(number) => match self.kind {
+                Kind::Integer | Kind::Float | Kind::Numeric | Kind::Text => code(self.builder.append_i64(*number)),
+                Kind::Bool if *number == 0 || *number == 1 => code(self.builder.append_bool(*number == 1)),
+                _ => Err(INVALID),
+            },
+            Value::UInt(number) => self.append_unsigned(*number),
             Value::Float(number) => match self.kind {
                 Kind::Float => code(self.builder.append_f64(f64::from(*number))),
                 Kind::Numeric | Kind::Text => code(self.builder.append_text(&number.to_string())),
                 _ => Err(INVALID),
             },
             Value::Double(number) => match self.kind {
-                Kind::Float => code(self.builder.append_f64(*number)),
-                Kind::Numeric | Kind::Text => code(self.builder.append_text(&number.to_string())),
+                Kind::Float | Kind::Numeric | Kind::Text => code(self.builder.append_f64(*number)),
                 _ => Err(INVALID),
             },
             Value::Bytes(bytes) if self.bits && self.kind != Kind::Bytes => self.append_bits(bytes),
@@ -129,11 +132,10 @@ impl ColumnReader {
         Ok(())
     }
 
-    fn append_integer(&mut self, value: i128) -> Result<(), &'static str> {
+    fn append_unsigned(&mut self, value: u64) -> Result<(), &'static str> {
         match self.kind {
-            Kind::Integer => code(self.builder.append_i64(i64::try_from(value).map_err(|_| OUT_OF_RANGE)?)),
-            Kind::Bool if value == 0 || value == 1 => code(self.builder.append_bool(value == 1)),
-            Kind::Float | Kind::Numeric | Kind::Text => code(self.builder.append_text(&value.to_string())),
+            Kind::Integer | Kind::Float | Kind::Numeric | Kind::Text => code(self.builder.append_u64(value)),
+            Kind::Bool if value <= 1 => code(self.builder.append_bool(value == 1)),
             _ => Err(INVALID),
         }
     }
@@ -156,7 +158,7 @@ impl ColumnReader {
         }
         let number = bytes.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
         if self.kind != Kind::Bit && self.kind != Kind::Text {
-            return self.append_integer(i128::from(number));
+            return self.append_unsigned(number);
         }
         let width = usize::try_from(self.data_type.modifier).ok().filter(|_| self.kind == Kind::Bit);
         let width = width.filter(|width| *width <= BIT_BYTES_MAX * 8).unwrap_or(bytes.len() * 8);
@@ -168,13 +170,9 @@ impl ColumnReader {
         let Some(days) = moment.days() else { return self.append_null() };
         match self.kind {
             Kind::Date if moment.micros_of_day == 0 => {
-                let days = i32::try_from(days).map_err(|_| DATE_OUT_OF_RANGE)?;
-                code(self.builder.append_binary(&days.to_be_bytes()))
+                code(self.builder.append_date(i32::try_from(days).map_err(|_| DATE_OUT_OF_RANGE)?))
             }
-            Kind::Timestamp => {
-                let micros = days * MICROS_A_DAY + moment.micros_of_day;
-                code(self.builder.append_binary(&micros.to_be_bytes()))
-            }
+            Kind::Timestamp => code(self.builder.append_timestamp(days * MICROS_A_DAY + moment.micros_of_day)),
             Kind::Text => code(self.builder.append_text(&moment.text())),
             _ => Err(INVALID),
         }
@@ -182,15 +180,8 @@ impl ColumnReader {
 
     fn append_duration(&mut self, micros: i64) -> Result<(), &'static str> {
         match self.kind {
-            Kind::Interval => {
-                // src/backend/utils/adt/timestamp.c, interval_send: microseconds, days, months.
-                let mut binary = [0; 16];
-                binary[..8].copy_from_slice(&micros.to_be_bytes());
-                code(self.builder.append_binary(&binary))
-            }
-            Kind::Time if (0..=MICROS_A_DAY).contains(&micros) => {
-                code(self.builder.append_binary(&micros.to_be_bytes()))
-            }
+            Kind::Interval => code(self.builder.append_interval(0, 0, micros)),
+            Kind::Time if (0..=MICROS_A_DAY).contains(&micros) => code(self.builder.append_time(micros)),
             Kind::Time => Err(DATE_OUT_OF_RANGE),
             Kind::Text => code(self.builder.append_text(&duration_text(micros))),
             _ => Err(INVALID),
@@ -261,7 +252,7 @@ impl Moment {
         Self { year, month, day, micros_of_day: seconds * MICROS_A_SECOND + i64::from(micros) }
     }
 
-    /// Days since 2000-01-01, PostgreSQL's epoch; `None` where the calendar has no such day.
+    /// Days since 1970-01-01; `None` where the calendar has no such day.
     fn days(&self) -> Option<i64> {
         let (year, month, day) = (i64::from(self.year), i64::from(self.month), i64::from(self.day));
         let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -277,7 +268,7 @@ impl Moment {
         // Years begin in March here, so that the leap day is the last: 153 days are five months.
         let (years, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
         let day_of_year = (153 * months + 2) / 5 + day - 1;
-        const DAYS_TO_EPOCH: i64 = 730_425;
+        const DAYS_TO_EPOCH: i64 = 719_468;
         Some(years * 365 + years / 4 - years / 100 + years / 400 + day_of_year - DAYS_TO_EPOCH)
     }
 
@@ -313,14 +304,14 @@ mod tests {
     }
 
     #[test]
-    fn counts_days_from_the_epoch_of_postgresql() {
-        assert_eq!(days(2000, 1, 1), Some(0));
-        assert_eq!(days(1999, 12, 31), Some(-1));
-        assert_eq!(days(2000, 3, 1), Some(60));
-        assert_eq!(days(1970, 1, 1), Some(-10_957));
-        assert_eq!(days(1, 1, 1), Some(-730_119));
-        assert_eq!(days(9999, 12, 31), Some(2_921_939));
-        assert_eq!(days(2024, 2, 29), Some(8825));
+    fn counts_days_from_the_epoch() {
+        assert_eq!(days(1970, 1, 1), Some(0));
+        assert_eq!(days(1969, 12, 31), Some(-1));
+        assert_eq!(days(2000, 1, 1), Some(10_957));
+        assert_eq!(days(2000, 3, 1), Some(11_017));
+        assert_eq!(days(1, 1, 1), Some(-719_162));
+        assert_eq!(days(9999, 12, 31), Some(2_932_896));
+        assert_eq!(days(2024, 2, 29), Some(19_782));
     }
 
     #[test]

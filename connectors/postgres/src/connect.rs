@@ -104,7 +104,9 @@ impl Remote {
             if !self.context.superuser {
                 self.asks_for_password.get_or_try_init(|| self.require_password()).await?;
             }
-            self.connect_with(self.config.password.as_deref()).await
+            let session = self.connect_with(self.config.password.as_deref()).await?;
+            session.client.batch_execute(SESSION_SETTINGS).await.map_err(|error| login_error(&self.server, error))?;
+            Ok(session)
         };
         tokio::time::timeout(self.config.connect_timeout, attempt)
             .await
@@ -160,7 +162,7 @@ impl Remote {
     async fn login_at(&self, address: &Address, password: Option<&str>) -> std::result::Result<Session, Attempt> {
         let (first, second) = self.negotiations(address);
         let failure = match self.login_once(address, password, first).await? {
-            Ok(session) => return self.prepare(session).await.map_err(Attempt::Refused),
+            Ok(session) => return Ok(session),
             Err(failure) => failure,
         };
         // libpq's rule for `prefer` and `allow`: the other kind of connection is tried where TLS itself failed or the
@@ -168,7 +170,7 @@ impl Remote {
         let failure = match second {
             Some(second) if failure.in_tls || is_refused_kind(&failure.error) => {
                 match self.login_once(address, password, second).await? {
-                    Ok(session) => return self.prepare(session).await.map_err(Attempt::Refused),
+                    Ok(session) => return Ok(session),
                     Err(failure) => failure,
                 }
             }
@@ -223,11 +225,6 @@ impl Remote {
             Host::Socket(_) => "localhost",
         };
         Tls::new(&self.server, name, address, &self.config, &self.context)
-    }
-
-    async fn prepare(&self, session: Session) -> Result<Session> {
-        session.client.batch_execute(SESSION_SETTINGS).await.map_err(|error| login_error(&self.server, error))?;
-        Ok(session)
     }
 
     fn unreachable(&self, source: io::Error) -> ConnectorError {

@@ -128,6 +128,12 @@ impl Dialect for PostgresDialect {
         }
     }
 
+    fn in_list(&self, column: &str, column_type: &PgType, literals: &[String], negated: bool) -> Option<Pushed> {
+        self.comparison_of(column_type)?;
+        let word = if negated { "NOT IN" } else { "IN" };
+        identical(format!("({column} {word} ({}))", literals.join(", ")))
+    }
+
     fn boolean_column(&self, column: &str) -> Option<Pushed> {
         identical(column.to_owned())
     }

@@ -23,8 +23,9 @@ pub const BOOTSTRAP_SUPERUSER_OID: Oid = 10;
 pub const PUBLIC_ROLE: Oid = 0;
 /// The database.
 pub const DATABASE_OID: Oid = 5;
-/// The OIDs of types that only a source knows begin here (`PgType`), so those of objects end before it.
-pub const END_OF_OIDS: Oid = 0xC000_0000;
+/// OIDs of objects end before this one: those above are derived from them (rules, indexes, enum labels in the system
+/// catalogs) or from names (types that only a source knows).
+pub const END_OF_OIDS: Oid = 0x2000_0000;
 
 /// What every object has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -283,8 +283,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("atoll.toml");
         std::fs::write(&path, "database = \"fromfile\"\nmax_connections = 7\n").unwrap();
-        let args =
-            ServeArgs { config: Some(path), database: Some("fromargs".to_owned()), ..ServeArgs::default() };
+        let args = ServeArgs { config: Some(path), database: Some("fromargs".to_owned()), ..ServeArgs::default() };
         let config = Config::load(args).unwrap();
         assert_eq!((config.database.as_str(), config.max_connections), ("fromargs", 7));
     }

@@ -164,8 +164,23 @@ mod tests {
                  extract(year from d), substring(a, 1, 2), array[1]"
             ),
             [
-                "?column?", "count", "count", "a.B", "\"Q\"", "x", "int4", "case", "coalesce", "exists", "max", "date",
-                "bool", "?column?", "extract", "substring", "array"
+                "?column?",
+                "count",
+                "count",
+                "a.B",
+                "\"Q\"",
+                "x",
+                "int4",
+                "case",
+                "coalesce",
+                "exists",
+                "max",
+                "date",
+                "bool",
+                "?column?",
+                "extract",
+                "substring",
+                "array"
             ]
         );
     }

@@ -83,7 +83,9 @@ impl Planned {
         schema
             .fields()
             .iter()
-            .map(|field| ResultColumn::new(naming::shown(field.name()), PgType::of_field(field)))
+            .map(|field| {
+                ResultColumn::new(naming::shown(pg_catalog::output_name(field.name())), PgType::of_field(field))
+            })
             .collect()
     }
 
@@ -102,10 +104,10 @@ impl Planned {
         Ok((0..count)
             .map(|index| {
                 given.get(index).cloned().flatten().unwrap_or_else(|| {
-                    inferred.get(&format!("${}", index + 1)).and_then(Option::as_ref).map_or(
-                        PgType::new(atoll_connector_api::types::oids::TEXT),
-                        |field| PgType::of_field(field),
-                    )
+                    inferred
+                        .get(&format!("${}", index + 1))
+                        .and_then(Option::as_ref)
+                        .map_or(PgType::new(atoll_connector_api::types::oids::TEXT), |field| PgType::of_field(field))
                 })
             })
             .collect())
@@ -129,7 +131,9 @@ impl Planner {
         depth: usize,
     ) -> SqlResult<Planned> {
         naming::name_columns(&mut query);
-        pg_catalog::rewrite(&mut query, &self.system)?;
+        if pg_catalog::mentions_system_catalog(&query) {
+            pg_catalog::rewrite(&mut query);
+        }
         semantics::rewrite_casts(&mut query)?;
         let mut sources = ResolvedRelations::new();
         let mut named = HashMap::new();
@@ -175,10 +179,10 @@ impl Planner {
         relations: &ResolvedRelations,
         parameters: &[Option<PgType>],
     ) -> datafusion::error::Result<LogicalPlan> {
-        let provider =
-            StatementContext { state: &self.state, type_planner: semantics::type_planner(), relations };
+        let provider = StatementContext { state: &self.state, type_planner: semantics::type_planner(), relations };
         let options = ParserOptions::new().with_parse_float_as_decimal(true).with_collect_spans(true);
-        let types = parameters.iter().map(|given| given.as_ref().map(|given| Arc::new(given.field("", true)))).collect();
+        let types =
+            parameters.iter().map(|given| given.as_ref().map(|given| Arc::new(given.field("", true)))).collect();
         let mut context = PlannerContext::new().with_prepare_param_data_types(types);
         SqlToRel::new_with_options(&provider, options)
             .sql_statement_to_plan_with_context(SqlStatement::Query(Box::new(query)), &mut context)
@@ -197,7 +201,16 @@ impl Planner {
                 Ok((Named::Stored(object), provider))
             }
             Resolved::System(schema, name) => {
-                let provider = pg_catalog::table(&self.system, schema, &name)
+                let context = Arc::clone(&self.system);
+                let tables = if schema == "pg_catalog" {
+                    pg_catalog::schema_provider(context)
+                } else {
+                    pg_catalog::information_schema_provider(context)
+                };
+                let provider = tables
+                    .table(&name)
+                    .await
+                    .map_err(|error| sqlstate::sql_error(&error))?
                     .ok_or_else(|| relations::undefined(&parts.join(".")))?;
                 Ok((Named::System(schema.to_owned(), name), provider))
             }
@@ -219,7 +232,9 @@ impl Planner {
             .relations
             .iter()
             .filter_map(|(key, named)| match named {
-                Named::Stored(object) if !privilege::has_privilege(&self.catalog, self.role, object, Privilege::Select) => {
+                Named::Stored(object)
+                    if !privilege::has_privilege(&self.catalog, self.role, object, Privilege::Select) =>
+                {
                     Some((key, object))
                 }
                 _ => None,
@@ -264,9 +279,7 @@ impl Planner {
         let object = self.catalog.get(server.header.oid).ok_or_else(|| relations::undefined(&parts.join(".")))?;
         privilege::check_privilege(&self.catalog, self.role, object, Privilege::Usage)?;
         for (schema, name) in candidates {
-            let Some(live) =
-                self.host.live_table(&self.catalog, server, self.role, (schema, name)).await?
-            else {
+            let Some(live) = self.host.live_table(&self.catalog, server, self.role, (schema, name)).await? else {
                 continue;
             };
             let source = self.host.source(&self.catalog, server, self.role)?;
@@ -375,10 +388,7 @@ pub fn column_definition(column: &Column) -> ColumnDefinition {
 
 /// Options that hold no secret.
 pub fn plain_options(options: &[StoredOption]) -> Options {
-    options
-        .iter()
-        .filter_map(|option| Some((option.name.clone(), option.value.shown()?.to_owned())))
-        .collect()
+    options.iter().filter_map(|option| Some((option.name.clone(), option.value.shown()?.to_owned()))).collect()
 }
 
 /// A table reference as DataFusion writes it, for messages.

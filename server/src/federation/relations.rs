@@ -55,12 +55,10 @@ impl NameScope {
                 }
                 Ok(Resolved::Live { server: server.clone(), candidates: vec![(schema.clone(), name.clone())] })
             }
-            [server, ..] if parts.len() == 3 => Err(undefined(&parts.join("."))
-                .detail(format!("There is no database or foreign server \"{server}\"."))),
-            _ => Err(SqlError::syntax(format!(
-                "improper qualified name (too many dotted names): {}",
-                parts.join(".")
-            ))),
+            [server, ..] if parts.len() == 3 => {
+                Err(undefined(&parts.join(".")).detail(format!("There is no database or foreign server \"{server}\".")))
+            }
+            _ => Err(SqlError::syntax(format!("improper qualified name (too many dotted names): {}", parts.join(".")))),
         }
     }
 

@@ -66,8 +66,7 @@ fn column_number(object: &Object, name: &str) -> Option<i16> {
 /// Replaces `*` and `t.*` of the outermost select list by the columns they cover today, as PostgreSQL does.
 fn expand_star(query: &mut Query, schema: &DFSchema) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
-    let is_star =
-        |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(_, _));
+    let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(_, _));
     let named = select.projection.iter().filter(|item| !is_star(item)).count();
     let stars = select.projection.len() - named;
     let Some(mut covered) = schema.fields().len().checked_sub(named).filter(|_| stars > 0) else { return };
@@ -136,12 +135,7 @@ fn qualify(query: &mut Query, planner: &Planner, planned: &Planned) {
             if alias.is_none()
                 && let Some(short) = parts.last()
             {
-                *alias = Some(TableAlias {
-                    explicit: false,
-                    name: quoted(short),
-                    columns: Vec::new(),
-                    at: None,
-                });
+                *alias = Some(TableAlias { explicit: false, name: quoted(short), columns: Vec::new(), at: None });
             }
             *name = ObjectName(full.iter().map(|part| ObjectNamePart::Identifier(quoted(part))).collect());
             ControlFlow::Continue(())
@@ -153,9 +147,10 @@ fn qualify(query: &mut Query, planner: &Planner, planned: &Planned) {
 
 /// An identifier, quoted where it must be.
 fn quoted(name: &str) -> Ident {
-    let plain = name.chars().enumerate().all(|(index, c)| {
-        c == '_' || c.is_ascii_lowercase() || (index > 0 && c.is_ascii_digit())
-    });
+    let plain = name
+        .chars()
+        .enumerate()
+        .all(|(index, c)| c == '_' || c.is_ascii_lowercase() || (index > 0 && c.is_ascii_digit()));
     // Quoting a keyword costs a reader little; a list of keywords would have to follow the parser's.
     if plain && name.len() > 4 { Ident::new(name) } else { Ident::with_quote('"', name) }
 }

@@ -43,6 +43,7 @@ pub struct Host {
     /// The native connectors.
     pub registry: Registry,
     config: HostConfig,
+    io: tokio::runtime::Handle,
     sources: Mutex<Cache<SourceKey, Arc<dyn ForeignSource>>>,
     tables: Mutex<Cache<(SourceKey, String), Arc<Vec<TableSummary>>>>,
     schemas: Mutex<Cache<SourceKey, Arc<Vec<String>>>>,
@@ -68,11 +69,12 @@ pub struct LiveTable {
 }
 
 impl Host {
-    /// A host for the native connectors.
+    /// A host for the native connectors, whose sockets are served by the runtime this is called on.
     pub fn new(config: HostConfig) -> Self {
         Self {
             registry: Registry::default(),
             config,
+            io: tokio::runtime::Handle::current(),
             sources: Mutex::new(Cache::new(SOURCES_MAX, Duration::from_secs(3600))),
             tables: Mutex::new(Cache::new(METADATA_MAX, REMOTE_METADATA_AGE)),
             schemas: Mutex::new(Cache::new(METADATA_MAX, REMOTE_METADATA_AGE)),
@@ -116,11 +118,10 @@ impl Host {
         let wrapper = catalog
             .wrapper_by_oid(server.wrapper)
             .ok_or_else(|| SqlError::internal(format!("server \"{}\" has no wrapper", server.header.name)))?;
-        let connector =
-            wrapper.connector.as_deref().and_then(|name| self.registry.get(name)).ok_or_else(|| {
-                SqlError::unsupported(format!("foreign-data wrapper \"{}\" has no connector", wrapper.header.name))
-                    .hint("Sandboxed connectors are not supported yet.")
-            })?;
+        let connector = wrapper.connector.as_deref().and_then(|name| self.registry.get(name)).ok_or_else(|| {
+            SqlError::unsupported(format!("foreign-data wrapper \"{}\" has no connector", wrapper.header.name))
+                .hint("Sandboxed connectors are not supported yet.")
+        })?;
         let user_options = match mapping {
             Some(mapping) => self.revealed(connector.as_ref(), mapping.header.oid, &mapping.options)?,
             None => Options::default(),
@@ -135,15 +136,17 @@ impl Host {
                 network_allow: self.config.network_allow.clone(),
             },
         };
+        // Sources keep the runtime that they are opened on for their sockets: not the one that computes.
+        let entered = self.io.enter();
         let source = connector.open(spec).map_err(|error| sqlstate::connector_error(&error))?;
+        drop(entered);
         lock(&self.sources).put(key.clone(), Arc::clone(&source));
         Ok((key, source))
     }
 
     /// Options with secrets and references in the clear, for the connector alone.
     fn revealed(&self, connector: &dyn Connector, object: Oid, options: &[StoredOption]) -> SqlResult<Options> {
-        let is_secret =
-            |name: &str| connector.options().iter().any(|spec| spec.secret && spec.name == name);
+        let is_secret = |name: &str| connector.options().iter().any(|spec| spec.secret && spec.name == name);
         self.config
             .key
             .reveal(object, options, is_secret, &self.config.references)

@@ -56,9 +56,9 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
         ..Config::default()
     };
     runtime()?.block_on(async {
-        let server = Server::start(&config, EnvironmentSecrets::read()).await.with_context(|| {
-            format!("could not start on {} (--listen 127.0.0.1:0 takes a free port)", args.listen)
-        })?;
+        let server = Server::start(&config, EnvironmentSecrets::read())
+            .await
+            .with_context(|| format!("could not start on {} (--listen 127.0.0.1:0 takes a free port)", args.listen))?;
         set_up(&server.engine).await.context("could not register the sample sources")?;
         let address = *server.listeners.local_addresses().first().context("no address was bound")?;
         let password = server.password.as_ref().map_or("", |initial| initial.password.as_str());
@@ -110,8 +110,7 @@ fn write_sample(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Runs the set-up script as the superuser.
 async fn set_up(engine: &Arc<Engine>) -> Result<()> {
-    let startup =
-        Startup { user: "atoll".to_owned(), database: None, settings: Vec::new(), peer: None, pid: 0 };
+    let startup = Startup { user: "atoll".to_owned(), database: None, settings: Vec::new(), peer: None, pid: 0 };
     let mut session = Session::open(Arc::clone(engine), startup).await?;
     for statement in session.parse(SETUP)? {
         let prepared = session.prepare(Some(statement), &[]).await?;

@@ -79,14 +79,16 @@ impl Server {
             ..WireConfig::default()
         };
         let master_key = secrets.master_key.as_deref().map(SecretKey::from_text).transpose()?;
-        let store = Arc::new(Store::open(StoreConfig {
-            data_dir: config.data_dir.clone(),
-            url: config.catalog_url.clone(),
-            database: config.database.clone(),
-            superuser_password: secrets.password,
-            master_key,
-        })
-        .await?);
+        let store = Arc::new(
+            Store::open(StoreConfig {
+                data_dir: config.data_dir.clone(),
+                url: config.catalog_url.clone(),
+                database: config.database.clone(),
+                superuser_password: secrets.password,
+                master_key,
+            })
+            .await?,
+        );
         let password = store.initial_password().cloned();
         let files = FilesRoots::open(&config.files_root, std::slice::from_ref(&config.data_dir))
             .context("could not open a --files-root")?;
@@ -125,10 +127,10 @@ impl Server {
             tracing::info!("listening on {}", path.display());
         }
         let Some(InitialPassword { password, file: Some(file) }) = &self.password else { return };
-        let Some(address) = self.listeners.local_addresses().first() else { return };
+        let Some(address) = self.listeners.local_addresses().first().copied() else { return };
         // To the terminal once, never to the log.
         println!("A password was made for the superuser atoll; it is kept in {}. Connect with", file.display());
-        println!("  {}", psql_line(*address, &self.engine.config.database, password));
+        println!("  {}", psql_line(address, &self.engine.config.database, password));
     }
 
     /// Serves until SIGTERM or SIGINT, then lets running queries go on for the grace period.

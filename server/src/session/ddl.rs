@@ -7,9 +7,7 @@ use atoll_connector_api::{ConnectorError, OptionScope, OptionSpec, Options};
 
 use super::execute::Limits;
 use super::{Outcome, Session};
-use crate::catalog::ddl::{
-    self, DdlContext, Facts, ImportedTable, Need, ViewFacts, WrapperRegistry, Working,
-};
+use crate::catalog::ddl::{self, DdlContext, Facts, ImportedTable, Need, ViewFacts, Working, WrapperRegistry};
 use crate::catalog::model::{Change, Object};
 use crate::catalog::store::{CommitError, StoreError};
 use crate::catalog::{Catalog, Oid};
@@ -48,9 +46,8 @@ impl Session {
             ));
         }
         if self.live.is_some() {
-            return Err(SqlError::unsupported("DDL is not supported inside a foreign server's database").hint(
-                format!("Connect to the database \"{}\" instead.", self.engine.config.database),
-            ));
+            return Err(SqlError::unsupported("DDL is not supported inside a foreign server's database")
+                .hint(format!("Connect to the database \"{}\" instead.", self.engine.config.database)));
         }
         let mut working = match self.transaction.working.take() {
             Some(working) => working,
@@ -74,12 +71,14 @@ impl Session {
         let user = self.catalog_role_name();
         let search_path = self.settings.search_path(&user);
         let engine = Arc::clone(&self.engine);
+        let style = self.output_style();
         let context = DdlContext {
             session_user: self.session_user,
             current_user: self.current_user,
             search_path: &search_path,
             wrappers: &engine.host.registry,
             key: engine.host.key(),
+            style: &style,
         };
         let facts = match ddl::needs(&context, working, &statement.statement)? {
             Need::Nothing => Facts::None,
@@ -118,8 +117,7 @@ impl Session {
                     .server_by_oid(server)
                     .ok_or_else(|| SqlError::internal("the server of a foreign table is gone"))?;
                 let source = host.source(&catalog, server, user)?;
-                let definition =
-                    source.describe(&options).await.map_err(|error| sqlstate::connector_error(&error))?;
+                let definition = source.describe(&options).await.map_err(|error| sqlstate::connector_error(&error))?;
                 Ok(Facts::Table(definition))
             })
             .await

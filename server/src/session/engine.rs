@@ -10,7 +10,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::prelude::SessionConfig;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::runtime::Handle;
 
 use super::backends::Backends;
@@ -76,10 +76,8 @@ impl Engine {
             builder.worker_threads(config.cpu_threads);
         }
         let cpu = builder.thread_name("atoll-cpu").thread_stack_size(CPU_STACK_BYTES).enable_all().build()?;
-        let template = semantics::register(
-            SessionStateBuilder::new().with_default_features().with_config(base_config()),
-        )
-        .build();
+        let template =
+            semantics::register(SessionStateBuilder::new().with_default_features().with_config(base_config())).build();
         Ok(Arc::new(Self {
             config,
             host,
@@ -126,7 +124,9 @@ impl Engine {
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_config(config)
             .with_runtime_env(self.runtime_env(settings)?);
-        Ok(pg_catalog::register_functions(state, system).build())
+        let session = SessionContext::new_with_state(state.build());
+        pg_catalog::register_functions(&session, system);
+        Ok(session.state())
     }
 
     fn runtime_env(&self, settings: &Settings) -> datafusion::error::Result<Arc<RuntimeEnv>> {

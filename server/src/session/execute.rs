@@ -74,7 +74,9 @@ impl Limits {
 pub fn cancel_error(reason: CancelReason) -> SqlError {
     match reason {
         CancelReason::Client => SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"),
-        CancelReason::Timeout => SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout"),
+        CancelReason::Timeout => {
+            SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
+        }
         CancelReason::Shutdown => {
             SqlError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
         }
@@ -105,11 +107,7 @@ impl<T> Drop for AbortOnDrop<T> {
 /// What optimizing and planning find.
 pub async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> SqlResult<Arc<dyn ExecutionPlan>> {
     let optimized = state.optimize(plan).map_err(|error| sqlstate::sql_error(&error))?;
-    state
-        .query_planner()
-        .create_physical_plan(&optimized, state)
-        .await
-        .map_err(|error| sqlstate::sql_error(&error))
+    state.query_planner().create_physical_plan(&optimized, state).await.map_err(|error| sqlstate::sql_error(&error))
 }
 
 /// Runs a physical plan on the CPU runtime. The stream ends with an error when a limit is reached; dropping it ends the

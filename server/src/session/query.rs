@@ -74,9 +74,7 @@ impl Session {
         let columns = match &statement.statement {
             Statement::Explain(_) => Some(explain_columns()),
             Statement::Show { name } => Some(self.show_columns(name)),
-            Statement::Fetch(Fetch { cursor, is_move: false, .. }) => {
-                Some(self.cursor(cursor)?.columns.to_vec())
-            }
+            Statement::Fetch(Fetch { cursor, is_move: false, .. }) => Some(self.cursor(cursor)?.columns.to_vec()),
             Statement::Execute { name, .. } => self.sql_prepared(name)?.columns.clone(),
             _ => None,
         };
@@ -86,10 +84,8 @@ impl Session {
     /// A planner for what the session sees now.
     pub(super) async fn planner(&mut self, text: &str, limits: &Limits) -> SqlResult<Planner> {
         let system = self.system_context(limits, text).await?;
-        let state = self
-            .engine
-            .statement_state(&self.settings, &system)
-            .map_err(|error| sqlstate::sql_error(&error))?;
+        let state =
+            self.engine.statement_state(&self.settings, &system).map_err(|error| sqlstate::sql_error(&error))?;
         Ok(Planner {
             catalog: self.catalog(),
             host: Arc::clone(&self.engine.host),
@@ -111,9 +107,7 @@ impl Session {
         let planner = self.planner(text, limits).await?;
         let (state, catalog) = (Arc::clone(&planner.state), Arc::clone(&planner.catalog));
         let (query, text, types) = (query.clone(), text.to_owned(), types.to_vec());
-        let planned = limits
-            .run(self.engine.cpu(), async move { planner.plan(&query, &text, &types).await })
-            .await?;
+        let planned = limits.run(self.engine.cpu(), async move { planner.plan(&query, &text, &types).await }).await?;
         Ok(KeptPlan { planned, state, catalog, generation: self.generation, made: Instant::now() })
     }
 
@@ -157,9 +151,8 @@ impl Session {
         let KeptPlan { planned, state, .. } = kept;
         let plan = bind(planned.plan, types, parameters)?;
         let planning = Arc::clone(&state);
-        let physical = limits
-            .run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await })
-            .await?;
+        let physical =
+            limits.run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await }).await?;
         let batches = execute::stream(self.engine.cpu(), &state, physical, limits.clone());
         Ok(Rows { columns: columns.into(), batches, tag: RowsTag::Select })
     }
@@ -185,15 +178,13 @@ impl Session {
         let types = kept.planned.parameters(&[])?;
         let plan = bind(kept.planned.plan, &types, parameters)?;
         let state = Arc::clone(&kept.state);
-        let physical = limits
-            .run(self.engine.cpu(), async move { execute::physical_plan(&state, &plan).await })
-            .await?;
+        let physical =
+            limits.run(self.engine.cpu(), async move { execute::physical_plan(&state, &plan).await }).await?;
         let planning = started.elapsed();
         let mut lines: Vec<String>;
         if explain.analyze {
             let started = Instant::now();
-            let mut batches =
-                execute::stream(self.engine.cpu(), &kept.state, Arc::clone(&physical), limits.clone());
+            let mut batches = execute::stream(self.engine.cpu(), &kept.state, Arc::clone(&physical), limits.clone());
             let mut rows = 0;
             while let Some(batch) = batches.next().await {
                 rows += batch?.num_rows();
@@ -256,10 +247,7 @@ impl Session {
 
     fn sql_prepared(&self, name: &str) -> SqlResult<Arc<Prepared>> {
         self.prepared.get(name).cloned().ok_or_else(|| {
-            SqlError::new(
-                SqlState::INVALID_SQL_STATEMENT_NAME,
-                format!("prepared statement \"{name}\" does not exist"),
-            )
+            SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
         })
     }
 
@@ -306,9 +294,7 @@ impl Session {
         while let Some(batch) = rows.batches.next().await {
             let batch = batch?;
             for column in batch.columns().iter().filter(|column| !column.is_empty()) {
-                values.push(
-                    ScalarValue::try_from_array(column, 0).map_err(|error| sqlstate::sql_error(&error))?,
-                );
+                values.push(ScalarValue::try_from_array(column, 0).map_err(|error| sqlstate::sql_error(&error))?);
             }
         }
         Ok(values)
@@ -364,9 +350,9 @@ impl Session {
     }
 
     fn cursor(&self, name: &str) -> SqlResult<&Cursor> {
-        self.cursors.get(name).ok_or_else(|| {
-            SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("cursor \"{name}\" does not exist"))
-        })
+        self.cursors
+            .get(name)
+            .ok_or_else(|| SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("cursor \"{name}\" does not exist")))
     }
 
     /// FETCH and MOVE.
@@ -439,13 +425,8 @@ fn explain_columns() -> Vec<ResultColumn> {
 ///
 /// # Errors
 /// `XX000`: the rows do not fit the columns.
-pub(super) fn text_rows(
-    columns: Vec<ResultColumn>,
-    rows: Vec<Vec<Option<String>>>,
-    tag: RowsTag,
-) -> SqlResult<Rows> {
-    let fields: Vec<_> =
-        columns.iter().map(|column| Field::new(&column.name, DataType::Utf8View, true)).collect();
+pub(super) fn text_rows(columns: Vec<ResultColumn>, rows: Vec<Vec<Option<String>>>, tag: RowsTag) -> SqlResult<Rows> {
+    let fields: Vec<_> = columns.iter().map(|column| Field::new(&column.name, DataType::Utf8View, true)).collect();
     let arrays = (0..columns.len())
         .map(|index| {
             let values = rows.iter().map(|row| row.get(index).and_then(Option::as_deref));

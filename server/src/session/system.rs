@@ -158,8 +158,7 @@ impl Session {
         }
         let (host, user, name) = (Arc::clone(&self.engine.host), self.current_user, name.to_owned());
         let read = Arc::clone(&base);
-        let shown =
-            limits.run(self.engine.cpu(), async move { show_live(&host, &read, user, &name).await }).await?;
+        let shown = limits.run(self.engine.cpu(), async move { show_live(&host, &read, user, &name).await }).await?;
         let shown = Arc::new(shown);
         self.live_catalog = Some(LiveCatalog { base, shown: Arc::clone(&shown), made: Instant::now() });
         Ok(shown)
@@ -277,10 +276,11 @@ async fn show_live(host: &Host, base: &Arc<Catalog>, user: Oid, name: &str) -> S
     let mut shown = 0;
     for schema in host.schemas(base, server, user).await?.iter() {
         let schema_oid = take();
-        objects.push(Arc::new(Object::Schema(Schema { header: live_header(schema_oid, schema, server, Privilege::Usage) })));
+        objects.push(Arc::new(Object::Schema(Schema {
+            header: live_header(schema_oid, schema, server, Privilege::Usage),
+        })));
         let tables = host.tables(base, server, user, schema).await?;
-        let names: Vec<_> =
-            tables.iter().take(LIVE_TABLES_MAX - shown).map(|table| table.name.clone()).collect();
+        let names: Vec<_> = tables.iter().take(LIVE_TABLES_MAX - shown).map(|table| table.name.clone()).collect();
         shown += names.len();
         for (name, definition) in host.describe_schema(base, server, user, (schema, &names)).await? {
             let header = live_header(take(), &name, server, Privilege::Select);

@@ -132,7 +132,7 @@ pub enum Statement {
         message: String,
         hint: Option<String>,
     },
-    /// Nothing between two semicolons.
+    /// Nothing between two semicolons. The parser leaves these out, as PostgreSQL's does.
     Empty,
 }
 
@@ -141,6 +141,12 @@ pub enum Statement {
 pub struct Explain {
     pub analyze: bool,
     pub verbose: bool,
+    /// `COSTS`, on unless said otherwise.
+    pub costs: bool,
+    /// `TIMING`, on unless said otherwise.
+    pub timing: bool,
+    /// `SUMMARY`; `None`: as ANALYZE.
+    pub summary: Option<bool>,
     pub format_json: bool,
     pub statement: Box<ParsedStatement>,
 }
@@ -491,6 +497,8 @@ pub enum CommentTarget {
     Server(String),
     ForeignTable(QualifiedName),
     View(QualifiedName),
+    /// There are none: `42809` where the relation exists, else `42P01`.
+    Table(QualifiedName),
     /// The relation and the column.
     Column(QualifiedName, String),
     Schema(String),
@@ -528,6 +536,8 @@ pub enum Transaction {
 }
 
 /// SET.
+///
+/// `SET TIME ZONE INTERVAL '…' HOUR TO MINUTE` gives the interval's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the SQL clauses of their names")]
 pub struct SetVariable {

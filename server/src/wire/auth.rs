@@ -170,7 +170,7 @@ mod tests {
         attempt("right", verifier("right", b"salt"), "n,,n=,r=abc").await.unwrap();
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn refuses_wrong_passwords_and_unknown_roles_alike() {
         let unknown = verifier_of(&Catalog::default(), "ann", &[1; 32]);
         for verifier in [verifier("right", b"salt"), unknown] {

@@ -68,8 +68,13 @@ impl Connection {
         } else {
             check_room(self.portals.len(), self.shared.config.portals_max, "portals")?;
         }
-        let values =
-            decode_parameters(&bind.statement, &prepared.parameters, &bind.parameter_formats, &bind.parameters)?;
+        let values = decode_parameters(
+            &bind.statement,
+            &prepared.parameters,
+            &bind.parameter_formats,
+            &bind.parameters,
+            &self.session.output_style(),
+        )?;
         let formats = Formats::from_codes(&bind.result_formats)?;
         if let (Some(count), Some(columns)) = (formats.exact_count(), &prepared.columns)
             && count != columns.len()

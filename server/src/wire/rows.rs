@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use super::backend;
 use super::connection::{Failure, Link};
 use super::copy::CopyEncoder;
-use super::encode::{Formats, RowEncoder};
+use super::encode::{BatchWriter, Formats, RowEncoder};
 use crate::error::{SqlError, SqlResult};
 use crate::session::{ResultColumn, Rows, RowsTag};
 use crate::statement::ast::CopyTo;
@@ -49,41 +49,36 @@ impl Cursor {
 
     /// Sends DataRow messages, at most `rows_max` where that is given.
     pub(super) async fn send(&mut self, link: &mut Link, rows_max: Option<u64>) -> Result<Progress, Failure> {
-        self.send_with(link, rows_max, RowEncoder::append_data_row).await
+        self.send_with(link, rows_max, |writer, row, out| writer.append_data_row(row, out)).await
     }
 
     async fn send_with(
         &mut self,
         link: &mut Link,
         rows_max: Option<u64>,
-        mut append: impl FnMut(&mut RowEncoder, &RecordBatch, usize, &mut BytesMut) -> SqlResult<()>,
+        mut append: impl FnMut(&mut BatchWriter<'_>, usize, &mut BytesMut) -> SqlResult<()>,
     ) -> Result<Progress, Failure> {
         let mut rows = 0;
         loop {
-            while let Some((batch, row)) = &mut self.batch {
-                if rows_max == Some(rows) {
-                    break;
+            if let Some((batch, mut row)) = self.batch.take() {
+                let mut writer = self.encoder.batch(&batch)?;
+                while row < batch.num_rows() && rows_max != Some(rows) {
+                    append(&mut writer, row, link.outbox.buffer())?;
+                    row += 1;
+                    rows += 1;
+                    if link.outbox.is_full() {
+                        link.flush_running().await?;
+                    }
                 }
-                if *row >= batch.num_rows() {
-                    self.batch = None;
-                    break;
-                }
-                append(&mut self.encoder, batch, *row, link.outbox.buffer())?;
-                *row += 1;
-                rows += 1;
-                if link.outbox.is_full() {
-                    link.flush_running().await?;
-                }
+                drop(writer);
+                self.batch = (row < batch.num_rows()).then_some((batch, row));
             }
             // As in PostgreSQL, a result that fills the limit exactly is suspended: only the next Execute finds its end.
             if rows_max == Some(rows) {
                 return Ok(Progress { rows, complete: false });
             }
             match self.next_batch(link).await? {
-                Some(batch) => {
-                    self.encoder.check(&batch)?;
-                    self.batch = Some((batch, 0));
-                }
+                Some(batch) => self.batch = Some((batch, 0)),
                 None => return Ok(Progress { rows, complete: true }),
             }
         }
@@ -112,12 +107,10 @@ pub(super) async fn send_copy(
 ) -> Result<String, Failure> {
     let mut copy = CopyEncoder::new(options, &rows.columns)?;
     let mut cursor = Cursor::new(rows, &Formats::All(copy.format()), style)?;
-    let message = backend::copy_out_response(cursor.encoder.columns(), copy.format());
+    let message = backend::copy_out_response(cursor.columns().len(), copy.format());
     link.outbox.push(&message)?;
     copy.append_header(cursor.columns(), link.outbox.buffer())?;
-    let append = |encoder: &mut RowEncoder, batch: &RecordBatch, row: usize, out: &mut BytesMut| {
-        copy.append_row(encoder, batch, row, out)
-    };
+    let append = |writer: &mut BatchWriter<'_>, row: usize, out: &mut BytesMut| copy.append_row(writer, row, out);
     let progress = cursor.send_with(link, None, append).await?;
     copy.append_trailer(link.outbox.buffer())?;
     link.outbox.push(&backend::copy_done())?;

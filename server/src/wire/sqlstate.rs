@@ -45,7 +45,19 @@ pub fn sql_error_with_sql(error: &DataFusionError, sql: &str) -> SqlError {
         (None, Some(identifier)) => position::of_identifier(sql, identifier),
         (None, None) => None,
     };
-    chosen.error.at(position)
+    with_arguments(chosen, sql, position).at(position)
+}
+
+/// DataFusion names an unknown function without its arguments; the statement's text has them.
+fn with_arguments(chosen: Chosen, sql: &str, position: Option<usize>) -> SqlError {
+    let Chosen { mut error, identifier, .. } = chosen;
+    if let (SqlState::UNDEFINED_FUNCTION, Some(name), Some(position)) = (error.sqlstate, identifier, position)
+        && error.message == format!("function {name} does not exist")
+        && let Some(types) = position::literal_arguments(sql, position, &name)
+    {
+        error.message = format!("function {name}({}) does not exist", types.join(", "));
+    }
+    error
 }
 
 /// The error of a statement that was asked to stop.

@@ -279,7 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn reads_a_startup_packet_after_refused_encryption() {
-        let body = b"user\0ann\0database\0sales\0options\0-c datestyle=SQL\\ x --search-path=a\0application_name\0psql\0_pq_.x\01\0\0";
+        let body = b"user\0ann\0database\0sales\0options\0-c datestyle=SQL\\ x --search-path=a\0application_name\0psql\0_pq_.x\x001\0\0";
         let bytes = [packet(SSL_REQUEST_CODE, b""), packet(GSSENC_REQUEST_CODE, b""), packet(196_610, body)].concat();
         let (result, answer) = opened(&bytes, None).await;
         let startup = session(result);

@@ -61,14 +61,21 @@ impl TestServer {
     }
 
     /// A client of any role.
-    pub async fn connect_as(&self, user: &str, password: &str, database: &str) -> Result<Client, tokio_postgres::Error> {
+    pub async fn connect_as(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+    ) -> Result<Client, tokio_postgres::Error> {
         let (client, connection) = self.config(user, password, database).connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
     }
 
     /// A client and its connection, not yet driven.
-    pub async fn raw(&self) -> (Client, tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>) {
+    pub async fn raw(
+        &self,
+    ) -> (Client, tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>) {
         self.config("atoll", PASSWORD, "atoll").connect(NoTls).await.unwrap()
     }
 

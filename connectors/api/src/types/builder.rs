@@ -399,9 +399,7 @@ impl ColumnBuilder {
     pub fn append_date(&mut self, days: i32) -> Result<()> {
         match &mut self.values {
             Values::Date(builder) => builder.append_value(days),
-            Values::Timestamp(builder) => {
-                builder.append_value(i64::from(days).saturating_mul(calendar::USECS_PER_DAY));
-            }
+            // Midnight in the session's zone, or an infinity: the input function knows.
             _ => return self.append_printed(|style, out| text::write_date(days, style, out)),
         }
         self.rows += 1;

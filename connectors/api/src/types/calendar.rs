@@ -90,9 +90,18 @@ pub(crate) fn zone_at(zone: Tz, seconds: i64) -> ZoneMoment {
         return ZoneMoment { offset: 0, abbreviation: String::new() };
     };
     let offset = zone.offset_from_utc_datetime(&moment.naive_utc());
-    ZoneMoment {
-        offset: i64::from(offset.fix().local_minus_utc()),
-        abbreviation: offset.abbreviation().unwrap_or_default().to_owned(),
+    let seconds = i64::from(offset.fix().local_minus_utc());
+    let abbreviation = offset.abbreviation().map_or_else(|| numeric_abbreviation(seconds), str::to_owned);
+    ZoneMoment { offset: seconds, abbreviation }
+}
+
+/// What the time zone database calls an offset that has no letters: `-03`, `+1030`.
+fn numeric_abbreviation(seconds: i64) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.abs() / 60;
+    match minutes % 60 {
+        0 => format!("{sign}{:02}", minutes / 60),
+        rest => format!("{sign}{:02}{rest:02}", minutes / 60),
     }
 }
 

@@ -309,7 +309,7 @@ fn parse_tokens(text: &str, day_first: bool, time_only: bool) -> Result<Fields, 
     }
     let mut fields = Fields::default();
     for token in &tokens {
-        fields.take(token, day_first, time_only, text)?;
+        fields.take(token, day_first, time_only)?;
     }
     if fields.time_follows || fields.julian_follows {
         return Err(Fault::Format);
@@ -466,14 +466,17 @@ fn number(digits: &str) -> Result<i64, Fault> {
 }
 
 impl Fields {
-    fn take(&mut self, token: &Token<'_>, day_first: bool, time_only: bool, text: &str) -> Result<(), Fault> {
+    fn take(&mut self, token: &Token<'_>, day_first: bool, time_only: bool) -> Result<(), Fault> {
         let julian = std::mem::take(&mut self.julian_follows);
         let time_follows = std::mem::take(&mut self.time_follows);
         match token {
             Token::Number(field) if julian => self.julian(field),
             Token::Number(field) if time_follows => self.concatenated_time(field),
             Token::Number(field) => self.number_field(field, day_first, time_only),
-            Token::Date(field) => self.date_field(field, day_first, time_follows, text),
+            Token::Date(field) => {
+                let is_time = time_follows || (time_only && is_zoned_time(field));
+                self.date_field(field, day_first, is_time)
+            }
             Token::Time(field) if self.time.is_none() => {
                 self.time = Some(clock(field)?);
                 Ok(())
@@ -578,7 +581,7 @@ impl Fields {
         self.short_year = length <= 2;
     }
 
-    fn date_field(&mut self, field: &str, day_first: bool, time_follows: bool, text: &str) -> Result<(), Fault> {
+    fn date_field(&mut self, field: &str, day_first: bool, time_follows: bool) -> Result<(), Fault> {
         let starts_with_word = field.starts_with(|c: char| c.is_ascii_alphabetic());
         if time_follows || (self.has_date() && !starts_with_word) {
             // 040506-08: a time with its zone.
@@ -590,7 +593,7 @@ impl Fields {
         }
         let first_word = field.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
         if starts_with_word && (self.has_date() || month_number(first_word).is_none()) {
-            let zone = calendar::zone_by_name(field).ok_or_else(|| Fault::Zone(zone_text(field, text)))?;
+            let zone = calendar::zone_by_name(field).ok_or_else(|| Fault::Zone(field.to_owned()))?;
             return self.set_zone(Zone::Named(zone));
         }
         let parts: Vec<&str> = field.split(['-', '/', '.']).filter(|part| !part.is_empty()).collect();
@@ -734,10 +737,9 @@ impl Fields {
     }
 }
 
-/// A zone's name as the user wrote it.
-fn zone_text(lower: &str, text: &str) -> String {
-    let start = text.to_ascii_lowercase().find(lower).unwrap_or(0);
-    text.get(start..start + lower.len()).unwrap_or(lower).to_owned()
+/// `040506-08`: a time without separators, and its zone.
+fn is_zoned_time(field: &str) -> bool {
+    field.split_once('-').is_some_and(|(time, zone)| matches!(time.len(), 4 | 6) && !zone.contains('-'))
 }
 
 /// `+08`, `-0530`, `+05:30`, `+05:30:15`: seconds east of Greenwich.

@@ -3,15 +3,18 @@
 //! A field's metadata carries the PostgreSQL type from the scan to the wire. A field without metadata has the type that
 //! its Arrow type suggests ([`PgType::of_field`]).
 
+mod arithmetic;
 mod array;
 pub mod binary;
 pub mod builder;
 mod calendar;
+pub mod cast;
 mod codec;
 mod datetime;
 mod input;
 mod interval;
 mod json;
+pub mod key;
 mod misc;
 mod name;
 mod network;
@@ -20,6 +23,8 @@ mod range;
 mod scalar;
 mod source;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod text;
 
 use std::collections::HashMap;
@@ -28,9 +33,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+pub use arithmetic::Arithmetic;
 pub use binary::BinaryWriter;
 pub use builder::ColumnBuilder;
 pub use name::from_sql;
+pub use numeric::Numeric;
 pub use scalar::{format_scalar, parse_scalar, parse_scalar_with, scalar_from_binary};
 pub use table::{BUILTIN, BuiltinType, oids};
 pub use text::TextWriter;

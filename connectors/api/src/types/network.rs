@@ -75,6 +75,17 @@ impl Inet {
         }
     }
 
+    /// Appends bytes in PostgreSQL's order: the network, its length, the address.
+    pub(crate) fn write_key(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.v6));
+        for (index, byte) in self.bytes.iter().enumerate() {
+            let network = usize::from(self.bits).saturating_sub(index * 8).min(8);
+            out.push(byte & !u8::try_from(0xff_u16 >> network).unwrap_or(0));
+        }
+        out.push(self.bits);
+        out.extend(self.bytes);
+    }
+
     fn has_host_bits(&self) -> bool {
         let size = if self.v6 { 16 } else { 4 };
         self.bytes.iter().take(size).enumerate().any(|(index, byte)| {
@@ -107,7 +118,7 @@ fn read(text: &str, cidr: bool) -> Option<Inet> {
         *bytes.get_mut(usize::from(count))? = part.parse().ok()?;
         count += 1;
     }
-    // Only networks may leave octets out, or addresses with a length that covers no more.
+    // Only networks may leave octets out, or addresses with a length.
     if count < 4 && !cidr && bits.is_none() {
         return None;
     }
@@ -116,7 +127,7 @@ fn read(text: &str, cidr: bool) -> Option<Inet> {
         None if cidr && count < 4 => classful(bytes[0], count),
         None => 32,
     };
-    if bits > 32 || (count < 4 && u16::from(bits) > u16::from(count) * 8) {
+    if bits > 32 {
         return None;
     }
     Some(Inet { bytes, v6: false, bits })

@@ -21,18 +21,22 @@ const SIGN_NAN: u16 = 0xC000;
 const SIGN_INFINITY: u16 = 0xD000;
 const SIGN_MINUS_INFINITY: u16 = 0xF000;
 
-/// A `numeric` value of any size.
+/// A `numeric` value of any size. Equality is of digits and scale; [`Numeric::compare`] is of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Numeric {
+pub enum Numeric {
+    /// Not a number.
     NaN,
+    /// Above every number.
     Infinity,
+    /// Below every number.
     MinusInfinity,
+    /// A number.
     Finite(Decimal),
 }
 
-/// Decimal digits: `whole` of them before the point, the rest after it.
+/// Decimal digits with a scale.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Decimal {
+pub struct Decimal {
     negative: bool,
     /// Values 0 to 9; none before the first that is not zero, apart from those after the point.
     digits: Vec<u8>,
@@ -51,7 +55,10 @@ pub(crate) fn field_overflow() -> ConnectorError {
 
 impl Numeric {
     /// `numeric_in` without a modifier.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `22P02`, `22003`.
+    pub fn parse(text: &str) -> Result<Self> {
         let trimmed = trim(text);
         if let Some(decimal) = Decimal::parse(trimmed).map_err(|()| overflow())? {
             return Ok(Self::Finite(decimal));
@@ -124,7 +131,7 @@ impl Numeric {
     }
 
     /// Appends it as PostgreSQL prints it.
-    pub(crate) fn write(&self, out: &mut String) {
+    pub fn write(&self, out: &mut String) {
         match self {
             Self::NaN => out.push_str("NaN"),
             Self::Infinity => out.push_str("Infinity"),
@@ -134,7 +141,10 @@ impl Numeric {
     }
 
     /// Rounds to a scale and checks the precision, as `numeric(precision, scale)` does.
-    pub(crate) fn bounded(self, precision: u16, scale: i16) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `22003`.
+    pub fn bounded(self, precision: u16, scale: i16) -> Result<Self> {
         match self {
             Self::NaN => Ok(Self::NaN),
             Self::Infinity | Self::MinusInfinity => Err(field_overflow()),
@@ -149,7 +159,7 @@ impl Numeric {
     }
 
     /// The total order of PostgreSQL: NaN after everything.
-    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+    pub fn compare(&self, other: &Self) -> Ordering {
         let rank = |value: &Self| match value {
             Self::MinusInfinity => 0,
             Self::Finite(_) => 1,
@@ -172,7 +182,8 @@ fn special(sign: u16, out: &mut BytesMut) {
     out.put_u16(0);
     out.put_u16(0);
     out.put_u16(sign);
-    out.put_u16(0);
+    // PostgreSQL sends what its display scale's bits hold there: 32 for the infinities.
+    out.put_u16(if sign == SIGN_NAN { 0 } else { 32 });
 }
 
 impl Decimal {
@@ -249,7 +260,7 @@ impl Decimal {
     }
 
     /// Digits after the point.
-    fn scale(&self) -> usize {
+    pub(crate) fn scale(&self) -> usize {
         self.digits.len().saturating_sub(self.whole)
     }
 
@@ -262,7 +273,7 @@ impl Decimal {
     }
 
     /// Rounds to a scale, half away from zero, or fills it up with zeros. A negative scale rounds before the point.
-    fn rounded(mut self, scale: i16) -> Self {
+    pub(crate) fn rounded(mut self, scale: i16) -> Self {
         let keep = i64::try_from(self.whole).unwrap_or(i64::MAX) + i64::from(scale);
         let Ok(keep) = usize::try_from(keep) else {
             return Self { negative: false, digits: Vec::new(), whole: 0 };
@@ -340,6 +351,62 @@ impl Decimal {
         (first..=last).for_each(|index| out.put_u16(group(index)));
     }
 
+    /// -1, 0 or 1.
+    pub(crate) fn sign(&self) -> i8 {
+        if self.is_zero() {
+            0
+        } else if self.negative {
+            -1
+        } else {
+            1
+        }
+    }
+
+    /// The number `unscaled * 10^-scale`.
+    pub(crate) fn from_unscaled(unscaled: i256, scale: usize) -> Self {
+        let text = unscaled.to_string();
+        let (negative, text) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text.as_str()),
+        };
+        let mut digits: Vec<u8> = text.bytes().map(|digit| digit.wrapping_sub(b'0')).collect();
+        if digits.len() < scale {
+            digits.splice(0..0, std::iter::repeat_n(0, scale - digits.len()));
+        }
+        Self { negative, whole: digits.len() - scale, digits }.canonical()
+    }
+
+    /// Weight (in powers of 10000) and value of the first group of four digits that is not zero.
+    pub(crate) fn first_group(&self) -> (i64, u16) {
+        let Some(first) = self.digits.iter().position(|digit| *digit != 0) else { return (0, 0) };
+        // The place of a digit: 0 for units, -1 for tenths.
+        let place = i64::try_from(self.whole).unwrap_or(0) - 1 - i64::try_from(first).unwrap_or(0);
+        let weight = place.div_euclid(4);
+        let count = usize::try_from(place.rem_euclid(4) + 1).unwrap_or(1);
+        let group = (first..first + count)
+            .fold(0, |group, index| group * 10 + self.digits.get(index).map_or(0, |digit| u16::from(*digit)));
+        (weight, group)
+    }
+
+    /// Appends bytes in the order of the values.
+    pub(crate) fn write_key(&self, out: &mut Vec<u8>) {
+        if self.is_zero() {
+            out.push(2);
+            return;
+        }
+        out.push(if self.negative { 1 } else { 3 });
+        let start = out.len();
+        out.extend((self.magnitude().cast_unsigned() ^ 0x8000_0000).to_be_bytes());
+        let first = self.digits.iter().position(|digit| *digit != 0).unwrap_or(0);
+        let last = self.digits.iter().rposition(|digit| *digit != 0).map_or(0, |last| last + 1);
+        // Digits from 1 on, so that the end comes before every digit.
+        out.extend(self.digits.get(first..last).unwrap_or_default().iter().map(|digit| digit + 1));
+        out.push(0);
+        if self.negative {
+            out.iter_mut().skip(start).for_each(|byte| *byte = !*byte);
+        }
+    }
+
     fn compare(&self, other: &Self) -> Ordering {
         let sign = |decimal: &Self| {
             if decimal.is_zero() {
@@ -375,7 +442,7 @@ impl Decimal {
     }
 
     /// The unscaled integer for a scale that is not less than its own.
-    fn unscaled_128(&self, scale: usize) -> Option<i128> {
+    pub(crate) fn unscaled_128(&self, scale: usize) -> Option<i128> {
         let mut value: i128 = 0;
         for digit in &self.digits {
             value = value.checked_mul(10)?.checked_add(i128::from(*digit))?;
@@ -386,7 +453,7 @@ impl Decimal {
         Some(if self.negative { -value } else { value })
     }
 
-    fn unscaled_256(&self, scale: usize) -> Option<i256> {
+    pub(crate) fn unscaled_256(&self, scale: usize) -> Option<i256> {
         let ten = i256::from_i128(10);
         let mut value = i256::ZERO;
         for digit in &self.digits {

@@ -68,7 +68,7 @@ async fn front(remote: &Remote, certificates: Option<&Certificates>) -> u16 {
             tokio::spawn(async move {
                 let mut server = TcpStream::connect(behind).await.unwrap();
                 let mut head = [0; 8];
-                client.read_exact(&mut head).await.unwrap();
+                let Ok(_) = client.read_exact(&mut head).await else { return };
                 let wants_tls = head == [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
                 match acceptor {
                     Some(acceptor) if wants_tls => {

@@ -44,7 +44,7 @@ const VALUES: &[(&str, &[&str])] = &[
     ("varchar", &["x"]),
     ("char(5)", &["", "ab", "abcde"]),
     ("char", &["a"]),
-    ("bpchar", &["trailing  "]),
+    ("bpchar", &["no length"]),
     ("\"char\"", &["a", ""]),
     ("name", &["pg_catalog", ""]),
     ("bytea", &["\\x", "\\x00ff5c27"]),

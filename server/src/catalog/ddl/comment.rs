@@ -24,6 +24,11 @@ impl Ddl<'_> {
             }
             CommentTarget::ForeignTable(name) => self.commented_relation(name, false)?,
             CommentTarget::View(name) => self.commented_relation(name, true)?,
+            CommentTarget::Table(name) => {
+                self.relation(name)?;
+                let message = format!("\"{}\" is not a table", name.name());
+                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+            }
             CommentTarget::Role(name) => self.commented_role(name)?,
             CommentTarget::Database(name) if name == self.catalog().database_name() => self.owned(DATABASE_OID)?,
             CommentTarget::Database(name) => {

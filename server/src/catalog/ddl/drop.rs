@@ -26,8 +26,8 @@ impl Ddl<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let what = match (drop.names.as_slice(), named.as_slice()) {
-            ([_], [oid]) => Some(self.describe_oid(*oid)),
+        let what = match named.as_slice() {
+            [oid] => Some(self.describe_oid(*oid)),
             _ => None,
         };
         self.remove_with_dependents(&named, what.as_deref(), drop.cascade)?;

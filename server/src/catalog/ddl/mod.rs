@@ -26,6 +26,7 @@ mod working;
 mod wrapper;
 
 use atoll_connector_api::types::PgType;
+use atoll_connector_api::types::text::OutputStyle;
 use atoll_connector_api::{ConnectorError, OptionScope, OptionSpec, Options, TableDefinition};
 
 use super::model::{Catalog, Oid};
@@ -63,6 +64,8 @@ pub struct DdlContext<'a> {
     pub wrappers: &'a dyn WrapperRegistry,
     /// Seals secrets.
     pub key: &'a SecretKey,
+    /// Reads VALID UNTIL in the session's time zone.
+    pub style: &'a OutputStyle,
 }
 
 impl std::fmt::Debug for DdlContext<'_> {

@@ -7,29 +7,31 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::statement::ast::RoleSpec;
 
 impl Ddl<'_> {
-    /// The roles, if the user may act for them and they are not the system's.
-    fn owners(&self, roles: &[RoleSpec], denied: &str, pinned: &str) -> SqlResult<Vec<Oid>> {
+    /// The roles, if the user may act for them.
+    fn owners(&self, roles: &[RoleSpec], denied: &str) -> SqlResult<Vec<Oid>> {
         let roles = roles.iter().map(|role| self.role_spec(role)).collect::<SqlResult<Vec<_>>>()?;
-        for role in &roles {
-            if !has_role(self.catalog(), self.user(), *role) {
-                return Err(SqlError::denied(denied));
-            }
-            if *role < FIRST_USER_OID {
-                let name = self.catalog().role_name(*role);
-                let message = format!("{pinned} owned by role {name} because they are required by the database system");
-                return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
-            }
+        if roles.iter().all(|role| has_role(self.catalog(), self.user(), *role)) {
+            return Ok(roles);
         }
-        Ok(roles)
+        Err(SqlError::denied(denied))
+    }
+
+    /// What the bootstrap superuser owns stays.
+    fn refuse_pinned(&self, roles: &[Oid], action: &str) -> SqlResult<()> {
+        let Some(role) = roles.iter().find(|role| **role < FIRST_USER_OID) else { return Ok(()) };
+        let name = self.catalog().role_name(*role);
+        let message = format!("{action} owned by role {name} because they are required by the database system");
+        Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message))
     }
 
     pub(super) fn reassign_owned(&mut self, from: &[RoleSpec], to: &RoleSpec) -> SqlResult<&'static str> {
         const DENIED: &str = "permission denied to reassign objects";
-        let roles = self.owners(from, DENIED, "cannot reassign ownership of objects")?;
+        let roles = self.owners(from, DENIED)?;
         let new = self.role_spec(to)?;
         if !has_role(self.catalog(), self.user(), new) {
             return Err(SqlError::denied(DENIED));
         }
+        self.refuse_pinned(&roles, "cannot reassign ownership of objects")?;
         let owned: Vec<Oid> = self
             .catalog()
             .objects()
@@ -47,7 +49,8 @@ impl Ddl<'_> {
     }
 
     pub(super) fn drop_owned(&mut self, roles: &[RoleSpec], cascade: bool) -> SqlResult<&'static str> {
-        let roles = self.owners(roles, "permission denied to drop objects", "cannot drop objects")?;
+        let roles = self.owners(roles, "permission denied to drop objects")?;
+        self.refuse_pinned(&roles, "cannot drop objects")?;
         let mut owned = Vec::new();
         let mut others = Vec::new();
         for object in self.catalog().objects() {
@@ -66,6 +69,8 @@ impl Ddl<'_> {
         for oid in others {
             self.revoke_all(oid, &roles)?;
         }
+        // PostgreSQL goes from the newest to the oldest, which shows in the order of dependents.
+        owned.reverse();
         let what = match owned.as_slice() {
             [oid] => Some(self.describe_oid(*oid)),
             _ => None,

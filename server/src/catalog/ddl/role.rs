@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
-
 use super::super::model::{Column, FIRST_USER_OID, Header, Membership, Object, Oid, Role, ScramVerifier};
 use super::super::privilege::{is_superuser, may_create_roles};
 use super::super::scram::ScramError;
 use super::Ddl;
 use super::dependency::report;
 use super::names::{duplicate, quote_identifier};
+use super::types::moment;
 use crate::error::{Notice, SqlError, SqlResult, SqlState};
 use crate::statement::ast::{AlterRole, AlterRoleSetting, CreateRole, Drop, OptionValue, RoleAttributes, RoleSpec};
 
@@ -91,7 +90,7 @@ impl Ddl<'_> {
         set(&mut role.bypass_rls, attributes.bypass_rls);
         role.connection_limit = attributes.connection_limit.unwrap_or(role.connection_limit);
         if let Some(text) = &attributes.valid_until {
-            role.valid_until = Some(parse_moment(text)?);
+            role.valid_until = Some(moment(text, self.cx.style)?);
         }
         if let Some(password) = &attributes.password {
             role.password = self.verifier(password.as_ref())?;
@@ -311,27 +310,4 @@ fn check_name(name: &str) -> SqlResult<()> {
         return Err(reserved.detail("Role names starting with \"pg_\" are reserved."));
     }
     Ok(())
-}
-
-/// VALID UNTIL: microseconds since the Unix epoch. Without a zone the moment is in UTC.
-fn parse_moment(text: &str) -> SqlResult<i64> {
-    const ZONED: [&str; 2] = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z"];
-    const LOCAL: [&str; 4] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
-    let trimmed = text.trim();
-    match trimmed.to_ascii_lowercase().as_str() {
-        "infinity" => return Ok(i64::MAX),
-        "-infinity" => return Ok(i64::MIN),
-        _ => {}
-    }
-    let utc = trimmed.strip_suffix(['z', 'Z']).or_else(|| trimmed.strip_suffix(" UTC")).unwrap_or(trimmed);
-    let zoned = ZONED.iter().find_map(|format| DateTime::parse_from_str(trimmed, format).ok());
-    let local = || LOCAL.iter().find_map(|format| NaiveDateTime::parse_from_str(utc, format).ok());
-    let date = || NaiveDate::parse_from_str(utc, "%Y-%m-%d").ok().and_then(|date| date.and_hms_opt(0, 0, 0));
-    zoned
-        .map(|moment| moment.timestamp_micros())
-        .or_else(|| local().or_else(date).map(|moment| moment.and_utc().timestamp_micros()))
-        .ok_or_else(|| {
-            let message = format!("invalid input syntax for type timestamp with time zone: \"{text}\"");
-            SqlError::new(SqlState::INVALID_DATETIME_FORMAT, message)
-        })
 }

@@ -21,6 +21,11 @@ impl Ddl<'_> {
 
     /// The view's schema and what it replaces; `None` where IF NOT EXISTS skips it.
     fn view_target(&mut self, create: &CreateView) -> SqlResult<Option<(Oid, Option<View>)>> {
+        // PostgreSQL gives a position for tables only.
+        self.replaced_view(create).map_err(|error| SqlError { position: None, ..error })
+    }
+
+    fn replaced_view(&mut self, create: &CreateView) -> SqlResult<Option<(Oid, Option<View>)>> {
         if !create.or_replace {
             return Ok(self.new_relation(&create.name, create.if_not_exists)?.map(|schema| (schema, None)));
         }

@@ -4,8 +4,8 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Row as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, Row as _};
 use tokio::sync::watch;
 
 use super::super::model::{Catalog, END_OF_OIDS, Oid};
@@ -31,12 +31,15 @@ pub(super) struct Postgres {
 impl Postgres {
     pub(super) async fn connect(url: &str) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Url)?.application_name("atoll catalog");
+        // The pool would ask a server that refuses connections again until its time is up, and then not say why.
+        let connecting = PgConnection::connect_with(&options);
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+        let connection = connected.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        connection.map_err(StoreError::database("connect to"))?.close().await.map_err(StoreError::database("close"))?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(options)
-            .await
-            .map_err(StoreError::database("connect to"))?;
+            .connect_lazy_with(options);
         Ok(Self { pool })
     }
 
@@ -162,14 +165,17 @@ impl Postgres {
         listener.listen(CHANNEL).await.map_err(failed())?;
         loop {
             let known = Arc::clone(&latest.borrow());
-            let delta = self.load(known.version).await?;
-            if delta.version > known.version {
+            let version: i64 = sqlx::query_scalar("SELECT version FROM atoll_meta")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(StoreError::database("read"))?;
+            if u64::try_from(version).is_ok_and(|version| version > known.version) {
+                let delta = self.load(known.version).await?;
                 publish(latest, delta.applied_to(&known)?);
             }
             // Either way the version is asked: a notification may have been lost with a connection.
-            match tokio::time::timeout(POLL_INTERVAL, listener.try_recv()).await {
-                Ok(Err(error)) => return Err(failed()(error)),
-                Ok(Ok(_)) | Err(_) => {}
+            if let Ok(Err(error)) = tokio::time::timeout(POLL_INTERVAL, listener.try_recv()).await {
+                return Err(failed()(error));
             }
         }
     }

@@ -3,9 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::context::{AnyRelation, PgCatalogContext};
-use crate::catalog::model::{
-    AclItem, Column, Header, INFORMATION_SCHEMA_OID, Object, PG_CATALOG_OID, PUBLIC_ROLE, PUBLIC_SCHEMA_OID, Privilege,
-};
+use crate::catalog::model::{AclItem, Column, Header, INFORMATION_SCHEMA_OID, Object, PG_CATALOG_OID, PUBLIC_ROLE, Privilege};
+use crate::catalog::privilege::{self, effective_acl};
 use crate::catalog::{Catalog, Oid};
 
 /// System catalogs that only superusers read: they hold, or could hold, secrets.
@@ -49,38 +48,6 @@ pub(super) fn closure(catalog: &Catalog, role: Oid, inheriting: bool) -> HashSet
     found
 }
 
-/// The letter of a privilege in an `aclitem`.
-pub(super) fn letter(privilege: Privilege) -> char {
-    match privilege {
-        Privilege::Insert => 'a',
-        Privilege::Select => 'r',
-        Privilege::Update => 'w',
-        Privilege::Delete => 'd',
-        Privilege::Truncate => 'D',
-        Privilege::References => 'x',
-        Privilege::Trigger => 't',
-        Privilege::Usage => 'U',
-        Privilege::Create => 'C',
-        Privilege::Temporary => 'T',
-        Privilege::Connect => 'c',
-    }
-}
-
-/// The order of `AclMode`'s bits, in which PostgreSQL prints the letters (`utils/acl.h`).
-const LETTERS: [Privilege; 11] = [
-    Privilege::Insert,
-    Privilege::Select,
-    Privilege::Update,
-    Privilege::Delete,
-    Privilege::Truncate,
-    Privilege::References,
-    Privilege::Trigger,
-    Privilege::Usage,
-    Privilege::Create,
-    Privilege::Temporary,
-    Privilege::Connect,
-];
-
 /// What a relation's owner has.
 pub(super) const TABLE_PRIVILEGES: [Privilege; 7] = [
     Privilege::Insert,
@@ -96,85 +63,10 @@ pub(super) const TABLE_PRIVILEGES: [Privilege; 7] = [
 pub(super) const COLUMN_PRIVILEGES: [Privilege; 4] =
     [Privilege::Insert, Privilege::Select, Privilege::Update, Privilege::References];
 
-/// What can be granted on an object, in the order of the letters.
-pub(super) fn all_privileges(object: &Object) -> &'static [Privilege] {
-    match object {
-        Object::ForeignTable(_) | Object::View(_) => &TABLE_PRIVILEGES,
-        Object::Schema(_) => &[Privilege::Usage, Privilege::Create],
-        Object::Wrapper(_) | Object::Server(_) => &[Privilege::Usage],
-        Object::Database(_) => &[Privilege::Create, Privilege::Temporary, Privilege::Connect],
-        Object::Role(_) | Object::UserMapping(_) => &[],
-    }
-}
-
-/// A privilege by its SQL word, upper case; `None`: PostgreSQL has no such privilege, or none that Atoll has.
-pub(super) fn privilege_named(word: &str) -> Option<Privilege> {
-    LETTERS.into_iter().find(|privilege| privilege_word(*privilege) == word)
-}
-
-/// The SQL word of a privilege.
-pub(super) fn privilege_word(privilege: Privilege) -> &'static str {
-    match privilege {
-        Privilege::Insert => "INSERT",
-        Privilege::Select => "SELECT",
-        Privilege::Update => "UPDATE",
-        Privilege::Delete => "DELETE",
-        Privilege::Truncate => "TRUNCATE",
-        Privilege::References => "REFERENCES",
-        Privilege::Trigger => "TRIGGER",
-        Privilege::Usage => "USAGE",
-        Privilege::Create => "CREATE",
-        Privilege::Temporary => "TEMPORARY",
-        Privilege::Connect => "CONNECT",
-    }
-}
-
-/// The grants that an object without explicit ones has.
-pub(super) fn default_acl(object: &Object) -> Vec<AclItem> {
-    let owner = object.header().owner;
-    let item = |grantee: Oid, privileges: &[Privilege]| AclItem {
-        grantee,
-        grantor: owner,
-        privileges: privileges.iter().map(|privilege| (*privilege, false)).collect(),
-    };
-    let mut items = vec![item(owner, all_privileges(object))];
-    match object {
-        Object::Database(_) => items.insert(0, item(PUBLIC_ROLE, &[Privilege::Temporary, Privilege::Connect])),
-        Object::Schema(schema) if schema.header.oid == PUBLIC_SCHEMA_OID => {
-            items.insert(0, item(PUBLIC_ROLE, &[Privilege::Usage]));
-        }
-        _ => {}
-    }
-    items
-}
-
-/// A role's name as `aclitem` prints it: quoted unless it is letters, digits and underscores.
-fn acl_name(name: &str) -> String {
-    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
-}
-
 impl PgCatalogContext {
     /// `grantee=letters/grantor`, for each item.
     pub(super) fn acl_texts(&self, acl: Option<&Vec<AclItem>>) -> Option<Vec<String>> {
-        acl.map(|items| items.iter().map(|item| self.acl_text(item)).collect())
-    }
-
-    fn acl_text(&self, item: &AclItem) -> String {
-        let name = |oid: Oid| if oid == PUBLIC_ROLE { String::new() } else { acl_name(&self.catalog.role_name(oid)) };
-        let mut letters = String::new();
-        for privilege in LETTERS {
-            if let Some(grantable) = item.privileges.get(&privilege) {
-                letters.push(letter(privilege));
-                if *grantable {
-                    letters.push('*');
-                }
-            }
-        }
-        format!("{}={letters}/{}", name(item.grantee), name(item.grantor))
+        acl.map(|items| items.iter().map(|item| privilege::item_text(&self.catalog, item)).collect())
     }
 
     pub(super) fn is_superuser(&self, role: Oid) -> bool {
@@ -209,11 +101,7 @@ impl PgCatalogContext {
         if self.is_superuser(role) {
             return true;
         }
-        let header = object.header();
-        match &header.acl {
-            Some(acl) => self.granted(role, header.owner, acl, privilege, grant_option),
-            None => self.granted(role, header.owner, &default_acl(object), privilege, grant_option),
-        }
+        self.granted(role, object.header().owner, &effective_acl(object), privilege, grant_option)
     }
 
     /// The same on a relation, where system catalogs are readable by everyone but for the restricted ones.

@@ -18,8 +18,6 @@ use crate::error::SqlResult;
 pub(super) const PG_TOAST_OID: Oid = 99;
 /// OIDs of the indexes that stand for foreign tables' declared primary keys: the table's with this bit.
 const INDEX_OIDS: Oid = 0x8000_0000;
-/// OIDs of the constraints likewise.
-const CONSTRAINT_OIDS: Oid = 0xA000_0000;
 
 /// A run-time setting, as `pg_settings` shows it.
 #[derive(Debug, Clone, Default)]
@@ -132,7 +130,7 @@ pub struct PgCatalogContext {
 struct Derived {
     user_types: OnceLock<BTreeMap<Oid, Arc<UserType>>>,
     path: OnceLock<Vec<Oid>>,
-    pub(super) memberships: OnceLock<HashMap<Oid, HashSet<Oid>>>,
+    memberships: OnceLock<HashMap<Oid, HashSet<Oid>>>,
 }
 
 /// A relation of either kind.
@@ -194,9 +192,9 @@ pub(super) fn index_oid(table: &ForeignTable) -> Oid {
     INDEX_OIDS | table.header.oid
 }
 
-/// The OID of that key's constraint.
+/// The OID of that key's constraint: unique in `pg_constraint`, as OIDs are within one catalog.
 pub(super) fn constraint_oid(table: &ForeignTable) -> Oid {
-    CONSTRAINT_OIDS | table.header.oid
+    index_oid(table)
 }
 
 /// The key's name, as PostgreSQL would have chosen it.
@@ -370,6 +368,10 @@ impl PgCatalogContext {
 
     /// Whether the relation is what its bare name finds.
     pub(super) fn relation_is_visible(&self, relation: &AnyRelation<'_>) -> bool {
+        // PostgreSQL has no index on a foreign table: this one is for those who ask pg_index, not for `\di` and `\d ord*`.
+        if matches!(relation, AnyRelation::PrimaryKey(_)) {
+            return false;
+        }
         let name = relation.name();
         for schema in self.effective_path() {
             if *schema == relation.namespace() {

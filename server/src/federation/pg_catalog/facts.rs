@@ -66,8 +66,6 @@ pub(super) struct TypeFact {
     pub(super) namespace: Oid,
     pub(super) length: i16,
     pub(super) by_value: bool,
-    /// `typtype`.
-    pub(super) kind: &'static str,
     pub(super) element: Oid,
     pub(super) array: Oid,
     pub(super) align: &'static str,
@@ -113,7 +111,8 @@ impl Facts {
             rows.entry(relation).or_default().push(fields.collect());
         }
         let types: Vec<TypeFact> = rows.get("pg_type").into_iter().flatten().map(|row| type_fact(row)).collect();
-        let types_by_oid: HashMap<Oid, usize> = types.iter().enumerate().map(|(index, fact)| (fact.oid, index)).collect();
+        let types_by_oid: HashMap<Oid, usize> =
+            types.iter().enumerate().map(|(index, fact)| (fact.oid, index)).collect();
         let types_by_name = types.iter().enumerate().map(|(index, fact)| (fact.name, index)).collect();
         let procs: HashMap<Oid, &'static str> = PROCS
             .lines()
@@ -229,7 +228,6 @@ fn type_fact(row: &[&'static str]) -> TypeFact {
         namespace,
         length: text(4).parse().unwrap_or(-1),
         by_value: text(5) == "t",
-        kind: text(6),
         element: oid(13),
         array: oid(14),
         align: text(22),

@@ -18,6 +18,8 @@ mod names;
 mod provider;
 mod rewrite;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use context::{BackendInfo, FunctionInfo, PgCatalogContext, SessionHooks, Setting};
 pub use functions::{register_functions, scalar_functions};

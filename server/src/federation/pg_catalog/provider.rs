@@ -43,8 +43,7 @@ impl SchemaProvider for SystemSchema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         Ok(facts().relation(self.schema, name).map(|relation| {
-            let table: Arc<dyn TableProvider> =
-                Arc::new(SystemTable { relation, context: Arc::clone(&self.context) });
+            let table: Arc<dyn TableProvider> = Arc::new(SystemTable { relation, context: Arc::clone(&self.context) });
             table
         }))
     }

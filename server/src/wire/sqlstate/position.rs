@@ -86,6 +86,56 @@ fn end_of_comment(chars: &[char], start: usize) -> usize {
     chars.len()
 }
 
+/// PostgreSQL's types of the arguments of the call at a position, where all of them are literals.
+pub(super) fn literal_arguments(sql: &str, position: usize, name: &str) -> Option<Vec<&'static str>> {
+    let chars: Vec<char> = sql.chars().collect();
+    let start = position.checked_sub(1)?;
+    let end = start + name.chars().count();
+    let written: String = chars.get(start..end)?.iter().flat_map(|char| char.to_lowercase()).collect();
+    let open = end + chars[end..].iter().position(|char| !char.is_whitespace())?;
+    if written != name || chars[open] != '(' {
+        return None;
+    }
+    let (mut types, mut argument, mut index) = (Vec::new(), String::new(), open + 1);
+    loop {
+        match *chars.get(index)? {
+            '\'' => {
+                let end = closing(&chars, index, '\'');
+                argument.extend(&chars[index..end]);
+                index = end;
+                continue;
+            }
+            ',' => types.push(literal_type(&std::mem::take(&mut argument))?),
+            ')' if types.is_empty() && argument.trim().is_empty() => return Some(types),
+            ')' => {
+                types.push(literal_type(&argument)?);
+                return Some(types);
+            }
+            char => argument.push(char),
+        }
+        index += 1;
+    }
+}
+
+fn literal_type(argument: &str) -> Option<&'static str> {
+    let text = argument.trim();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if text.starts_with('\'') && text.ends_with('\'') || text.eq_ignore_ascii_case("null") {
+        return Some("unknown");
+    }
+    if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") {
+        return Some("boolean");
+    }
+    if !digits.starts_with(|char: char| char.is_ascii_digit() || char == '.') || digits.parse::<f64>().is_err() {
+        return None;
+    }
+    match (text.parse::<i32>(), text.parse::<i64>()) {
+        (Ok(_), _) => Some("integer"),
+        (Err(_), Ok(_)) => Some("bigint"),
+        (Err(_), Err(_)) => Some("numeric"),
+    }
+}
+
 /// The position of a line and column, both from 1.
 pub(super) fn of_line_and_column(sql: &str, line: u64, column: u64) -> Option<usize> {
     let (line, column) = (usize::try_from(line).ok()?, usize::try_from(column).ok()?);
@@ -111,6 +161,26 @@ mod tests {
     }
 
     #[test]
+    fn types_the_arguments_of_a_call_where_they_are_literals() {
+        let types = |sql| literal_arguments(sql, 8, "foo").map(|types| types.join(", "));
+        for (sql, expected) in [
+            ("select foo()", Some("")),
+            (
+                "select FOO ( 1, 'a,)''b', -3000000000 ,1.5, TRUE,null)",
+                Some("integer, unknown, bigint, numeric, boolean, unknown"),
+            ),
+            ("select foo(a)", None),
+            ("select foo(1, bar(2))", None),
+            ("select foo(1", None),
+            ("select foo(1,)", None),
+            ("select foo", None),
+            ("select bar(1)", None),
+        ] {
+            assert_eq!(types(sql).as_deref(), expected, "{sql}");
+        }
+    }
+
+    #[test]
     fn counts_characters_over_lines() {
         assert_eq!(of_line_and_column("sélect\n  x", 2, 3), Some(10));
         assert_eq!(of_line_and_column("x", 0, 1), None);
@@ -122,6 +192,10 @@ mod tests {
         fn any_text_is_scanned_to_its_end(sql in ".{0,60}", quoted in "['\"/*\\-a]{0,12}") {
             of_identifier(&sql, "a");
             of_identifier(&quoted, "a");
+            for position in 0..5 {
+                literal_arguments(&sql, position, "");
+                literal_arguments(&quoted, position, "a");
+            }
         }
     }
 }

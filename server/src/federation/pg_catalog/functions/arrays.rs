@@ -200,7 +200,8 @@ impl ScalarUDFImpl for ArrayOrEmpty {
         // Rows that are NULL may still span values: they are left out.
         let lengths = (0..list.len()).map(|row| if list.is_null(row) { 0 } else { list.value(row).len() });
         let offsets = OffsetBuffer::from_lengths(lengths);
-        let kept: Vec<ArrayRef> = (0..list.len()).filter(|row| list.is_valid(*row)).map(|row| list.value(row)).collect();
+        let kept: Vec<ArrayRef> =
+            (0..list.len()).filter(|row| list.is_valid(*row)).map(|row| list.value(row)).collect();
         let kept: Vec<&dyn Array> = kept.iter().map(AsRef::as_ref).collect();
         let values = if kept.is_empty() {
             arrow::array::new_empty_array(item.data_type())

@@ -1,14 +1,10 @@
 //! Functions that print definitions and sizes.
 
-use super::super::context::{AnyRelation, PgCatalogContext, index_oid, primary_key_name};
+use super::super::context::{AnyRelation, PgCatalogContext, primary_key_name};
 use super::super::names::quote_ident;
 use super::udf::{Call, Definition, Returns, Value, lenient, strict};
-use crate::catalog::Oid;
 use crate::catalog::model::{ForeignTable, View};
 use crate::error::SqlResult;
-
-/// Bits that tell derived OIDs of keys and constraints from the table's own.
-const DERIVED_BITS: Oid = 0xE000_0000;
 
 /// The functions of this file.
 pub(super) static FUNCTIONS: &[Definition] = &[
@@ -124,11 +120,8 @@ fn index(call: &Call<'_>) -> SqlResult<Value> {
 }
 
 fn constraint(call: &Call<'_>) -> SqlResult<Value> {
-    let table = call.oid(0) & !DERIVED_BITS;
-    Ok(match call.context.relation(table) {
-        Some(AnyRelation::Table(table)) if !table.primary_key.is_empty() && index_oid(table) != call.oid(0) => {
-            format!("PRIMARY KEY ({})", key_list(table)).into()
-        }
+    Ok(match call.context.relation(call.oid(0)) {
+        Some(AnyRelation::PrimaryKey(table)) => format!("PRIMARY KEY ({})", key_list(table)).into(),
         _ => Value::Null,
     })
 }

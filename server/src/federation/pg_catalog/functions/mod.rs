@@ -45,14 +45,16 @@ pub fn register_functions(session: &SessionContext, context: &Arc<PgCatalogConte
 }
 
 fn definitions_of_all() -> impl Iterator<Item = &'static Definition> {
-    [name::FUNCTIONS, definitions::FUNCTIONS, privileges::FUNCTIONS, session::FUNCTIONS, text::FUNCTIONS, arrays::FUNCTIONS]
-        .into_iter()
-        .flatten()
-}
-
-/// Whether a function of ours has this name.
-pub(super) fn is_function(name: &str) -> bool {
-    name == arrays::EXPAND_ARRAY || definitions_of_all().any(|definition| definition.name == name)
+    [
+        name::FUNCTIONS,
+        definitions::FUNCTIONS,
+        privileges::FUNCTIONS,
+        session::FUNCTIONS,
+        text::FUNCTIONS,
+        arrays::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// What a function returns, for places that must know it before planning.

@@ -1,14 +1,12 @@
 //! Functions that name objects: `format_type`, visibility, the `reg…` types, comments.
 
-use super::super::access::default_acl;
 use super::super::context::PgCatalogContext;
 use super::super::facts::facts;
 use super::super::names::RegKind;
-use super::super::rows::{
-    CLASS_CLASS, DATABASE_CLASS, NAMESPACE_CLASS, ROLE_CLASS, SERVER_CLASS, WRAPPER_CLASS,
-};
+use super::super::rows::{CLASS_CLASS, DATABASE_CLASS, NAMESPACE_CLASS, ROLE_CLASS, SERVER_CLASS, WRAPPER_CLASS};
 use super::udf::{Call, Definition, Returns, Value, lenient, strict};
 use crate::catalog::Oid;
+use crate::catalog::privilege::default_acl;
 use crate::catalog::model::{Object, PG_CATALOG_OID, PUBLIC_SCHEMA_OID};
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -50,6 +48,7 @@ pub(super) static FUNCTIONS: &[Definition] = &[
     strict("regnamespace_text", (1, 1), Returns::Text, |call| reg_text(call, RegKind::Namespace)),
     strict("regrole_text", (1, 1), Returns::Text, |call| reg_text(call, RegKind::Role)),
     strict("regproc_text", (1, 1), Returns::Text, |call| reg_text(call, RegKind::Proc)),
+    strict("domain_base_type", (1, 1), Returns::Oid, domain_base_type),
     lenient("acldefault", (2, 2), Returns::Texts, acl_default),
 ];
 
@@ -116,10 +115,8 @@ fn shared_description(call: &Call<'_>) -> SqlResult<Value> {
 fn column_description(call: &Call<'_>) -> SqlResult<Value> {
     let object = call.context.catalog.get(call.oid(0));
     let number = call.number(1);
-    let column = object
-        .into_iter()
-        .flat_map(|object| object.columns())
-        .find(|column| Some(i64::from(column.number)) == number);
+    let column =
+        object.into_iter().flat_map(|object| object.columns()).find(|column| Some(i64::from(column.number)) == number);
     Ok(column.and_then(|column| column.comment.clone()).into())
 }
 
@@ -180,6 +177,18 @@ fn oid(call: &Call<'_>) -> SqlResult<Value> {
         },
         other => Ok(other.clone()),
     }
+}
+
+/// The type at the end of a chain of domains; NULL for what is no domain.
+fn domain_base_type(call: &Call<'_>) -> SqlResult<Value> {
+    let mut found = None;
+    let mut next = facts().type_by_oid(call.oid(0)).map_or(0, |fact| fact.base);
+    // Domains over domains cannot form a circle: each was made of an older one.
+    while next != 0 {
+        found = Some(next);
+        next = facts().type_by_oid(next).map_or(0, |fact| fact.base);
+    }
+    Ok(found.into())
 }
 
 /// `acldefault("char", oid)`: what an object of a kind has without explicit grants.

@@ -1,6 +1,6 @@
 //! `has_table_privilege` and its kin.
 
-use super::super::access::{COLUMN_PRIVILEGES, privilege_named};
+use super::super::access::COLUMN_PRIVILEGES;
 use super::super::context::AnyRelation;
 use super::udf::{Call, Definition, Returns, Value, strict};
 use crate::catalog::Oid;
@@ -50,8 +50,7 @@ fn privileges(call: &Call<'_>, index: usize) -> SqlResult<Vec<(Option<Privilege>
         let word = word.trim().to_uppercase();
         let (bare, grant_option) =
             word.strip_suffix(" WITH GRANT OPTION").map_or((word.as_str(), false), |bare| (bare, true));
-        let bare = if bare == "TEMP" { "TEMPORARY" } else { bare };
-        let privilege = privilege_named(bare);
+        let privilege = Privilege::from_word(bare);
         // Privileges on objects that Atoll does not have are held by nobody, but known.
         let known = privilege.is_some() || matches!(bare, "EXECUTE" | "RULE" | "SET" | "ALTER SYSTEM");
         if !known {
@@ -91,9 +90,10 @@ fn any_column(call: &Call<'_>) -> SqlResult<Value> {
         let Some(privilege) = privilege else { return false };
         call.context.has_relation_privilege(role, &relation, *privilege, *grant_option)
             || relation.header().is_some_and(|header| {
-                relation.columns().iter().any(|column| {
-                    call.context.has_column_grant(role, header, column, *privilege, *grant_option)
-                })
+                relation
+                    .columns()
+                    .iter()
+                    .any(|column| call.context.has_column_grant(role, header, column, *privilege, *grant_option))
             })
     };
     Ok(wanted.iter().any(has).into())
@@ -221,7 +221,9 @@ fn role(call: &Call<'_>) -> SqlResult<Value> {
         let has = match word.as_str() {
             "USAGE" => call.context.has_role(user, target),
             "MEMBER" | "SET" => call.context.is_member(user, target),
-            "MEMBER WITH GRANT OPTION" | "MEMBER WITH ADMIN OPTION" | "USAGE WITH GRANT OPTION"
+            "MEMBER WITH GRANT OPTION"
+            | "MEMBER WITH ADMIN OPTION"
+            | "USAGE WITH GRANT OPTION"
             | "USAGE WITH ADMIN OPTION" => {
                 call.context.is_superuser(user)
                     || call.context.catalog.role_by_oid(user).is_some_and(|role| {

@@ -52,7 +52,12 @@ pub(super) static FUNCTIONS: &[Definition] = &[
 
 /// The server's version, as clients that parse it expect it.
 fn version() -> String {
-    format!("PostgreSQL 15.0 (Atoll {} on {}-{})", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS)
+    format!(
+        "PostgreSQL 15.0 (Atoll {} on {}-{})",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    )
 }
 
 fn current_user(call: &Call<'_>) -> SqlResult<Value> {

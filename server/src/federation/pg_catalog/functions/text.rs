@@ -15,6 +15,7 @@ pub(super) static FUNCTIONS: &[Definition] = &[
     strict("quote_literal", (1, 1), Returns::Text, |call| Ok(quote_literal(&call.text(0)).into())),
     lenient("quote_nullable", (1, 1), Returns::Text, quote_nullable),
     lenient("format", (1, MANY), Returns::Text, format),
+    lenient("json_build_object", (0, MANY), Returns::Text, json_build_object),
     lenient("pg_typeof", (1, 1), Returns::Text, type_of),
     strict("option_name", (1, 1), Returns::Text, option_name),
     strict("option_value", (1, 1), Returns::Text, option_value),
@@ -26,6 +27,31 @@ fn quote_nullable(call: &Call<'_>) -> SqlResult<Value> {
 
 fn type_of(call: &Call<'_>) -> SqlResult<Value> {
     Ok(call.fields.first().map(|field| PgType::of_field(field).sql_name()).into())
+}
+
+/// `json_build_object('key', value, …)`, spaced as PostgreSQL spaces it.
+fn json_build_object(call: &Call<'_>) -> SqlResult<Value> {
+    if call.len() % 2 != 0 {
+        let message = "argument list must have even number of elements";
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    }
+    let string = |text: &str| serde_json::Value::from(text).to_string();
+    let mut pairs = Vec::new();
+    for index in (0..call.len()).step_by(2) {
+        let value = match &call.arguments[index + 1] {
+            Value::Null => "null".to_owned(),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(number) => number.to_string(),
+            Value::Float(number) => number.to_string(),
+            Value::Text(text) => string(text),
+            Value::List(items) => {
+                let items = items.iter().map(|item| item.as_deref().map_or("null".to_owned(), string));
+                format!("[{}]", items.collect::<Vec<_>>().join(","))
+            }
+        };
+        pairs.push(format!("{} : {value}", string(&call.text(index))));
+    }
+    Ok(format!("{{{}}}", pairs.join(", ")).into())
 }
 
 /// The name in `name=value`.
@@ -82,7 +108,13 @@ fn format(call: &Call<'_>) -> SqlResult<Value> {
             return Err(invalid("too few arguments for format()"));
         }
         let text = match specifier {
-            's' => if call.is_null(index) { String::new() } else { call.text(index) },
+            's' => {
+                if call.is_null(index) {
+                    String::new()
+                } else {
+                    call.text(index)
+                }
+            }
             'I' if call.is_null(index) => {
                 let message = "null values cannot be formatted as an SQL identifier";
                 return Err(SqlError::new(SqlState(*b"22004"), message));

@@ -134,7 +134,6 @@ pub(super) enum Returns {
     Names,
     Int4s,
     Inet,
-    Void,
     /// The element type of the first argument, an array.
     Element,
 }
@@ -252,8 +251,7 @@ impl ScalarUDFImpl for CatalogFunction {
         // A volatile function without arguments still runs once for each row.
         let once = all_scalar && (self.definition.volatility != Volatility::Volatile || !args.args.is_empty());
         let rows = if once { 1 } else { args.number_rows };
-        let arrays =
-            args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<ArrayRef>>>()?;
+        let arrays = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<ArrayRef>>>()?;
         let mut output = Output::new(args.return_field.data_type(), rows);
         let mut arguments = Vec::with_capacity(arrays.len());
         for row in 0..rows {
@@ -321,7 +319,6 @@ fn return_field(name: &str, returns: Returns, first: Option<&DataType>) -> Field
         Returns::Names => (PgType::new(oids::NAME).array().map_or(oids::TEXT_ARRAY, |a| a.oid), text_list()),
         Returns::Int4s => (oids::INT4_ARRAY, list(DataType::Int32)),
         Returns::Inet => (oids::INET, DataType::Utf8View),
-        Returns::Void => (oids::VOID, DataType::Utf8View),
         Returns::Element => match first {
             Some(DataType::List(item)) => return Field::new(name, storage_of_element(item.data_type()), true),
             // int2vector and oidvector travel as text.

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, ObjectName, Query, TypedString, Visit, Visitor,
+    ArrayElemTypeDef, BinaryOperator, DataType, Expr, FunctionArguments, ObjectName, Query, TableFactor, TypedString,
+    Visit, Visitor,
 };
 
 use super::build::parts;
@@ -39,10 +40,10 @@ fn is_system_type(data_type: &DataType) -> bool {
                 || parts.last().is_some_and(|last| last.starts_with("reg") || last == "oid" || last == "name")
         }
         DataType::Array(element) => match element {
-            datafusion::sql::sqlparser::ast::ArrayElemTypeDef::SquareBracket(inner, _)
-            | datafusion::sql::sqlparser::ast::ArrayElemTypeDef::AngleBracket(inner)
-            | datafusion::sql::sqlparser::ast::ArrayElemTypeDef::Parenthesis(inner) => is_system_type(inner),
-            datafusion::sql::sqlparser::ast::ArrayElemTypeDef::None => false,
+            ArrayElemTypeDef::SquareBracket(inner, _)
+            | ArrayElemTypeDef::AngleBracket(inner)
+            | ArrayElemTypeDef::Parenthesis(inner) => is_system_type(inner),
+            ArrayElemTypeDef::None => false,
         },
         _ => false,
     }
@@ -57,11 +58,23 @@ impl Visitor for Detector {
         if system { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let system = match factor {
+            TableFactor::Table { name, args: Some(_), with_ordinality, .. }
+            | TableFactor::Function { name, with_ordinality, .. } => {
+                *with_ordinality || parts(name).last().is_some_and(|name| super::from::is_system_function(name))
+            }
+            TableFactor::UNNEST { with_ordinality, .. } => *with_ordinality,
+            _ => false,
+        };
+        if system { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         let system = match expr {
             Expr::Function(function) => {
                 in_system_schema(&function.name)
-                    || matches!(function.args, datafusion::sql::sqlparser::ast::FunctionArguments::Subquery(_))
+                    || matches!(function.args, FunctionArguments::Subquery(_))
             }
             Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
                 is_system_type(data_type)

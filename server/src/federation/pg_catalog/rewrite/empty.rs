@@ -50,9 +50,7 @@ pub(super) fn type_of(expr: &Expr, scope: &Scope<'_>) -> DataType {
             oids::INT4 => DataType::Integer(None),
             oids::INT8 | oids::OID | oids::XID => DataType::BigInt(None),
             oids::FLOAT4 | oids::FLOAT8 => DataType::DoublePrecision,
-            oids::TIMESTAMPTZ => {
-                DataType::Timestamp(None, datafusion::sql::sqlparser::ast::TimezoneInfo::WithTimeZone)
-            }
+            oids::TIMESTAMPTZ => DataType::Timestamp(None, datafusion::sql::sqlparser::ast::TimezoneInfo::WithTimeZone),
             _ => DataType::Text,
         };
     }

@@ -38,12 +38,7 @@ impl<'p, 's> Place<'p, 's> {
     }
 
     fn conjunct(&mut self) -> Place<'_, 's> {
-        Place {
-            scope: self.scope,
-            output: self.output,
-            hoists: self.hoists.as_deref_mut(),
-            conjunct: self.conjunct,
-        }
+        Place { scope: self.scope, output: self.output, hoists: self.hoists.as_deref_mut(), conjunct: self.conjunct }
     }
 }
 
@@ -56,8 +51,25 @@ pub(super) fn is_session_word(name: &str) -> bool {
 
 /// Functions that take their arguments' text, so that a `regclass` among them is its name.
 const TEXT_FUNCTIONS: [&str; 19] = [
-    "format", "concat", "concat_ws", "quote_ident", "quote_literal", "string_agg", "array_agg", "array_to_string",
-    "coalesce", "max", "min", "replace", "regexp_replace", "lower", "upper", "nullif", "btrim", "substring", "split_part",
+    "format",
+    "concat",
+    "concat_ws",
+    "quote_ident",
+    "quote_literal",
+    "string_agg",
+    "array_agg",
+    "array_to_string",
+    "coalesce",
+    "max",
+    "min",
+    "replace",
+    "regexp_replace",
+    "lower",
+    "upper",
+    "nullif",
+    "btrim",
+    "substring",
+    "split_part",
 ];
 
 /// A `reg…` type's functions: to text, to OID.
@@ -118,9 +130,12 @@ impl Rewriter {
                     self.expression(part, &mut place.within(false));
                 }
             }
-            Expr::Like { expr: inner, pattern, .. }
-            | Expr::ILike { expr: inner, pattern, .. }
-            | Expr::SimilarTo { expr: inner, pattern, .. } => {
+            Expr::Like { expr: inner, pattern, escape_char, .. } | Expr::ILike { expr: inner, pattern, escape_char, .. } => {
+                self.expression(inner, &mut place.within(true));
+                self.expression(pattern, &mut place.within(true));
+                escape_with_backslash(pattern, escape_char);
+            }
+            Expr::SimilarTo { expr: inner, pattern, .. } => {
                 self.expression(inner, &mut place.within(true));
                 self.expression(pattern, &mut place.within(true));
             }
@@ -167,7 +182,8 @@ impl Rewriter {
             Expr::Collate { expr: inner, collation } => {
                 self.expression(inner, &mut place.conjunct());
                 // Text sorts and matches by code point anyway.
-                if parts(collation).last().is_some_and(|name| matches!(name.as_str(), "default" | "C" | "POSIX" | "c")) {
+                if parts(collation).last().is_some_and(|name| matches!(name.as_str(), "default" | "C" | "POSIX" | "c"))
+                {
                     *expr = std::mem::replace(inner, value(Value::Null));
                 }
             }
@@ -203,8 +219,12 @@ impl Rewriter {
     /// `x::regclass` and so on.
     fn cast(&mut self, expr: &mut Expr, place: &mut Place<'_, '_>) {
         let (mut inner, mut data_type) = match expr {
-            Expr::Cast { expr: inner, data_type, .. } => (std::mem::replace(&mut **inner, value(Value::Null)), data_type.clone()),
-            Expr::TypedString(TypedString { data_type, value: text, .. }) => (Expr::Value(text.clone()), data_type.clone()),
+            Expr::Cast { expr: inner, data_type, .. } => {
+                (std::mem::replace(&mut **inner, value(Value::Null)), data_type.clone())
+            }
+            Expr::TypedString(TypedString { data_type, value: text, .. }) => {
+                (Expr::Value(text.clone()), data_type.clone())
+            }
             _ => return,
         };
         let name = type_name(&data_type);
@@ -223,7 +243,9 @@ impl Rewriter {
             Some("oid") => *expr = call("oid", vec![inner]),
             Some("xid" | "cid" | "xid8") => *expr = cast(inner, DataType::BigInt(None)),
             // Their text is what DataFusion has already.
-            Some("int2vector" | "oidvector" | "aclitem" | "regconfig" | "regdictionary" | "regoper" | "regoperator") => {
+            Some(
+                "int2vector" | "oidvector" | "aclitem" | "regconfig" | "regdictionary" | "regoper" | "regoperator",
+            ) => {
                 *expr = if place.output { cast(inner, DataType::Text) } else { inner };
             }
             known => {
@@ -377,11 +399,7 @@ impl Rewriter {
         self.expression(&mut left, &mut place.within(false));
         self.expression(&mut right, &mut place.within(false));
         let equal = call("array_any_equal", vec![right, left]);
-        *expr = if negated {
-            Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(equal) }
-        } else {
-            equal
-        };
+        *expr = if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(equal) } } else { equal };
     }
 }
 
@@ -390,6 +408,39 @@ fn unnested(root: Expr) -> Expr {
     match root {
         Expr::Nested(inner) => unnested(*inner),
         other => other,
+    }
+}
+
+/// `LIKE 'pg/_%' ESCAPE '/'` as `LIKE 'pg\_%'`: DataFusion escapes with a backslash only.
+fn escape_with_backslash(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
+    let Some(ValueWithSpan { value: Value::SingleQuotedString(character), .. }) = escape else { return };
+    let mut characters = character.chars();
+    let (Some(character), None) = (characters.next(), characters.next()) else { return };
+    let Some(text) = constant_text(pattern).filter(|_| character != '\\') else { return };
+    let mut escaped = String::new();
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            next if next == character => {
+                escaped.push('\\');
+                escaped.extend(rest.next());
+            }
+            '\\' => escaped.push_str("\\\\"),
+            other => escaped.push(other),
+        }
+    }
+    *pattern = string(escaped);
+    *escape = None;
+}
+
+/// The text of a constant, or of constants put together.
+fn constant_text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
+            Some(constant_text(left)? + &constant_text(right)?)
+        }
+        Expr::Nested(inner) => constant_text(inner),
+        other => string_of(other).map(str::to_owned),
     }
 }
 
@@ -430,7 +481,7 @@ fn column_reference(expr: &mut Expr, scope: &Scope<'_>) {
     let Some(last) = names.last().map(folded) else { return };
     match scope.find(&names) {
         Found::At(_, fact, item) => {
-            if let ItemKind::Folded { columns, .. } = &item.kind {
+            if let ItemKind::Folded { columns } = &item.kind {
                 if let Some((_, column)) = columns.iter().find(|(name, _)| *name == last) {
                     *expr = column.clone();
                 }

@@ -116,19 +116,7 @@ impl Rewriter {
         for argument in &mut function.arguments {
             self.expression(argument, &mut Place::inner(scope));
         }
-        let table = match function.name.as_str() {
-            "pg_show_all_settings" => Some("pg_settings"),
-            "pg_timezone_names" => Some("pg_timezone_names"),
-            "pg_timezone_abbrevs" => Some("pg_timezone_abbrevs"),
-            "pg_available_extensions" => Some("pg_available_extensions"),
-            "pg_available_extension_versions" => Some("pg_available_extension_versions"),
-            "pg_prepared_statement" => Some("pg_prepared_statements"),
-            "pg_cursor" => Some("pg_cursors"),
-            "pg_lock_status" => Some("pg_locks"),
-            "pg_stat_get_activity" => Some("pg_stat_activity"),
-            _ => None,
-        };
-        if let Some(table) = table {
+        if let Some(table) = system_table_of(&function.name) {
             let name = ObjectName::from(vec![Ident::new("pg_catalog"), Ident::new(table)]);
             return Some(table_factor(name, function.alias));
         }
@@ -171,7 +159,9 @@ impl Rewriter {
         let Some(items) = set_items(&function, &scope) else { return false };
         let target = before
             .iter_mut()
-            .flat_map(|item| std::iter::once(&mut item.relation).chain(item.joins.iter_mut().map(|join| &mut join.relation)))
+            .flat_map(|item| {
+                std::iter::once(&mut item.relation).chain(item.joins.iter_mut().map(|join| &mut join.relation))
+            })
             .chain(current.into_iter().flat_map(|(relation, joins)| {
                 std::iter::once(relation).chain(joins.iter_mut().map(|join| &mut join.relation))
             }))
@@ -204,7 +194,7 @@ impl Rewriter {
         let from = TableWithJoins { relation: inner, joins: Vec::new() };
         *query.body = SetExpr::Select(Box::new(select_of(projection, vec![from])));
         *target = derived(query, plain_alias(&host));
-        relations.items.push(FromItem { alias: table_name, kind: ItemKind::Folded { host, columns }, inner: true });
+        relations.items.push(FromItem { alias: table_name, kind: ItemKind::Folded { columns }, inner: true });
         true
     }
 }
@@ -272,6 +262,29 @@ fn plain_arguments(arguments: &[FunctionArg]) -> Option<Vec<Expr>> {
         .collect()
 }
 
+/// Set-returning functions of FROM that only the rewrite knows.
+pub(super) fn is_system_function(name: &str) -> bool {
+    is_always_empty(name)
+        || system_table_of(name).is_some()
+        || matches!(name, "pg_options_to_table" | "_pg_expandarray" | "generate_subscripts")
+}
+
+/// The system view that shows a function's rows.
+fn system_table_of(function: &str) -> Option<&'static str> {
+    Some(match function {
+        "pg_show_all_settings" => "pg_settings",
+        "pg_timezone_names" => "pg_timezone_names",
+        "pg_timezone_abbrevs" => "pg_timezone_abbrevs",
+        "pg_available_extensions" => "pg_available_extensions",
+        "pg_available_extension_versions" => "pg_available_extension_versions",
+        "pg_prepared_statement" => "pg_prepared_statements",
+        "pg_cursor" => "pg_cursors",
+        "pg_lock_status" => "pg_locks",
+        "pg_stat_get_activity" => "pg_stat_activity",
+        _ => return None,
+    })
+}
+
 /// Functions whose rows would be about objects that Atoll does not have.
 fn is_always_empty(name: &str) -> bool {
     matches!(name, "pg_partition_tree" | "pg_partition_ancestors" | "ts_token_type" | "pg_get_publication_tables")
@@ -291,7 +304,9 @@ fn set_items(function: &SetFunction, scope: &Scope<'_>) -> Option<Vec<(String, E
             }
             items
         }
-        "generate_series" => vec![(single(), call("unnest", vec![call("generate_series", function.arguments.clone())]))],
+        "generate_series" => {
+            vec![(single(), call("unnest", vec![call("generate_series", function.arguments.clone())]))]
+        }
         "generate_subscripts" => {
             let bound = |name: &str| Some(call(name, vec![first?.clone(), number(1)]));
             let range = call("generate_series", vec![bound("array_lower")?, bound("array_upper")?]);
@@ -452,7 +467,7 @@ pub(super) fn collect(from: &[TableWithJoins], outer: &Scope<'_>) -> Relations {
 
 fn collect_joined(item: &TableWithJoins, relations: &mut Relations, outer: &Scope<'_>) {
     let first = relations.items.len();
-    let mut add = |factor: &TableFactor, inner: bool, relations: &mut Relations| match factor {
+    let add = |factor: &TableFactor, inner: bool, relations: &mut Relations| match factor {
         TableFactor::NestedJoin { table_with_joins, alias: None } => collect_joined(table_with_joins, relations, outer),
         other => collect_factor(other, inner, relations, outer),
     };
@@ -492,9 +507,7 @@ fn collect_factor(factor: &TableFactor, inner: bool, relations: &mut Relations, 
             let _ = subquery;
             ItemKind::Columns(alias.columns.iter().map(|column| folded(&column.name)).collect())
         }
-        TableFactor::Derived { subquery, .. } => {
-            columns_of(subquery).map_or(ItemKind::Unknown, ItemKind::Columns)
-        }
+        TableFactor::Derived { subquery, .. } => columns_of(subquery).map_or(ItemKind::Unknown, ItemKind::Columns),
         _ => ItemKind::Unknown,
     };
     relations.items.push(FromItem { alias, kind, inner });

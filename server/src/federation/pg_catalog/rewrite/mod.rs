@@ -102,12 +102,13 @@ impl Rewriter {
 
     fn select(&mut self, select: &mut Select, order: Vec<&mut Expr>, outer: &Scope<'_>) -> bool {
         let names = naming::output_names(&select.projection);
+        let reserved = naming::reserved_by(&order);
         let relations = self.from(&mut select.from, outer);
         let scope = outer.child(relations);
-        let emptied = empty::is_provably_empty(select, &scope) && order.iter().all(|by| !matches!(by, Expr::Value(_)));
+        let emptied = empty::is_provably_empty(select, &scope);
         if emptied {
             empty::replace(select, &scope);
-            naming::apply(&mut select.projection, names);
+            naming::apply(&mut select.projection, names, &reserved);
             return true;
         }
         let grouped = is_grouped(select);
@@ -135,11 +136,14 @@ impl Rewriter {
         if let Some(having) = &mut select.having {
             self.expression(having, &mut expression::Place::inner(&scope));
         }
-        for by in order {
+        let mut order = order;
+        for by in &mut order {
+            scope::qualify(by, &scope);
             self.expression(by, &mut expression::Place::output(&scope));
         }
         subquery::attach(&mut select.from, hoists);
-        naming::apply(&mut select.projection, names);
+        naming::apply(&mut select.projection, names, &reserved);
+        naming::follow(order, &select.projection);
         false
     }
 }

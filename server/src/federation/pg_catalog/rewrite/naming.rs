@@ -1,15 +1,16 @@
 //! The names that PostgreSQL gives to output columns (`FigureColname`, parser/parse_target.c).
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, DataType, Expr, FunctionArguments, Query, SelectItem, SetExpr, TrimWhereField,
+    AccessExpr, DataType, Expr, FunctionArguments, Query, SelectItem, SetExpr, TrimWhereField, Visit, Visitor,
 };
 
 use super::build::{folded, ident, parts};
 
-/// Set between a name and a number where DataFusion needs repeated names apart. No identifier can hold it: clients' texts
-/// are checked for control characters by nobody, but a name with this one would only lose its end in a result's heading.
+/// Set between a name and a number where DataFusion needs repeated names apart. A control character, since every printable
+/// one may be part of a quoted alias; an alias that holds this one only loses its end in a result's heading.
 const MARK: char = '\u{1}';
 
 /// The name of an output column as the client is to see it: without what keeps repeated names apart.
@@ -28,25 +29,72 @@ pub(super) fn output_names(projection: &[SelectItem]) -> Vec<Option<String>> {
         .collect()
 }
 
-/// Gives the names to the items.
-pub(super) fn apply(projection: &mut [SelectItem], names: Vec<Option<String>>) {
-    let mut seen: HashSet<String> = projection
-        .iter()
-        .filter_map(|item| match item {
-            SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
-            _ => None,
-        })
-        .collect();
-    for (position, (item, name)) in projection.iter_mut().zip(names).enumerate() {
-        let (SelectItem::UnnamedExpr(expr), Some(name)) = (&*item, name) else { continue };
-        let first = seen.insert(name.clone());
-        let plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-        // A plain column keeps its qualifier, which ORDER BY may use.
-        if plain && first && bare_name(expr).is_some_and(|bare| bare == name) {
-            continue;
+/// Names of input columns that expressions of ORDER BY use: an output column of such a name would hide them.
+pub(super) fn reserved_by(order: &[&mut Expr]) -> HashSet<String> {
+    struct Collector(HashSet<String>);
+    impl Visitor for Collector {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            self.0.extend(bare_name(expr));
+            ControlFlow::Continue(())
         }
-        let alias = if first { name } else { format!("{name}{MARK}{position}") };
-        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: ident(alias) };
+    }
+    let mut collector = Collector(HashSet::new());
+    for by in order.iter().filter(|by| !matches!(by, Expr::Identifier(_))) {
+        let _ = by.visit(&mut collector);
+    }
+    collector.0
+}
+
+/// Gives the names to the items.
+pub(super) fn apply(projection: &mut [SelectItem], names: Vec<Option<String>>, reserved: &HashSet<String>) {
+    let mut seen: HashSet<String> = HashSet::new();
+    for item in projection.iter() {
+        if let SelectItem::ExprWithAlias { alias, .. } = item {
+            seen.insert(folded(alias));
+        }
+    }
+    for (position, (item, name)) in projection.iter_mut().zip(names).enumerate() {
+        let marked = |name: &str| ident(format!("{name}{MARK}{position}"));
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let Some(name) = name else { continue };
+                let first = seen.insert(name.clone());
+                // A plain column keeps its qualifier, which ORDER BY may use.
+                if is_column(expr, &name) && first {
+                    continue;
+                }
+                let alias = if first && !reserved.contains(&name) { ident(name) } else { marked(&name) };
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                let name = folded(alias);
+                if reserved.contains(&name) && !is_column(expr, &name) {
+                    *alias = marked(&name);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_column(expr: &Expr, name: &str) -> bool {
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) && bare_name(expr).is_some_and(|bare| bare == name)
+}
+
+/// A bare name in ORDER BY is an output column's: it follows the column's new name.
+pub(super) fn follow(order: Vec<&mut Expr>, projection: &[SelectItem]) {
+    for by in order {
+        let Expr::Identifier(name) = by else { continue };
+        let wanted = folded(name);
+        let found = projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { alias, .. } if output_name(&alias.value) == wanted => Some(alias.clone()),
+            _ => None,
+        });
+        if let Some(alias) = found {
+            *name = alias;
+        }
     }
 }
 

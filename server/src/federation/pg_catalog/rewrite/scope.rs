@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, FunctionArguments, Ident, Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, FunctionArguments, Ident, Query, Visit, VisitMut, Visitor, VisitorMut};
 
 use super::super::facts::{ColumnFact, Relation};
-use super::build::{folded, parts};
+use super::build::{folded, ident, parts};
 
 /// An item of a FROM list.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub(super) enum ItemKind {
     /// A table of the user, a common table expression, a wildcard …: its columns are not known here.
     Unknown,
     /// A set-returning function that was folded into another item: its columns are now that item's, by name.
-    Folded { host: String, columns: Vec<(String, Expr)> },
+    Folded { columns: Vec<(String, Expr)> },
 }
 
 /// The items of one FROM list.
@@ -118,13 +118,31 @@ impl Relations {
         let knows = |item: &&FromItem| match &item.kind {
             ItemKind::System(relation) => relation.column(column).is_some() || column == "tableoid",
             ItemKind::Columns(columns) => columns.iter().any(|name| name == column),
-            ItemKind::Folded { columns, .. } => columns.iter().any(|(name, _)| name == column),
+            ItemKind::Folded { columns } => columns.iter().any(|(name, _)| name == column),
             ItemKind::Unknown => false,
         };
-        self.items
-            .iter()
-            .find(knows)
-            .or_else(|| self.items.iter().find(|item| matches!(item.kind, ItemKind::Unknown)))
+        self.items.iter().find(knows).or_else(|| self.items.iter().find(|item| matches!(item.kind, ItemKind::Unknown)))
+    }
+}
+
+/// Qualifies the columns of system catalogs in an expression of ORDER BY. PostgreSQL takes a bare name there for an output
+/// column and any other expression for one over the input columns; DataFusion would look among the output first.
+pub(super) fn qualify(expr: &mut Expr, scope: &Scope<'_>) {
+    struct Qualifier<'a, 'b>(&'a Scope<'b>);
+    impl VisitorMut for Qualifier<'_, '_> {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Identifier(name) = expr
+                && let Found::At(0, Some(_), item) = self.0.find(std::slice::from_ref(name))
+            {
+                *expr = Expr::CompoundIdentifier(vec![ident(item.alias.clone()), name.clone()]);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    if !matches!(expr, Expr::Identifier(_)) {
+        let _ = expr.visit(&mut Qualifier(scope));
     }
 }
 
@@ -172,8 +190,22 @@ pub(super) fn references(expr: &Expr, scope: &Scope<'_>) -> References {
 
 /// Aggregate functions that queries over the system catalogs use.
 const AGGREGATES: [&str; 16] = [
-    "count", "sum", "min", "max", "avg", "string_agg", "array_agg", "bool_or", "bool_and", "every", "json_agg",
-    "jsonb_agg", "json_object_agg", "bit_or", "bit_and", "first_value",
+    "count",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "string_agg",
+    "array_agg",
+    "bool_or",
+    "bool_and",
+    "every",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "bit_or",
+    "bit_and",
+    "first_value",
 ];
 
 /// Whether an expression holds an aggregate function of its own query.

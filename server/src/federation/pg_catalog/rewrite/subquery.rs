@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
     FunctionArguments, GroupByExpr, Join, JoinConstraint, JoinOperator, LambdaFunction, LambdaFunctionParameter,
     LambdaSyntax, LimitClause, OneOrManyWithParens, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem,
     SetExpr, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 
 use super::build::{all_of, binary, call, column, folded, ident, number, parts, string, value};
 use super::empty::{has_empty_item, type_of};
@@ -123,6 +123,11 @@ impl Rewriter {
             Expr::Exists { subquery, negated } => (subquery, Kind::Exists, *negated),
             _ => return,
         };
+        if let Some(mut domain) = walked_domain(query) {
+            self.expression(&mut domain, &mut Place::inner(place.scope));
+            *expr = call("domain_base_type", vec![domain]);
+            return;
+        }
         self.query(query, place.scope);
         if let Some(constant) = constant_result(query, kind, place.scope) {
             *expr = if negated { value(Value::Boolean(true)) } else { constant };
@@ -293,6 +298,36 @@ impl Rewriter {
         }
         let on = all_of(on).unwrap_or_else(|| value(Value::Boolean(true)));
         (result, Hoist { table: derived(query, plain_alias(&table)), on })
+    }
+}
+
+/// The domain whose base type a recursive query walks down to, as asyncpg asks for it: it starts from
+/// `SELECT typbasetype … FROM pg_type WHERE oid = domain`, and follows `typbasetype`. A correlated recursion cannot be joined.
+fn walked_domain(query: &Query) -> Option<Expr> {
+    let with = query.with.as_ref().filter(|with| with.recursive)?;
+    let [table] = with.cte_tables.as_slice() else { return None };
+    let SetExpr::SetOperation { left, right, .. } = table.query.body.as_ref() else { return None };
+    let (SetExpr::Select(start), SetExpr::Select(step)) = (left.as_ref(), right.as_ref()) else { return None };
+    let follows = |select: &Select| match select.projection.first() {
+        Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
+            last_name(expr).is_some_and(|name| name == "typbasetype")
+        }
+        _ => false,
+    };
+    if !follows(start) || !follows(step) || is_limit_one(query) != Some(true) {
+        return None;
+    }
+    match start.selection.as_ref()? {
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } if last_name(left)? == "oid" => Some((**right).clone()),
+        _ => None,
+    }
+}
+
+fn last_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(folded(name)),
+        Expr::CompoundIdentifier(names) => names.last().map(folded),
+        _ => None,
     }
 }
 

@@ -101,9 +101,7 @@ pub(super) fn visible_mappings(context: &PgCatalogContext, rows: &mut Rows) {
         rows.push(|column| match column {
             "umid" => mapping.header.oid.into(),
             "srvid" => mapping.server.into(),
-            "srvname" => {
-                context.catalog.server_by_oid(mapping.server).map(|server| server.header.name.as_str()).into()
-            }
+            "srvname" => context.catalog.server_by_oid(mapping.server).map(|server| server.header.name.as_str()).into(),
             "umuser" => mapping.user.into(),
             "usename" if mapping.user == PUBLIC_ROLE => "public".into(),
             "usename" => context.catalog.role_name(mapping.user).into(),

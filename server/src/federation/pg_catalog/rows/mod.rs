@@ -12,10 +12,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListBuilder,
+    ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, ListBuilder,
     StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder, new_null_array,
 };
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalUnit, Schema, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::MemTable;
 use datafusion::error::Result;
@@ -27,6 +27,8 @@ use super::context::PgCatalogContext;
 use super::facts::{ColumnFact, Relation, facts};
 use super::provider::{Key, Keys};
 use crate::catalog::Oid;
+
+const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Builds the rows of one relation, the columns of one scan.
 pub(super) struct Rows {
@@ -46,6 +48,8 @@ pub(super) enum Cell<'a> {
     Int(i64),
     Float(f64),
     Text(Cow<'a, str>),
+    /// An interval.
+    Seconds(i64),
     /// An array of text, `name`, `aclitem` …
     Texts(Vec<String>),
     /// An array of integers or OIDs.
@@ -114,6 +118,7 @@ enum Builder {
     Float64(Float64Builder),
     Text(StringViewBuilder),
     Timestamp(TimestampMicrosecondBuilder),
+    Interval(IntervalMonthDayNanoBuilder),
     Texts(ListBuilder<StringBuilder>),
     Int16s(ListBuilder<Int16Builder>),
     Int64s(ListBuilder<Int64Builder>),
@@ -134,6 +139,7 @@ impl Builder {
             DataType::Timestamp(TimeUnit::Microsecond, zone) => {
                 Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone_opt(zone.clone()))
             }
+            DataType::Interval(IntervalUnit::MonthDayNano) => Self::Interval(IntervalMonthDayNanoBuilder::new()),
             DataType::List(item) => match item.data_type() {
                 DataType::Utf8 => Self::Texts(ListBuilder::new(StringBuilder::new()).with_field(Arc::clone(item))),
                 DataType::Int16 => Self::Int16s(ListBuilder::new(Int16Builder::new()).with_field(Arc::clone(item))),
@@ -155,6 +161,12 @@ impl Builder {
             Self::Int32(builder) => builder.append_option(integer(&cell, unset).and_then(|n| i32::try_from(n).ok())),
             Self::Int64(builder) => builder.append_option(integer(&cell, unset)),
             Self::Timestamp(builder) => builder.append_option(integer(&cell, false)),
+            Self::Interval(builder) => builder.append_option(match cell {
+                Cell::Seconds(seconds) => {
+                    Some(IntervalMonthDayNano::new(0, 0, seconds.saturating_mul(NANOSECONDS_PER_SECOND)))
+                }
+                _ => None,
+            }),
             #[expect(clippy::cast_possible_truncation, reason = "single precision is the column's type")]
             Self::Float32(builder) => builder.append_option(float(&cell, unset).map(|value| value as f32)),
             Self::Float64(builder) => builder.append_option(float(&cell, unset)),
@@ -201,6 +213,7 @@ impl Builder {
             Self::Float64(builder) => Arc::new(builder.finish()),
             Self::Text(builder) => Arc::new(builder.finish()),
             Self::Timestamp(builder) => Arc::new(builder.finish()),
+            Self::Interval(builder) => Arc::new(builder.finish()),
             Self::Texts(builder) => Arc::new(builder.finish()),
             Self::Int16s(builder) => Arc::new(builder.finish()),
             Self::Int64s(builder) => Arc::new(builder.finish()),
@@ -266,7 +279,8 @@ impl Rows {
 
     pub(super) fn finish(mut self) -> Result<RecordBatch> {
         let rows = self.count;
-        let arrays = self.columns.iter_mut().map(|(_, field, builder)| builder.finish(field.data_type(), rows)).collect();
+        let arrays =
+            self.columns.iter_mut().map(|(_, field, builder)| builder.finish(field.data_type(), rows)).collect();
         let fields: Vec<Field> = self.columns.into_iter().map(|(_, field, _)| field).collect();
         // A scan of no column still has rows to count.
         let options = RecordBatchOptions::new().with_row_count(Some(rows));

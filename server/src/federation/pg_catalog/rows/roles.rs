@@ -1,10 +1,10 @@
 //! Roles, memberships and databases.
 
-use super::super::access::default_acl;
 use super::super::context::PgCatalogContext;
 use super::classes::{DATABASE_CLASS, ROLE_CLASS};
 use super::{Cell, Rows};
 use crate::catalog::Oid;
+use crate::catalog::privilege::effective_acl;
 use crate::catalog::model::{BOOTSTRAP_SUPERUSER_OID, DATABASE_OID, Object, Privilege, Role};
 
 /// What a view shows instead of a password.
@@ -167,8 +167,7 @@ pub(super) fn databases(context: &PgCatalogContext, rows: &mut Rows) {
 
 /// USAGE of a server is what CONNECT is to a database.
 fn connect_acl(context: &PgCatalogContext, server: &Object) -> Vec<String> {
-    let items = server.header().acl.clone().unwrap_or_else(|| default_acl(server));
-    let usage = context.acl_texts(Some(&items)).unwrap_or_default();
+    let usage = context.acl_texts(Some(&effective_acl(server).into_owned())).unwrap_or_default();
     usage.into_iter().map(|text| text.replace("=U", "=c")).collect()
 }
 

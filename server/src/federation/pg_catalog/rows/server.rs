@@ -1,5 +1,8 @@
 //! Settings, connections, time zones.
 
+use chrono::{Offset, TimeZone};
+use chrono_tz::{OffsetComponents, OffsetName};
+
 use super::super::context::{BackendInfo, PgCatalogContext};
 use super::{Cell, Rows};
 use crate::catalog::Oid;
@@ -79,11 +82,14 @@ pub(super) fn database_statistics(context: &PgCatalogContext, rows: &mut Rows) {
 
 /// `pg_timezone_names`.
 pub(super) fn time_zones(_context: &PgCatalogContext, rows: &mut Rows) {
+    let now = chrono::Utc::now().naive_utc();
     for zone in chrono_tz::TZ_VARIANTS {
+        let offset = zone.offset_from_utc_datetime(&now);
         rows.push(|column| match column {
             "name" => zone.name().into(),
-            "abbrev" => "".into(),
-            "is_dst" => false.into(),
+            "abbrev" => offset.abbreviation().unwrap_or_default().to_owned().into(),
+            "utc_offset" => Cell::Seconds(i64::from(offset.fix().local_minus_utc())),
+            "is_dst" => (!offset.dst_offset().is_zero()).into(),
             _ => Cell::Unset,
         });
     }

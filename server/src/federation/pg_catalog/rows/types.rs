@@ -35,9 +35,7 @@ pub(super) fn fixed(_context: &PgCatalogContext, rows: &mut Rows) {
     let relation = rows.relation;
     for row in facts().rows(relation.name) {
         rows.push(|name| match relation.columns.iter().position(|column| column.name == name) {
-            Some(index) => {
-                row.get(index).map_or(Cell::Unset, |text| copied(text, &relation.columns[index]))
-            }
+            Some(index) => row.get(index).map_or(Cell::Unset, |text| copied(text, &relation.columns[index])),
             None => Cell::Unset,
         });
     }
@@ -51,7 +49,13 @@ pub(super) fn types(context: &PgCatalogContext, rows: &mut Rows) {
         let is_enum = !user.labels.is_empty() && !user.array;
         let other = |found: Option<atoll_connector_api::types::PgType>| found.map_or(0, |found| found.oid);
         let bare = user.name.trim_end_matches("[]").rsplit('.').next().unwrap_or(&user.name);
-        let io = if user.array { "array" } else if is_enum { "enum" } else { "text" };
+        let io = if user.array {
+            "array"
+        } else if is_enum {
+            "enum"
+        } else {
+            "text"
+        };
         // The names of I/O functions are `array_in` and `textin`: PostgreSQL's own spelling.
         let gap = if user.array || is_enum { "_" } else { "" };
         rows.push(|column| match column {
@@ -62,7 +66,14 @@ pub(super) fn types(context: &PgCatalogContext, rows: &mut Rows) {
             "typlen" => (if is_enum { 4 } else { -1 }).into(),
             "typbyval" => is_enum.into(),
             "typtype" => (if is_enum { "e" } else { "b" }).into(),
-            "typcategory" => (if user.array { "A" } else if is_enum { "E" } else { "U" }).into(),
+            "typcategory" => (if user.array {
+                "A"
+            } else if is_enum {
+                "E"
+            } else {
+                "U"
+            })
+            .into(),
             "typisdefined" => true.into(),
             "typdelim" => ",".into(),
             "typsubscript" => (if user.array { "array_subscript_handler" } else { "-" }).into(),

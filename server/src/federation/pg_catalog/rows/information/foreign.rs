@@ -11,8 +11,7 @@ use crate::catalog::model::{
 
 /// Whether the current user owns the object or has its USAGE.
 fn usable(context: &PgCatalogContext, object: &Object) -> bool {
-    owns(context, object.header().owner)
-        || context.has_privilege(context.current_user, object, Privilege::Usage, false)
+    owns(context, object.header().owner) || context.has_privilege(context.current_user, object, Privilege::Usage, false)
 }
 
 fn shown_wrappers(context: &PgCatalogContext) -> impl Iterator<Item = &ForeignDataWrapper> {
@@ -41,11 +40,9 @@ fn shown_tables(context: &PgCatalogContext) -> impl Iterator<Item = &ForeignTabl
 
 fn shown_mappings(context: &PgCatalogContext) -> impl Iterator<Item = &UserMapping> {
     context.catalog.objects().filter_map(|object| match object.as_ref() {
-        Object::UserMapping(mapping) => context
-            .catalog
-            .get(mapping.server)
-            .is_some_and(|server| usable(context, server))
-            .then_some(mapping),
+        Object::UserMapping(mapping) => {
+            context.catalog.get(mapping.server).is_some_and(|server| usable(context, server)).then_some(mapping)
+        }
         _ => None,
     })
 }

@@ -1,10 +1,11 @@
 //! Roles and privileges in the information schema.
 
-use super::super::super::access::{COLUMN_PRIVILEGES, TABLE_PRIVILEGES, closure, default_acl, privilege_word};
+use super::super::super::access::{COLUMN_PRIVILEGES, TABLE_PRIVILEGES, closure};
 use super::super::super::context::{AnyRelation, PgCatalogContext};
 use super::super::{Cell, Rows, yes_no};
 use super::relation_cell;
 use crate::catalog::Oid;
+use crate::catalog::privilege::effective_acl;
 use crate::catalog::model::{AclItem, Object, PUBLIC_ROLE, Privilege};
 
 pub(super) fn enabled_roles(context: &PgCatalogContext, rows: &mut Rows) {
@@ -44,7 +45,7 @@ struct Grant {
     grantable: bool,
 }
 
-/// The grants of a list that the current user is a party to; PUBLIC's too unless `own_roles`.
+/// The grants of a list that the current user is a party to; those to PUBLIC always, unless `own_roles`.
 fn grants(
     context: &PgCatalogContext,
     acl: &[AclItem],
@@ -55,9 +56,7 @@ fn grants(
     let enabled = |role: Oid| context.has_role(context.current_user, role);
     let party = |item: &AclItem| {
         let public = item.grantee == PUBLIC_ROLE;
-        enabled(item.grantor) && !(own_roles && public)
-            || (!public && enabled(item.grantee))
-            || (public && !own_roles)
+        enabled(item.grantor) || if public { !own_roles } else { enabled(item.grantee) }
     };
     let mut found = Vec::new();
     for item in acl.iter().filter(|item| party(item)) {
@@ -81,7 +80,7 @@ fn grant_cell(context: &PgCatalogContext, grant: Grant, column: &str) -> Cell<'s
         "grantor" => context.catalog.role_name(grant.grantor).into(),
         "grantee" if grant.grantee == PUBLIC_ROLE => "PUBLIC".into(),
         "grantee" => context.catalog.role_name(grant.grantee).into(),
-        "privilege_type" => privilege_word(grant.privilege).into(),
+        "privilege_type" => grant.privilege.word().into(),
         "is_grantable" => {
             let owner = grant.grantee != PUBLIC_ROLE
                 && (context.is_superuser(grant.grantee)
@@ -96,7 +95,7 @@ fn grant_cell(context: &PgCatalogContext, grant: Grant, column: &str) -> Cell<'s
 fn table_grants(context: &PgCatalogContext, rows: &mut Rows, own_roles: bool) {
     for object in context.catalog.objects() {
         let Some(relation) = relation_of(object) else { continue };
-        let acl = object.header().acl.clone().unwrap_or_else(|| default_acl(object));
+        let acl = effective_acl(object);
         for grant in grants(context, &acl, object.header().owner, &TABLE_PRIVILEGES, own_roles) {
             rows.push(|column| match grant_cell(context, grant, column) {
                 Cell::Null => relation_cell(context, relation, column),
@@ -127,7 +126,7 @@ fn column_grants(context: &PgCatalogContext, rows: &mut Rows, own_roles: bool) {
     for object in context.catalog.objects() {
         let Some(relation) = relation_of(object) else { continue };
         let owner = object.header().owner;
-        let table_acl = object.header().acl.clone().unwrap_or_else(|| default_acl(object));
+        let table_acl = effective_acl(object);
         let on_table = grants(context, &table_acl, owner, &COLUMN_PRIVILEGES, own_roles);
         for described in relation.columns() {
             let own = described.acl.as_deref().unwrap_or_default();
@@ -158,7 +157,7 @@ fn usage_grants(context: &PgCatalogContext, rows: &mut Rows, own_roles: bool) {
             Object::Server(_) => "FOREIGN SERVER",
             _ => continue,
         };
-        let acl = object.header().acl.clone().unwrap_or_else(|| default_acl(object));
+        let acl = effective_acl(object);
         for grant in grants(context, &acl, object.header().owner, &[Privilege::Usage], own_roles) {
             rows.push(|column| match column {
                 "object_catalog" => context.database.as_str().into(),

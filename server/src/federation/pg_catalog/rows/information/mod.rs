@@ -9,9 +9,7 @@ use super::super::facts::facts;
 use super::super::functions::view_definition;
 use super::{Cell, Filler, Rows, yes_no};
 use crate::catalog::Oid;
-use crate::catalog::model::{
-    BOOTSTRAP_SUPERUSER_OID, INFORMATION_SCHEMA_OID, Object, PG_CATALOG_OID, Privilege,
-};
+use crate::catalog::model::{BOOTSTRAP_SUPERUSER_OID, INFORMATION_SCHEMA_OID, Object, PG_CATALOG_OID, Privilege};
 
 use super::super::context::PG_TOAST_OID;
 
@@ -69,8 +67,7 @@ fn schemata(context: &PgCatalogContext, rows: &mut Rows) {
     let ours = context.catalog.objects().filter_map(|object| match object.as_ref() {
         Object::Schema(schema) if !system.iter().any(|(_, name, _, _)| *name == schema.header.name) => {
             let may = |privilege| context.has_privilege(context.current_user, object, privilege, false);
-            let shown =
-                owns(context, schema.header.owner) || may(Privilege::Create) || may(Privilege::Usage);
+            let shown = owns(context, schema.header.owner) || may(Privilege::Create) || may(Privilege::Usage);
             Some((schema.header.oid, schema.header.name.as_str(), schema.header.owner, shown))
         }
         _ => None,
@@ -133,7 +130,10 @@ fn views(context: &PgCatalogContext, rows: &mut Rows) {
         rows.push(|column| match column {
             "view_definition" => view.filter(|view| owns(context, view.header.owner)).map(view_definition).into(),
             "check_option" => "NONE".into(),
-            "is_updatable" | "is_insertable_into" | "is_trigger_updatable" | "is_trigger_deletable"
+            "is_updatable"
+            | "is_insertable_into"
+            | "is_trigger_updatable"
+            | "is_trigger_deletable"
             | "is_trigger_insertable_into" => yes_no(false),
             other => relation_cell(context, relation, other),
         });

@@ -1,0 +1,720 @@
+//! sqlparser's parser on our tokens: queries, expressions and types, and its errors as PostgreSQL words them.
+
+use std::any::TypeId;
+use std::cell::Cell;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    SetExpr, SetOperator, SetQuantifier, Spanned, Statement as SqlStatement, TableFactor, Value, Values, VisitMut,
+    VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Word};
+
+use super::cursor::Cursor;
+use super::keywords::{self, Category, category, is_plain};
+use super::lexer::{Lexed, Token, TokenKind, too_complex};
+use crate::error::{SqlError, SqlResult};
+
+/// How deep sqlparser's own descent may go.
+const PARSER_DEPTH_MAX: usize = 300;
+/// How deep a tree may be that leaves here, in kilobytes of stack that cloning it takes in a debug build: whatever walks,
+/// clones or drops it recurses, on stacks of 2 MB.
+const TREE_WEIGHT_MAX: usize = 1000;
+/// A level of an expression, …
+const EXPRESSION_WEIGHT: usize = 5;
+/// … a function call, …
+const FUNCTION_WEIGHT: usize = 12;
+/// … a query, …
+const QUERY_WEIGHT: usize = 36;
+/// … UNION, INTERSECT or EXCEPT.
+const SET_OPERATION_WEIGHT: usize = 18;
+/// A chain of this many operands or more is balanced. Shorter ones stay as they are: plans read more naturally.
+const CHAIN_MIN: usize = 16;
+/// Words and symbols of one list element at one level of nesting: what bounds the length of a chain of operators.
+const RUN_TOKENS_MAX: usize = 100_000;
+/// `[][][]…` after a type.
+const ARRAY_BRACKETS_MAX: usize = 16;
+/// Parentheses and brackets in each other.
+const NESTING_MAX: usize = 150;
+/// Operands tried for each token before the parser's backtracking is cut off, …
+const STEPS_PER_TOKEN: usize = 4;
+/// … and how many more.
+const STEPS_EXTRA: usize = 20_000;
+/// sqlparser's descent takes up to 100 kB a level in debug builds, more than its own guard reckons with.
+const SMALL_STACK_BYTES: usize = 16 * 1024 * 1024;
+/// From this many tokens on a statement is parsed on a larger stack, …
+const LARGE_STATEMENT_TOKENS: usize = 500;
+/// … of this size: a chain of operators is a tree as deep as the chain is long, and is dropped recursively. Only what is
+/// touched of it becomes memory.
+const LARGE_STACK_BYTES: usize = 256 * 1024 * 1024;
+
+impl Cursor<'_> {
+    /// A query, up to where it ends.
+    pub(super) fn query(&mut self) -> SqlResult<Box<Query>> {
+        self.with_parser(self.end(), |parser| parser.parse_query(), |lexed, query| check(lexed, query.as_mut()))
+    }
+
+    /// An expression that ends before token `end`.
+    pub(super) fn expression(&mut self, end: usize) -> SqlResult<Expr> {
+        self.with_parser(end, |parser| parser.parse_expr(), check)
+    }
+
+    /// A type.
+    pub(super) fn data_type(&mut self) -> SqlResult<DataType> {
+        // A type is short; looking at all that follows would make long column lists quadratic.
+        const TYPE_TOKENS_MAX: usize = 48;
+        let window = (self.index() + TYPE_TOKENS_MAX).min(self.end());
+        match self.word_at(0) {
+            Some("setof") => return Err(SqlError::unsupported("SETOF is not supported here")),
+            Some(word) if category(word) == Category::Reserved => return self.unexpected(),
+            Some(_) => {}
+            None if matches!(self.peek().map(|token| &token.kind), Some(TokenKind::Quoted(_))) => {}
+            None => return self.unexpected(),
+        }
+        self.with_parser(window, |parser| parser.parse_data_type(), |_, _| Ok(()))
+    }
+
+    /// A whole statement that Atoll does not run, to find what is wrong with it before that is said.
+    pub(super) fn check_with_sqlparser(&mut self) -> SqlResult<()> {
+        let statement = |parser: &mut Parser| parser.parse_statement().map(Box::new).map(Some);
+        self.with_parser(self.end(), statement, |_, statement: &mut Option<Box<SqlStatement>>| {
+            // Dropped here, on the large stack.
+            *statement = None;
+            Ok(())
+        })?;
+        self.expect_end()
+    }
+
+    /// Runs a rule of sqlparser's from here on, and goes on where it stopped. What it yields is checked, and where it
+    /// fails dropped, on a stack that stands its depth.
+    fn with_parser<T>(
+        &mut self,
+        end: usize,
+        rule: impl FnOnce(&mut Parser) -> Result<T, ParserError>,
+        check: impl FnOnce(&Lexed, &mut T) -> SqlResult<()>,
+    ) -> SqlResult<T> {
+        let lexed = self.lexed();
+        let start = self.index();
+        let tokens = lexed.tokens.get(start..end).unwrap_or(&[]);
+        check_runs(lexed, start, tokens)?;
+        let (value, count) = on_stack_for(tokens.len(), || {
+            let dialect = PostgreSql::new(tokens.len());
+            let translated = tokens.iter().map(|token| translate(lexed, token)).collect();
+            let mut parser =
+                Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH_MAX).with_tokens_with_locations(translated);
+            match rule(&mut parser) {
+                Ok(mut value) => check(lexed, &mut value).map(|()| (value, parser.index())),
+                Err(_) if dialect.exhausted() => Err(too_complex("statement is too complex")),
+                Err(error) => {
+                    let place = Place {
+                        current: start + parser.get_current_index(),
+                        furthest: start + dialect.furthest.get(),
+                        end,
+                    };
+                    Err(convert_error(lexed, &error, &place))
+                }
+            }
+        })?;
+        self.seek((start + count).min(end));
+        Ok(value)
+    }
+}
+
+/// Runs on a stack that stands what as many tokens may need.
+fn on_stack_for<T>(tokens: usize, work: impl FnOnce() -> T) -> T {
+    let bytes = if tokens < LARGE_STATEMENT_TOKENS { SMALL_STACK_BYTES } else { LARGE_STACK_BYTES };
+    stacker::grow(bytes, work)
+}
+
+/// Our token as sqlparser's. There is exactly one for each, so that indices agree. The column of a location is the
+/// character's position in the whole text, on line 1.
+fn translate(lexed: &Lexed, token: &Token) -> TokenWithSpan {
+    let raw = lexed.raw(token);
+    let translated = match &token.kind {
+        TokenKind::Word(word) if is_plain(word) => {
+            SqlToken::Word(Word { value: word.to_string(), quote_style: None, keyword: Keyword::NoKeyword })
+        }
+        TokenKind::Word(word) => SqlToken::make_word(word, None),
+        TokenKind::Quoted(name) => SqlToken::make_word(name, Some('"')),
+        TokenKind::String(value) => SqlToken::SingleQuotedString(value.to_string()),
+        TokenKind::Bits(value) => SqlToken::SingleQuotedByteStringLiteral(value.to_string()),
+        TokenKind::Hex(value) => SqlToken::HexStringLiteral(value.to_string()),
+        TokenKind::Integer | TokenKind::Decimal => SqlToken::Number(raw.to_owned(), false),
+        TokenKind::Parameter => SqlToken::Placeholder(raw.to_owned()),
+        TokenKind::Typecast => SqlToken::DoubleColon,
+        TokenKind::Arrow => match raw {
+            ":=" => SqlToken::Assignment,
+            "=>" => SqlToken::RArrow,
+            _ => SqlToken::Char('.'),
+        },
+        TokenKind::Symbol(symbol) => match symbol {
+            '(' => SqlToken::LParen,
+            ')' => SqlToken::RParen,
+            '[' => SqlToken::LBracket,
+            ']' => SqlToken::RBracket,
+            ',' => SqlToken::Comma,
+            ';' => SqlToken::SemiColon,
+            ':' => SqlToken::Colon,
+            '.' => SqlToken::Period,
+            other => SqlToken::Char(*other),
+        },
+        TokenKind::Operator => translate_operator(raw),
+    };
+    let location = |chars: usize| Location::new(1, chars as u64 + 1);
+    let start = token.chars as usize;
+    let length = raw.chars().count();
+    TokenWithSpan::new(translated, Span::new(location(start), location(start + length)))
+}
+
+fn translate_operator(raw: &str) -> SqlToken {
+    match raw {
+        "=" => SqlToken::Eq,
+        "<" => SqlToken::Lt,
+        ">" => SqlToken::Gt,
+        "*" => SqlToken::Mul,
+        "+" => SqlToken::Plus,
+        "-" => SqlToken::Minus,
+        "/" => SqlToken::Div,
+        _ => {
+            let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, raw).tokenize().unwrap_or_default();
+            match (tokens.pop(), tokens.is_empty()) {
+                (Some(token), true) => token,
+                _ => SqlToken::CustomBinaryOperator(raw.to_owned()),
+            }
+        }
+    }
+}
+
+/// Where in the text's tokens a parser failed.
+struct Place {
+    current: usize,
+    furthest: usize,
+    end: usize,
+}
+
+/// sqlparser says `Expected: …, found: TOKEN at Line: 1, Column: n`; PostgreSQL names the token only.
+fn convert_error(lexed: &Lexed, error: &ParserError, place: &Place) -> SqlError {
+    let text = match error {
+        ParserError::RecursionLimitExceeded => return too_complex("stack depth limit exceeded"),
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+    };
+    let column = text.rsplit_once(" at Line: 1, Column: ").and_then(|(_, column)| column.trim().parse::<usize>().ok());
+    let index = match column {
+        Some(column) => lexed.tokens.partition_point(|token| (token.chars as usize) < column.saturating_sub(1)),
+        None if text.contains("found: EOF") => place.end,
+        None => place.current,
+    };
+    lexed.syntax_error(index.max(place.furthest).min(place.end))
+}
+
+/// Refuses what would grow too deep a tree, before it is grown.
+fn check_runs(lexed: &Lexed, start: usize, tokens: &[Token]) -> SqlResult<()> {
+    let mut runs = vec![0_usize];
+    let mut brackets = 0_usize;
+    for (offset, token) in tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::Symbol('(' | '[') => runs.push(0),
+            TokenKind::Symbol(')' | ']') if runs.len() > 1 => {
+                runs.pop();
+            }
+            TokenKind::Symbol(',') => {
+                if let Some(run) = runs.last_mut() {
+                    *run = 0;
+                }
+            }
+            _ => {}
+        }
+        let after_open = offset > 0 && tokens.get(offset - 1).is_some_and(|t| t.kind == TokenKind::Symbol('['));
+        match token.kind {
+            TokenKind::Symbol(']') if after_open => brackets += 1,
+            TokenKind::Symbol('[' | ']') | TokenKind::Integer => {}
+            _ => brackets = 0,
+        }
+        let position = lexed.tokens.get(start + offset).map(|token| token.chars as usize + 1);
+        // sqlparser takes whatever word follows for a table.
+        if let (TokenKind::Word(word), Some(TokenKind::Word(next))) =
+            (&token.kind, tokens.get(offset + 1).map(|token| &token.kind))
+            && matches!(word.as_ref(), "from" | "join")
+            && keywords::ends_from(next)
+        {
+            return Err(lexed.syntax_error(start + offset + 1));
+        }
+        if runs.len() > NESTING_MAX {
+            return Err(too_complex("stack depth limit exceeded").at(position));
+        }
+        if brackets > ARRAY_BRACKETS_MAX {
+            return Err(too_complex("number of array dimensions exceeds the maximum allowed").at(position));
+        }
+        if let Some(run) = runs.last_mut() {
+            *run += 1;
+            if *run > RUN_TOKENS_MAX {
+                return Err(too_complex("statement is too complex").at(position));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks a tree that sqlparser made and makes it fit to be walked: chains of AND and OR become balanced trees, what is
+/// too deep is refused, and so is what PostgreSQL's grammar has not or Atoll would get wrong.
+fn check(lexed: &Lexed, tree: &mut impl VisitMut) -> SqlResult<()> {
+    let mut checker = Checker { lexed, weight: 0 };
+    match tree.visit(&mut checker) {
+        ControlFlow::Break(error) => Err(*error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Checker<'a> {
+    lexed: &'a Lexed<'a>,
+    weight: usize,
+}
+
+type Found = ControlFlow<Box<SqlError>>;
+
+fn found(error: SqlError) -> Found {
+    ControlFlow::Break(Box::new(error))
+}
+
+impl Checker<'_> {
+    fn descend(&mut self, weight: usize) -> Found {
+        self.weight += weight;
+        if self.weight > TREE_WEIGHT_MAX {
+            return found(too_complex("stack depth limit exceeded"));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn ascend(&mut self, weight: usize) -> Found {
+        self.weight = self.weight.saturating_sub(weight);
+        ControlFlow::Continue(())
+    }
+
+    /// sqlparser takes a string for an alias, and forgets where it stood: behind what it is for, and perhaps AS.
+    fn quoted_as_name(&self, ident: &Ident, what: Span) -> Found {
+        if ident.quote_style != Some('\'') {
+            return ControlFlow::Continue(());
+        }
+        let end = usize::try_from(what.end.column).unwrap_or(0);
+        let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < end);
+        let is_as = self.lexed.tokens.get(index).is_some_and(|token| token.kind == TokenKind::Word("as".into()));
+        found(self.lexed.syntax_error(index + usize::from(is_as)))
+    }
+
+    /// The syntax error at the token that begins at a location's column.
+    fn at_column(&self, column: u64) -> SqlError {
+        let column = usize::try_from(column).unwrap_or(0);
+        self.lexed.syntax_error(self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < column))
+    }
+
+    /// sqlparser takes almost every keyword for a name; PostgreSQL's grammar does not.
+    fn reserved(&self, ident: &Ident) -> Found {
+        if ident.quote_style.is_some() || category(&ident.value) != Category::Reserved {
+            return ControlFlow::Continue(());
+        }
+        match ident.span.start.column {
+            0 => ControlFlow::Continue(()),
+            column => found(self.at_column(column)),
+        }
+    }
+
+    /// sqlparser lets ON and USING be left out.
+    fn joined(&self, join: &Join) -> Found {
+        let constraint = match &join.join_operator {
+            JoinOperator::Join(constraint)
+            | JoinOperator::Inner(constraint)
+            | JoinOperator::Left(constraint)
+            | JoinOperator::LeftOuter(constraint)
+            | JoinOperator::Right(constraint)
+            | JoinOperator::RightOuter(constraint)
+            | JoinOperator::FullOuter(constraint) => constraint,
+            _ => return ControlFlow::Continue(()),
+        };
+        if !matches!(constraint, JoinConstraint::None) {
+            return ControlFlow::Continue(());
+        }
+        found(self.at_column(join.relation.span().end.column))
+    }
+
+    fn alias_missing(&self, subquery: &Query) -> SqlError {
+        let values = matches!(subquery.body.as_ref(), SetExpr::Values(_));
+        let (what, example) = if values { ("VALUES", "(VALUES ...)") } else { ("subquery", "(SELECT ...)") };
+        let start = usize::try_from(subquery.span().start.column).unwrap_or(0);
+        let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < start);
+        let position = self.lexed.tokens.get(index.saturating_sub(1)).map(|token| token.chars as usize + 1);
+        SqlError::syntax(format!("{what} in FROM must have an alias"))
+            .hint(format!("For example, FROM {example} [AS] foo."))
+            .at(position)
+    }
+
+    fn first_reserved(&self, name: &ObjectName) -> Found {
+        match name.0.first().and_then(|part| part.as_ident()) {
+            Some(ident) => self.reserved(ident),
+            None => ControlFlow::Continue(()),
+        }
+    }
+}
+
+impl VisitorMut for Checker<'_> {
+    type Break = Box<SqlError>;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> Found {
+        balance_set_operations(&mut query.body);
+        self.descend(query_weight(query))?;
+        if !query.locks.is_empty() {
+            return found(SqlError::unsupported("SELECT FOR UPDATE/SHARE is not supported"));
+        }
+        match query.body.as_ref() {
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                found(SqlError::unsupported("data-modifying statements in WITH are not supported"))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> Found {
+        self.ascend(query_weight(query))
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> Found {
+        if select.into.is_some() {
+            return found(SqlError::unsupported("SELECT INTO is not supported").hint("Create a view instead."));
+        }
+        for item in &select.projection {
+            if let SelectItem::ExprWithAlias { alias, expr } = item {
+                self.quoted_as_name(alias, expr.span())?;
+            }
+        }
+        for join in select.from.iter().flat_map(|from| &from.joins) {
+            self.joined(join)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> Found {
+        self.first_reserved(relation)
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Found {
+        self.descend(EXPRESSION_WEIGHT)?;
+        match factor {
+            TableFactor::Table { sample: Some(_), .. } => found(SqlError::unsupported("TABLESAMPLE is not supported")),
+            TableFactor::Derived { subquery, alias: None, .. } => found(self.alias_missing(subquery)),
+            TableFactor::Table { name, alias: Some(alias), .. } => {
+                self.quoted_as_name(&alias.name, name.span())?;
+                self.reserved(&alias.name)
+            }
+            TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => match alias {
+                Some(alias) => self.reserved(&alias.name),
+                None => ControlFlow::Continue(()),
+            },
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                for join in &table_with_joins.joins {
+                    self.joined(join)?;
+                }
+                ControlFlow::Continue(())
+            }
+            TableFactor::Function { .. } | TableFactor::TableFunction { .. } | TableFactor::UNNEST { .. } => {
+                ControlFlow::Continue(())
+            }
+            _ => found(SqlError::unsupported("this kind of FROM item is not supported")),
+        }
+    }
+
+    fn post_visit_table_factor(&mut self, _factor: &mut TableFactor) -> Found {
+        self.ascend(EXPRESSION_WEIGHT)
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> Found {
+        balance(expr);
+        self.descend(expression_weight(expr))?;
+        match expr {
+            Expr::Identifier(ident) => self.reserved(ident),
+            Expr::CompoundIdentifier(idents) => match idents.first() {
+                Some(ident) => self.reserved(ident),
+                None => ControlFlow::Continue(()),
+            },
+            Expr::Value(value) => match &value.value {
+                Value::Placeholder(name) if !name.starts_with('$') => found(self.at_column(value.span.start.column)),
+                _ => ControlFlow::Continue(()),
+            },
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> Found {
+        self.ascend(expression_weight(expr))
+    }
+}
+
+/// Makes a chain of one of AND and OR, which the parser builds as deep as it is long, a balanced tree: both are
+/// associative, in three-valued logic too, and the operands keep their order.
+fn balance(expr: &mut Expr) {
+    let Some(operator) = chain_operator(expr) else { return };
+    let mut length = 1;
+    let mut node = &*expr;
+    while let Expr::BinaryOp { left, op, .. } = node
+        && *op == operator
+    {
+        length += 1;
+        node = left;
+    }
+    if length < CHAIN_MIN {
+        return;
+    }
+    let mut operands = Vec::with_capacity(length);
+    let mut rest = take(expr);
+    loop {
+        match rest {
+            Expr::BinaryOp { left, op, right } if op == operator => {
+                operands.push(*right);
+                rest = *left;
+            }
+            first => {
+                operands.push(first);
+                break;
+            }
+        }
+    }
+    operands.reverse();
+    let join = |left, right| Expr::BinaryOp { left: Box::new(left), op: operator.clone(), right: Box::new(right) };
+    if let Some(root) = pairwise(operands, join) {
+        *expr = root;
+    }
+}
+
+/// A balanced tree over operands in their order.
+fn pairwise<T>(mut operands: Vec<T>, join: impl Fn(T, T) -> T) -> Option<T> {
+    while operands.len() > 1 {
+        let mut joined = Vec::with_capacity(operands.len().div_ceil(2));
+        let mut rest = operands.into_iter();
+        while let Some(left) = rest.next() {
+            joined.push(match rest.next() {
+                Some(right) => join(left, right),
+                None => left,
+            });
+        }
+        operands = joined;
+    }
+    operands.pop()
+}
+
+/// The same for UNION and INTERSECT, which are associative with and without ALL.
+fn balance_set_operations(body: &mut SetExpr) {
+    let (operator, quantifier) = match body {
+        SetExpr::SetOperation { op, set_quantifier, .. }
+            if matches!(op, SetOperator::Union | SetOperator::Intersect)
+                && matches!(set_quantifier, SetQuantifier::None | SetQuantifier::All | SetQuantifier::Distinct) =>
+        {
+            (*op, *set_quantifier)
+        }
+        _ => return,
+    };
+    let mut length = 1;
+    let mut node = &*body;
+    while let SetExpr::SetOperation { left, op, set_quantifier, .. } = node
+        && (*op, *set_quantifier) == (operator, quantifier)
+    {
+        length += 1;
+        node = left;
+    }
+    if length < CHAIN_MIN {
+        return;
+    }
+    let empty = || SetExpr::Values(Values { explicit_row: false, value_keyword: false, rows: Vec::new() });
+    let mut operands = Vec::with_capacity(length);
+    let mut rest = std::mem::replace(body, empty());
+    loop {
+        match rest {
+            SetExpr::SetOperation { left, op, set_quantifier, right }
+                if (op, set_quantifier) == (operator, quantifier) =>
+            {
+                operands.push(*right);
+                rest = *left;
+            }
+            first => {
+                operands.push(first);
+                break;
+            }
+        }
+    }
+    operands.reverse();
+    let join = |left, right| SetExpr::SetOperation {
+        op: operator,
+        set_quantifier: quantifier,
+        left: Box::new(left),
+        right: Box::new(right),
+    };
+    if let Some(root) = pairwise(operands, join) {
+        *body = root;
+    }
+}
+
+fn expression_weight(expr: &Expr) -> usize {
+    if matches!(expr, Expr::Function(_)) { FUNCTION_WEIGHT } else { EXPRESSION_WEIGHT }
+}
+
+/// Iterative, as a chain of EXCEPT may be as deep as it is long.
+fn query_weight(query: &Query) -> usize {
+    let mut deepest = 0;
+    let mut open = vec![(query.body.as_ref(), 0)];
+    while let Some((body, depth)) = open.pop() {
+        deepest = deepest.max(depth);
+        if let SetExpr::SetOperation { left, right, .. } = body {
+            open.push((left, depth + 1));
+            open.push((right, depth + 1));
+        }
+    }
+    QUERY_WEIGHT + deepest * SET_OPERATION_WEIGHT
+}
+
+fn chain_operator(expr: &Expr) -> Option<BinaryOperator> {
+    match expr {
+        Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } => Some(op.clone()),
+        _ => None,
+    }
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+/// sqlparser's PostgreSQL dialect, with an end to its backtracking and without the alternatives that its parser tries
+/// where PostgreSQL's grammar has but one. `json_object('a': 1)`, which is not in PostgreSQL 15, is left out: to find the
+/// colon each argument would be read twice, at each level of nesting.
+#[derive(Debug)]
+struct PostgreSql {
+    inner: PostgreSqlDialect,
+    steps_left: Cell<usize>,
+    /// The last token that an alternative got to, which need not be the one whose error the parser reports.
+    furthest: Cell<usize>,
+}
+
+impl PostgreSql {
+    fn new(tokens: usize) -> Self {
+        Self {
+            inner: PostgreSqlDialect {},
+            steps_left: Cell::new(STEPS_EXTRA + tokens * STEPS_PER_TOKEN),
+            furthest: Cell::new(0),
+        }
+    }
+
+    fn reached(&self, parser: &Parser) {
+        self.furthest.set(self.furthest.get().max(parser.index()));
+    }
+
+    fn exhausted(&self) -> bool {
+        self.steps_left.get() == 0
+    }
+}
+
+/// A keyword as the word it is.
+fn folded(keyword: Keyword) -> String {
+    format!("{keyword:?}").to_ascii_lowercase()
+}
+
+macro_rules! as_postgresql {
+    ($($name:ident),* $(,)?) => { $(fn $name(&self) -> bool { self.inner.$name() })* };
+}
+
+impl Dialect for PostgreSql {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<PostgreSqlDialect>()
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        self.inner.identifier_quote_style(identifier)
+    }
+
+    fn is_delimited_identifier_start(&self, c: char) -> bool {
+        self.inner.is_delimited_identifier_start(c)
+    }
+
+    fn is_identifier_start(&self, c: char) -> bool {
+        self.inner.is_identifier_start(c)
+    }
+
+    fn is_identifier_part(&self, c: char) -> bool {
+        self.inner.is_identifier_part(c)
+    }
+
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        self.inner.is_reserved_for_identifier(keyword)
+    }
+
+    fn is_custom_operator_part(&self, c: char) -> bool {
+        self.inner.is_custom_operator_part(c)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        self.reached(parser);
+        self.inner.get_next_precedence(parser)
+    }
+
+    fn is_column_alias(&self, keyword: &Keyword, _parser: &mut Parser) -> bool {
+        keywords::may_be_bare_label(&folded(*keyword))
+    }
+
+    fn is_table_alias(&self, keyword: &Keyword, _parser: &mut Parser) -> bool {
+        let word = folded(*keyword);
+        // These two begin what follows the table of UPDATE and INSERT.
+        matches!(category(&word), Category::Free | Category::ColumnName) && !matches!(word.as_str(), "set" | "values")
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        self.inner.prec_value(precedence)
+    }
+
+    /// CAST, CASE, NOT and EXTRACT begin nothing else in PostgreSQL. sqlparser, when it cannot read what follows, reads
+    /// it once more as a function's arguments: twice the work at each level of nesting.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        self.reached(parser);
+        match self.steps_left.get() {
+            0 => return Some(Err(ParserError::RecursionLimitExceeded)),
+            left => self.steps_left.set(left - 1),
+        }
+        let keyword = match &parser.peek_token_ref().token {
+            SqlToken::Word(word) if word.quote_style.is_none() && !keywords::may_begin_expression(&word.value) => {
+                return Some(parser.expected("an expression", parser.peek_token()));
+            }
+            SqlToken::Word(word) => word.keyword,
+            _ => return None,
+        };
+        match keyword {
+            Keyword::CAST => {
+                parser.advance_token();
+                Some(parser.parse_cast_expr(datafusion::sql::sqlparser::ast::CastKind::Cast))
+            }
+            Keyword::CASE => {
+                parser.advance_token();
+                Some(parser.parse_case_expr())
+            }
+            Keyword::NOT => {
+                parser.advance_token();
+                Some(parser.parse_not())
+            }
+            Keyword::EXTRACT if parser.peek_nth_token_ref(1).token == SqlToken::LParen => {
+                parser.advance_token();
+                Some(parser.parse_extract_expr())
+            }
+            _ => None,
+        }
+    }
+
+    as_postgresql! {
+        supports_unicode_string_literal, supports_filter_during_aggregation, supports_group_by_expr,
+        allow_extract_custom, allow_extract_single_quotes, supports_create_index_with_clause,
+        supports_explain_with_utility_options, supports_listen_notify, supports_factorial_operator,
+        supports_bitwise_shift_operators, supports_comment_on, supports_load_extension,
+        supports_empty_projections,
+        supports_nested_comments, supports_string_escape_constant, supports_numeric_literal_underscores,
+        supports_array_typedef_with_brackets, supports_geometric_types, supports_set_names,
+        supports_alter_column_type_using, supports_notnull_operator, supports_interval_options,
+        supports_insert_table_alias, supports_create_table_like_parenthesized,
+        supports_comma_separated_trim, supports_xml_expressions, supports_comment_optimizer_hint,
+    }
+}

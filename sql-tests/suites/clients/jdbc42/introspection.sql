@@ -1,0 +1,1557 @@
+-- What jdbc asks when it reflects a database, and what PostgreSQL 15 answers.
+-- `--=` columns, `-->` rows in COPY text, `--?` rows that are not compared.
+
+-- jdbc: 1
+SELECT nspname AS TABLE_SCHEM, NULL AS TABLE_CATALOG FROM pg_catalog.pg_namespace  WHERE nspname <> 'pg_toast' AND (nspname !~ '^pg_temp_'  OR nspname = (pg_catalog.current_schemas(true))[1]) AND (nspname !~ '^pg_toast_temp_'  OR nspname = replace((pg_catalog.current_schemas(true))[1], 'pg_temp_', 'pg_toast_temp_'))  ORDER BY TABLE_SCHEM;
+--= table_schem	table_catalog
+--> information_schema	\N
+--> mart	\N
+--> pg_catalog	\N
+--> public	\N
+
+-- jdbc: 2
+SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME,  CASE n.nspname ~ '^pg_' OR n.nspname = 'information_schema'  WHEN true THEN CASE  WHEN n.nspname = 'pg_catalog' OR n.nspname = 'information_schema' THEN CASE c.relkind   WHEN 'r' THEN 'SYSTEM TABLE'   WHEN 'v' THEN 'SYSTEM VIEW'   WHEN 'i' THEN 'SYSTEM INDEX'   ELSE NULL   END  WHEN n.nspname = 'pg_toast' THEN CASE c.relkind   WHEN 'r' THEN 'SYSTEM TOAST TABLE'   WHEN 'i' THEN 'SYSTEM TOAST INDEX'   ELSE NULL   END  ELSE CASE c.relkind   WHEN 'r' THEN 'TEMPORARY TABLE'   WHEN 'p' THEN 'TEMPORARY TABLE'   WHEN 'i' THEN 'TEMPORARY INDEX'   WHEN 'S' THEN 'TEMPORARY SEQUENCE'   WHEN 'v' THEN 'TEMPORARY VIEW'   ELSE NULL   END  END  WHEN false THEN CASE c.relkind  WHEN 'r' THEN 'TABLE'  WHEN 'p' THEN 'PARTITIONED TABLE'  WHEN 'i' THEN 'INDEX'  WHEN 'P' then 'PARTITIONED INDEX'  WHEN 'S' THEN 'SEQUENCE'  WHEN 'v' THEN 'VIEW'  WHEN 'c' THEN 'TYPE'  WHEN 'f' THEN 'FOREIGN TABLE'  WHEN 'm' THEN 'MATERIALIZED VIEW'  ELSE NULL  END  ELSE NULL  END  AS TABLE_TYPE, d.description AS REMARKS,  '' as TYPE_CAT, '' as TYPE_SCHEM, '' as TYPE_NAME, '' AS SELF_REFERENCING_COL_NAME, '' AS REF_GENERATION  FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c  LEFT JOIN pg_catalog.pg_description d ON (c.oid = d.objoid AND d.objsubid = 0  and d.classoid = 'pg_class'::regclass)  WHERE c.relnamespace = n.oid  AND c.relname LIKE '%' ORDER BY TABLE_TYPE,TABLE_SCHEM,TABLE_NAME;
+--= table_cat	table_schem	table_name	table_type	remarks	type_cat	type_schem	type_name	self_referencing_col_name	ref_generation
+--> \N	mart	people	FOREIGN TABLE	\N					
+--> \N	public	orders	FOREIGN TABLE	all orders					
+--> \N	pg_catalog	pg_aggregate_fnoid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_am_name_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_am_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_amop_fam_strat_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_amop_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_amop_opr_fam_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_amproc_fam_proc_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_amproc_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_attrdef_adrelid_adnum_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_attrdef_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_attribute_relid_attnam_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_attribute_relid_attnum_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_auth_members_member_role_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_auth_members_role_member_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_authid_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_authid_rolname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_cast_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_cast_source_target_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_class_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_class_relname_nsp_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_class_tblspc_relfilenode_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_collation_name_enc_nsp_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_collation_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_constraint_conname_nsp_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_constraint_conparentid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_constraint_conrelid_contypid_conname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_constraint_contypid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_constraint_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_conversion_default_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_conversion_name_nsp_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_conversion_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_database_datname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_database_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_db_role_setting_databaseid_rol_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_default_acl_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_default_acl_role_nsp_obj_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_depend_depender_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_depend_reference_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_description_o_c_o_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_enum_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_enum_typid_label_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_enum_typid_sortorder_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_event_trigger_evtname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_event_trigger_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_extension_name_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_extension_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_foreign_data_wrapper_name_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_foreign_data_wrapper_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_foreign_server_name_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_foreign_server_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_foreign_table_relid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_index_indexrelid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_index_indrelid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_inherits_parent_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_inherits_relid_seqno_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_init_privs_o_c_o_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_language_name_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_language_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_largeobject_loid_pn_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_largeobject_metadata_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_namespace_nspname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_namespace_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_opclass_am_name_nsp_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_opclass_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_operator_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_operator_oprname_l_r_n_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_opfamily_am_name_nsp_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_opfamily_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_parameter_acl_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_parameter_acl_parname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_partitioned_table_partrelid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_policy_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_policy_polrelid_polname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_proc_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_proc_proname_args_nsp_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_publication_namespace_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_publication_namespace_pnnspid_pnpubid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_publication_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_publication_pubname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_publication_rel_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_publication_rel_prpubid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_publication_rel_prrelid_prpubid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_range_rngmultitypid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_range_rngtypid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_replication_origin_roiident_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_replication_origin_roname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_rewrite_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_rewrite_rel_rulename_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_seclabel_object_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_sequence_seqrelid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_shdepend_depender_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_shdepend_reference_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_shdescription_o_c_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_shseclabel_object_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_statistic_ext_data_stxoid_inh_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_statistic_ext_name_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_statistic_ext_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_statistic_ext_relid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_statistic_relid_att_inh_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_subscription_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_subscription_rel_srrelid_srsubid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_subscription_subname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_tablespace_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_tablespace_spcname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_transform_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_transform_type_lang_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_trigger_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_trigger_tgconstraint_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_trigger_tgrelid_tgname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_ts_config_cfgname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_ts_config_map_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_ts_config_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_ts_dict_dictname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_ts_dict_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_ts_parser_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_ts_parser_prsname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_ts_template_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_ts_template_tmplname_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_type_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_type_typname_nsp_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_user_mapping_oid_index	SYSTEM INDEX	\N					
+--> \N	pg_catalog	pg_user_mapping_user_server_index	SYSTEM INDEX	\N					
+--> \N	information_schema	sql_features	SYSTEM TABLE	\N					
+--> \N	information_schema	sql_implementation_info	SYSTEM TABLE	\N					
+--> \N	information_schema	sql_parts	SYSTEM TABLE	\N					
+--> \N	information_schema	sql_sizing	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_aggregate	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_am	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_amop	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_amproc	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_attrdef	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_attribute	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_auth_members	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_authid	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_cast	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_class	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_collation	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_constraint	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_conversion	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_database	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_db_role_setting	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_default_acl	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_depend	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_description	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_enum	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_event_trigger	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_extension	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_foreign_data_wrapper	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_foreign_server	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_foreign_table	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_index	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_inherits	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_init_privs	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_language	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_largeobject	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_largeobject_metadata	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_namespace	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_opclass	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_operator	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_opfamily	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_parameter_acl	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_partitioned_table	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_policy	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_proc	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_publication	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_publication_namespace	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_publication_rel	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_range	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_replication_origin	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_rewrite	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_seclabel	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_sequence	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_shdepend	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_shdescription	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_shseclabel	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_statistic	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_statistic_ext	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_statistic_ext_data	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_subscription	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_subscription_rel	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_tablespace	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_transform	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_trigger	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_ts_config	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_ts_config_map	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_ts_dict	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_ts_parser	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_ts_template	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_type	SYSTEM TABLE	\N					
+--> \N	pg_catalog	pg_user_mapping	SYSTEM TABLE	\N					
+--> \N	pg_toast	pg_toast_1213_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_1247_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_1255_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_1260_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_1262_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_13391_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_13396_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_13401_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_13406_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_1417_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_1418_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2328_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2396_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2600_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2604_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2606_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2609_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2612_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2615_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2618_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2619_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2620_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_2964_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3079_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3118_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3256_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3350_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3381_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3394_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3429_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3456_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3466_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3592_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3596_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_3600_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_6000_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_6100_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_6106_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_6243_index	SYSTEM TOAST INDEX	\N					
+--> \N	pg_toast	pg_toast_826_index	SYSTEM TOAST INDEX	\N					
+--> \N	information_schema	_pg_foreign_data_wrappers	SYSTEM VIEW	\N					
+--> \N	information_schema	_pg_foreign_servers	SYSTEM VIEW	\N					
+--> \N	information_schema	_pg_foreign_table_columns	SYSTEM VIEW	\N					
+--> \N	information_schema	_pg_foreign_tables	SYSTEM VIEW	\N					
+--> \N	information_schema	_pg_user_mappings	SYSTEM VIEW	\N					
+--> \N	information_schema	administrable_role_authorizations	SYSTEM VIEW	\N					
+--> \N	information_schema	applicable_roles	SYSTEM VIEW	\N					
+--> \N	information_schema	attributes	SYSTEM VIEW	\N					
+--> \N	information_schema	character_sets	SYSTEM VIEW	\N					
+--> \N	information_schema	check_constraint_routine_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	check_constraints	SYSTEM VIEW	\N					
+--> \N	information_schema	collation_character_set_applicability	SYSTEM VIEW	\N					
+--> \N	information_schema	collations	SYSTEM VIEW	\N					
+--> \N	information_schema	column_column_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	column_domain_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	column_options	SYSTEM VIEW	\N					
+--> \N	information_schema	column_privileges	SYSTEM VIEW	\N					
+--> \N	information_schema	column_udt_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	columns	SYSTEM VIEW	\N					
+--> \N	information_schema	constraint_column_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	constraint_table_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	data_type_privileges	SYSTEM VIEW	\N					
+--> \N	information_schema	domain_constraints	SYSTEM VIEW	\N					
+--> \N	information_schema	domain_udt_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	domains	SYSTEM VIEW	\N					
+--> \N	information_schema	element_types	SYSTEM VIEW	\N					
+--> \N	information_schema	enabled_roles	SYSTEM VIEW	\N					
+--> \N	information_schema	foreign_data_wrapper_options	SYSTEM VIEW	\N					
+--> \N	information_schema	foreign_data_wrappers	SYSTEM VIEW	\N					
+--> \N	information_schema	foreign_server_options	SYSTEM VIEW	\N					
+--> \N	information_schema	foreign_servers	SYSTEM VIEW	\N					
+--> \N	information_schema	foreign_table_options	SYSTEM VIEW	\N					
+--> \N	information_schema	foreign_tables	SYSTEM VIEW	\N					
+--> \N	information_schema	information_schema_catalog_name	SYSTEM VIEW	\N					
+--> \N	information_schema	key_column_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	parameters	SYSTEM VIEW	\N					
+--> \N	information_schema	referential_constraints	SYSTEM VIEW	\N					
+--> \N	information_schema	role_column_grants	SYSTEM VIEW	\N					
+--> \N	information_schema	role_routine_grants	SYSTEM VIEW	\N					
+--> \N	information_schema	role_table_grants	SYSTEM VIEW	\N					
+--> \N	information_schema	role_udt_grants	SYSTEM VIEW	\N					
+--> \N	information_schema	role_usage_grants	SYSTEM VIEW	\N					
+--> \N	information_schema	routine_column_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	routine_privileges	SYSTEM VIEW	\N					
+--> \N	information_schema	routine_routine_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	routine_sequence_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	routine_table_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	routines	SYSTEM VIEW	\N					
+--> \N	information_schema	schemata	SYSTEM VIEW	\N					
+--> \N	information_schema	sequences	SYSTEM VIEW	\N					
+--> \N	information_schema	table_constraints	SYSTEM VIEW	\N					
+--> \N	information_schema	table_privileges	SYSTEM VIEW	\N					
+--> \N	information_schema	tables	SYSTEM VIEW	\N					
+--> \N	information_schema	transforms	SYSTEM VIEW	\N					
+--> \N	information_schema	triggered_update_columns	SYSTEM VIEW	\N					
+--> \N	information_schema	triggers	SYSTEM VIEW	\N					
+--> \N	information_schema	udt_privileges	SYSTEM VIEW	\N					
+--> \N	information_schema	usage_privileges	SYSTEM VIEW	\N					
+--> \N	information_schema	user_defined_types	SYSTEM VIEW	\N					
+--> \N	information_schema	user_mapping_options	SYSTEM VIEW	\N					
+--> \N	information_schema	user_mappings	SYSTEM VIEW	\N					
+--> \N	information_schema	view_column_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	view_routine_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	view_table_usage	SYSTEM VIEW	\N					
+--> \N	information_schema	views	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_available_extension_versions	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_available_extensions	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_backend_memory_contexts	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_config	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_cursors	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_file_settings	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_group	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_hba_file_rules	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_ident_file_mappings	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_indexes	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_locks	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_matviews	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_policies	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_prepared_statements	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_prepared_xacts	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_publication_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_replication_origin_status	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_replication_slots	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_roles	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_rules	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_seclabels	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_sequences	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_settings	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_shadow	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_shmem_allocations	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_activity	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_all_indexes	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_all_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_archiver	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_bgwriter	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_database	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_database_conflicts	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_gssapi	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_progress_analyze	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_progress_basebackup	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_progress_cluster	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_progress_copy	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_progress_create_index	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_progress_vacuum	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_recovery_prefetch	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_replication	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_replication_slots	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_slru	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_ssl	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_subscription	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_subscription_stats	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_sys_indexes	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_sys_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_user_functions	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_user_indexes	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_user_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_wal	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_wal_receiver	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_xact_all_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_xact_sys_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_xact_user_functions	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stat_xact_user_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_statio_all_indexes	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_statio_all_sequences	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_statio_all_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_statio_sys_indexes	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_statio_sys_sequences	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_statio_sys_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_statio_user_indexes	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_statio_user_sequences	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_statio_user_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stats	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stats_ext	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_stats_ext_exprs	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_tables	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_timezone_abbrevs	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_timezone_names	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_user	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_user_mappings	SYSTEM VIEW	\N					
+--> \N	pg_catalog	pg_views	SYSTEM VIEW	\N					
+--> \N	mart	secure	VIEW	\N					
+--> \N	public	big_orders	VIEW	orders over 100					
+--> \N	pg_toast	pg_toast_1213	\N	\N					
+--> \N	pg_toast	pg_toast_1247	\N	\N					
+--> \N	pg_toast	pg_toast_1255	\N	\N					
+--> \N	pg_toast	pg_toast_1260	\N	\N					
+--> \N	pg_toast	pg_toast_1262	\N	\N					
+--> \N	pg_toast	pg_toast_13391	\N	\N					
+--> \N	pg_toast	pg_toast_13396	\N	\N					
+--> \N	pg_toast	pg_toast_13401	\N	\N					
+--> \N	pg_toast	pg_toast_13406	\N	\N					
+--> \N	pg_toast	pg_toast_1417	\N	\N					
+--> \N	pg_toast	pg_toast_1418	\N	\N					
+--> \N	pg_toast	pg_toast_2328	\N	\N					
+--> \N	pg_toast	pg_toast_2396	\N	\N					
+--> \N	pg_toast	pg_toast_2600	\N	\N					
+--> \N	pg_toast	pg_toast_2604	\N	\N					
+--> \N	pg_toast	pg_toast_2606	\N	\N					
+--> \N	pg_toast	pg_toast_2609	\N	\N					
+--> \N	pg_toast	pg_toast_2612	\N	\N					
+--> \N	pg_toast	pg_toast_2615	\N	\N					
+--> \N	pg_toast	pg_toast_2618	\N	\N					
+--> \N	pg_toast	pg_toast_2619	\N	\N					
+--> \N	pg_toast	pg_toast_2620	\N	\N					
+--> \N	pg_toast	pg_toast_2964	\N	\N					
+--> \N	pg_toast	pg_toast_3079	\N	\N					
+--> \N	pg_toast	pg_toast_3118	\N	\N					
+--> \N	pg_toast	pg_toast_3256	\N	\N					
+--> \N	pg_toast	pg_toast_3350	\N	\N					
+--> \N	pg_toast	pg_toast_3381	\N	\N					
+--> \N	pg_toast	pg_toast_3394	\N	\N					
+--> \N	pg_toast	pg_toast_3429	\N	\N					
+--> \N	pg_toast	pg_toast_3456	\N	\N					
+--> \N	pg_toast	pg_toast_3466	\N	\N					
+--> \N	pg_toast	pg_toast_3592	\N	\N					
+--> \N	pg_toast	pg_toast_3596	\N	\N					
+--> \N	pg_toast	pg_toast_3600	\N	\N					
+--> \N	pg_toast	pg_toast_6000	\N	\N					
+--> \N	pg_toast	pg_toast_6100	\N	\N					
+--> \N	pg_toast	pg_toast_6106	\N	\N					
+--> \N	pg_toast	pg_toast_6243	\N	\N					
+--> \N	pg_toast	pg_toast_826	\N	\N					
+
+-- jdbc: 3
+SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME,  CASE n.nspname ~ '^pg_' OR n.nspname = 'information_schema'  WHEN true THEN CASE  WHEN n.nspname = 'pg_catalog' OR n.nspname = 'information_schema' THEN CASE c.relkind   WHEN 'r' THEN 'SYSTEM TABLE'   WHEN 'v' THEN 'SYSTEM VIEW'   WHEN 'i' THEN 'SYSTEM INDEX'   ELSE NULL   END  WHEN n.nspname = 'pg_toast' THEN CASE c.relkind   WHEN 'r' THEN 'SYSTEM TOAST TABLE'   WHEN 'i' THEN 'SYSTEM TOAST INDEX'   ELSE NULL   END  ELSE CASE c.relkind   WHEN 'r' THEN 'TEMPORARY TABLE'   WHEN 'p' THEN 'TEMPORARY TABLE'   WHEN 'i' THEN 'TEMPORARY INDEX'   WHEN 'S' THEN 'TEMPORARY SEQUENCE'   WHEN 'v' THEN 'TEMPORARY VIEW'   ELSE NULL   END  END  WHEN false THEN CASE c.relkind  WHEN 'r' THEN 'TABLE'  WHEN 'p' THEN 'PARTITIONED TABLE'  WHEN 'i' THEN 'INDEX'  WHEN 'P' then 'PARTITIONED INDEX'  WHEN 'S' THEN 'SEQUENCE'  WHEN 'v' THEN 'VIEW'  WHEN 'c' THEN 'TYPE'  WHEN 'f' THEN 'FOREIGN TABLE'  WHEN 'm' THEN 'MATERIALIZED VIEW'  ELSE NULL  END  ELSE NULL  END  AS TABLE_TYPE, d.description AS REMARKS,  '' as TYPE_CAT, '' as TYPE_SCHEM, '' as TYPE_NAME, '' AS SELF_REFERENCING_COL_NAME, '' AS REF_GENERATION  FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c  LEFT JOIN pg_catalog.pg_description d ON (c.oid = d.objoid AND d.objsubid = 0  and d.classoid = 'pg_class'::regclass)  WHERE c.relnamespace = n.oid  AND n.nspname LIKE 'public' AND c.relname LIKE 'ord%' AND (false  OR ( c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' )  OR ( c.relkind = 'v' AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema' )  OR ( c.relkind = 'f' ) )  ORDER BY TABLE_TYPE,TABLE_SCHEM,TABLE_NAME;
+--= table_cat	table_schem	table_name	table_type	remarks	type_cat	type_schem	type_name	self_referencing_col_name	ref_generation
+--> \N	public	orders	FOREIGN TABLE	all orders					
+
+-- jdbc: 4
+SELECT * FROM (SELECT n.nspname,c.relname,a.attname,a.atttypid,a.attnotnull OR (t.typtype = 'd' AND t.typnotnull) AS attnotnull,a.atttypmod,a.attlen,t.typtypmod,row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum) AS attnum, nullif(a.attidentity, '') as attidentity,nullif(a.attgenerated, '') as attgenerated,pg_catalog.pg_get_expr(def.adbin, def.adrelid) AS adsrc,dsc.description,t.typbasetype,t.typtype  FROM pg_catalog.pg_namespace n  JOIN pg_catalog.pg_class c ON (c.relnamespace = n.oid)  JOIN pg_catalog.pg_attribute a ON (a.attrelid=c.oid)  JOIN pg_catalog.pg_type t ON (a.atttypid = t.oid)  LEFT JOIN pg_catalog.pg_attrdef def ON (a.attrelid=def.adrelid AND a.attnum = def.adnum)  LEFT JOIN pg_catalog.pg_description dsc ON (c.oid=dsc.objoid AND a.attnum = dsc.objsubid)  LEFT JOIN pg_catalog.pg_class dc ON (dc.oid=dsc.classoid AND dc.relname='pg_class')  LEFT JOIN pg_catalog.pg_namespace dn ON (dc.relnamespace=dn.oid AND dn.nspname='pg_catalog')  WHERE c.relkind in ('r','p','v','f','m') and a.attnum > 0 AND NOT a.attisdropped  AND n.nspname LIKE 'public' AND c.relname LIKE 'orders') c WHERE true  AND attname LIKE '%' ORDER BY nspname,c.relname,attnum;
+--= nspname	relname	attname	atttypid	attnotnull	atttypmod	attlen	typtypmod	attnum	attidentity	attgenerated	adsrc	description	typbasetype	typtype
+--> public	orders	id	20	t	-1	8	-1	1	\N	\N	\N	\N	0	b
+--> public	orders	customer	25	t	-1	-1	-1	2	\N	\N	\N	\N	0	b
+--> public	orders	amount	1700	f	655366	-1	-1	3	\N	\N	\N	in euro	0	b
+--> public	orders	placed	1184	f	-1	8	-1	4	\N	\N	\N	\N	0	b
+--> public	orders	tags	1009	f	-1	-1	-1	5	\N	\N	\N	\N	0	b
+--> public	orders	state	1043	f	24	-1	-1	6	\N	\N	\N	\N	0	b
+
+-- jdbc: 5
+SELECT        result.TABLE_CAT,        result.TABLE_SCHEM,        result.TABLE_NAME,        result.COLUMN_NAME,        result.KEY_SEQ,        result.PK_NAME FROM      (SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM,   ct.relname AS TABLE_NAME, a.attname AS COLUMN_NAME,   (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ, ci.relname AS PK_NAME,   information_schema._pg_expandarray(i.indkey) AS KEYS, a.attnum AS A_ATTNUM FROM pg_catalog.pg_class ct   JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid)   JOIN pg_catalog.pg_namespace n ON (ct.relnamespace = n.oid)   JOIN pg_catalog.pg_index i ON ( a.attrelid = i.indrelid)   JOIN pg_catalog.pg_class ci ON (ci.oid = i.indexrelid) WHERE true  AND n.nspname = 'public' AND ct.relname = 'orders' AND i.indisprimary  ) result where  result.A_ATTNUM = (result.KEYS).x  ORDER BY result.table_name, result.pk_name, result.key_seq;
+--= table_cat	table_schem	table_name	column_name	key_seq	pk_name
+
+-- jdbc: 6
+SELECT     tmp.TABLE_CAT,     tmp.TABLE_SCHEM,     tmp.TABLE_NAME,     tmp.NON_UNIQUE,     tmp.INDEX_QUALIFIER,     tmp.INDEX_NAME,     tmp.TYPE,     tmp.ORDINAL_POSITION,     trim(both '"' from pg_catalog.pg_get_indexdef(tmp.CI_OID, tmp.ORDINAL_POSITION, false)) AS COLUMN_NAME,   CASE tmp.AM_NAME     WHEN 'btree' THEN CASE tmp.I_INDOPTION[tmp.ORDINAL_POSITION - 1] & 1::smallint       WHEN 1 THEN 'D'       ELSE 'A'     END     ELSE NULL   END AS ASC_OR_DESC,     tmp.CARDINALITY,     tmp.PAGES,     tmp.FILTER_CONDITION FROM (SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM,   ct.relname AS TABLE_NAME, NOT i.indisunique AS NON_UNIQUE,   NULL AS INDEX_QUALIFIER, ci.relname AS INDEX_NAME,   CASE i.indisclustered     WHEN true THEN 1    ELSE CASE am.amname       WHEN 'hash' THEN 2      ELSE 3    END   END AS TYPE,   (information_schema._pg_expandarray(i.indkey)).n AS ORDINAL_POSITION,   ci.reltuples AS CARDINALITY,   ci.relpages AS PAGES,   pg_catalog.pg_get_expr(i.indpred, i.indrelid) AS FILTER_CONDITION,   ci.oid AS CI_OID,   i.indoption AS I_INDOPTION,   am.amname AS AM_NAME FROM pg_catalog.pg_class ct   JOIN pg_catalog.pg_namespace n ON (ct.relnamespace = n.oid)   JOIN pg_catalog.pg_index i ON (ct.oid = i.indrelid)   JOIN pg_catalog.pg_class ci ON (ci.oid = i.indexrelid)   JOIN pg_catalog.pg_am am ON (ci.relam = am.oid) WHERE true  AND n.nspname = 'public' AND ct.relname = 'orders') AS tmp ORDER BY NON_UNIQUE, TYPE, INDEX_NAME, ORDINAL_POSITION;
+--= table_cat	table_schem	table_name	non_unique	index_qualifier	index_name	type	ordinal_position	column_name	asc_or_desc	cardinality	pages	filter_condition
+
+-- jdbc: 7
+SELECT setting FROM pg_catalog.pg_settings WHERE name='max_index_keys';
+--= setting
+--> 32
+
+-- jdbc: 8
+SELECT NULL::text AS PKTABLE_CAT, pkn.nspname AS PKTABLE_SCHEM, pkc.relname AS PKTABLE_NAME, pka.attname AS PKCOLUMN_NAME, NULL::text AS FKTABLE_CAT, fkn.nspname AS FKTABLE_SCHEM, fkc.relname AS FKTABLE_NAME, fka.attname AS FKCOLUMN_NAME, pos.n AS KEY_SEQ, CASE con.confupdtype  WHEN 'c' THEN 0 WHEN 'n' THEN 2 WHEN 'd' THEN 4 WHEN 'r' THEN 1 WHEN 'p' THEN 1 WHEN 'a' THEN 3 ELSE NULL END AS UPDATE_RULE, CASE con.confdeltype  WHEN 'c' THEN 0 WHEN 'n' THEN 2 WHEN 'd' THEN 4 WHEN 'r' THEN 1 WHEN 'p' THEN 1 WHEN 'a' THEN 3 ELSE NULL END AS DELETE_RULE, con.conname AS FK_NAME, pkic.relname AS PK_NAME, CASE  WHEN con.condeferrable AND con.condeferred THEN 5 WHEN con.condeferrable THEN 6 ELSE 7 END AS DEFERRABILITY  FROM  pg_catalog.pg_namespace pkn, pg_catalog.pg_class pkc, pg_catalog.pg_attribute pka,  pg_catalog.pg_namespace fkn, pg_catalog.pg_class fkc, pg_catalog.pg_attribute fka,  pg_catalog.pg_constraint con,  pg_catalog.generate_series(1, 32) pos(n),  pg_catalog.pg_class pkic WHERE pkn.oid = pkc.relnamespace AND pkc.oid = pka.attrelid AND pka.attnum = con.confkey[pos.n] AND con.confrelid = pkc.oid  AND fkn.oid = fkc.relnamespace AND fkc.oid = fka.attrelid AND fka.attnum = con.conkey[pos.n] AND con.conrelid = fkc.oid  AND con.contype = 'f' AND (pkic.relkind = 'i' OR pkic.relkind = 'I') AND pkic.oid = con.conindid  AND fkn.nspname = 'public' AND fkc.relname = 'orders' ORDER BY pkn.nspname,pkc.relname, con.conname,pos.n;
+--= pktable_cat	pktable_schem	pktable_name	pkcolumn_name	fktable_cat	fktable_schem	fktable_name	fkcolumn_name	key_seq	update_rule	delete_rule	fk_name	pk_name	deferrability
+
+-- jdbc: 9
+SELECT NULL::text AS PKTABLE_CAT, pkn.nspname AS PKTABLE_SCHEM, pkc.relname AS PKTABLE_NAME, pka.attname AS PKCOLUMN_NAME, NULL::text AS FKTABLE_CAT, fkn.nspname AS FKTABLE_SCHEM, fkc.relname AS FKTABLE_NAME, fka.attname AS FKCOLUMN_NAME, pos.n AS KEY_SEQ, CASE con.confupdtype  WHEN 'c' THEN 0 WHEN 'n' THEN 2 WHEN 'd' THEN 4 WHEN 'r' THEN 1 WHEN 'p' THEN 1 WHEN 'a' THEN 3 ELSE NULL END AS UPDATE_RULE, CASE con.confdeltype  WHEN 'c' THEN 0 WHEN 'n' THEN 2 WHEN 'd' THEN 4 WHEN 'r' THEN 1 WHEN 'p' THEN 1 WHEN 'a' THEN 3 ELSE NULL END AS DELETE_RULE, con.conname AS FK_NAME, pkic.relname AS PK_NAME, CASE  WHEN con.condeferrable AND con.condeferred THEN 5 WHEN con.condeferrable THEN 6 ELSE 7 END AS DEFERRABILITY  FROM  pg_catalog.pg_namespace pkn, pg_catalog.pg_class pkc, pg_catalog.pg_attribute pka,  pg_catalog.pg_namespace fkn, pg_catalog.pg_class fkc, pg_catalog.pg_attribute fka,  pg_catalog.pg_constraint con,  pg_catalog.generate_series(1, 32) pos(n),  pg_catalog.pg_class pkic WHERE pkn.oid = pkc.relnamespace AND pkc.oid = pka.attrelid AND pka.attnum = con.confkey[pos.n] AND con.confrelid = pkc.oid  AND fkn.oid = fkc.relnamespace AND fkc.oid = fka.attrelid AND fka.attnum = con.conkey[pos.n] AND con.conrelid = fkc.oid  AND con.contype = 'f' AND (pkic.relkind = 'i' OR pkic.relkind = 'I') AND pkic.oid = con.conindid  AND pkn.nspname = 'public' AND pkc.relname = 'orders' ORDER BY fkn.nspname,fkc.relname,con.conname,pos.n;
+--= pktable_cat	pktable_schem	pktable_name	pkcolumn_name	fktable_cat	fktable_schem	fktable_name	fkcolumn_name	key_seq	update_rule	delete_rule	fk_name	pk_name	deferrability
+
+-- jdbc: 10
+SELECT n.nspname,c.relname,r.rolname,c.relacl  FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c, pg_catalog.pg_roles r  WHERE c.relnamespace = n.oid  AND c.relowner = r.oid  AND c.relkind IN ('r','p','v','m','f')  AND n.nspname LIKE 'public' AND c.relname LIKE 'orders' ORDER BY nspname, relname;
+--= nspname	relname	rolname	relacl
+--> public	orders	atoll	{atoll=arwdDxt/atoll,ada=r/atoll,=r/atoll}
+
+-- jdbc: 11
+SELECT n.nspname,c.relname,r.rolname,c.relacl, a.attacl,  a.attname  FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c,  pg_catalog.pg_roles r, pg_catalog.pg_attribute a  WHERE c.relnamespace = n.oid  AND c.relowner = r.oid  AND c.oid = a.attrelid  AND c.relkind = 'r'  AND a.attnum > 0 AND NOT a.attisdropped  AND n.nspname = 'public' AND c.relname = 'orders' AND a.attname LIKE '%' ORDER BY attname;
+--= nspname	relname	rolname	relacl	attacl	attname
+
+-- jdbc: 12
+SELECT t.typname,t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON (t.typnamespace = n.oid)  WHERE n.nspname  != 'pg_toast' AND  (t.typrelid = 0 OR (SELECT c.relkind = 'c' FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid));
+--= typname	oid
+--> bool	16
+--> bytea	17
+--> char	18
+--> name	19
+--> int8	20
+--> int2	21
+--> int2vector	22
+--> int4	23
+--> regproc	24
+--> text	25
+--> oid	26
+--> tid	27
+--> xid	28
+--> cid	29
+--> oidvector	30
+--> json	114
+--> xml	142
+--> pg_node_tree	194
+--> pg_ndistinct	3361
+--> pg_dependencies	3402
+--> pg_mcv_list	5017
+--> pg_ddl_command	32
+--> xid8	5069
+--> point	600
+--> lseg	601
+--> path	602
+--> box	603
+--> polygon	604
+--> line	628
+--> float4	700
+--> float8	701
+--> unknown	705
+--> circle	718
+--> money	790
+--> macaddr	829
+--> inet	869
+--> cidr	650
+--> macaddr8	774
+--> aclitem	1033
+--> bpchar	1042
+--> varchar	1043
+--> date	1082
+--> time	1083
+--> timestamp	1114
+--> timestamptz	1184
+--> interval	1186
+--> timetz	1266
+--> bit	1560
+--> varbit	1562
+--> numeric	1700
+--> refcursor	1790
+--> regprocedure	2202
+--> regoper	2203
+--> regoperator	2204
+--> regclass	2205
+--> regcollation	4191
+--> regtype	2206
+--> regrole	4096
+--> regnamespace	4089
+--> uuid	2950
+--> pg_lsn	3220
+--> tsvector	3614
+--> gtsvector	3642
+--> tsquery	3615
+--> regconfig	3734
+--> regdictionary	3769
+--> jsonb	3802
+--> jsonpath	4072
+--> txid_snapshot	2970
+--> pg_snapshot	5038
+--> int4range	3904
+--> numrange	3906
+--> tsrange	3908
+--> tstzrange	3910
+--> daterange	3912
+--> int8range	3926
+--> int4multirange	4451
+--> nummultirange	4532
+--> tsmultirange	4533
+--> tstzmultirange	4534
+--> datemultirange	4535
+--> int8multirange	4536
+--> record	2249
+--> _record	2287
+--> cstring	2275
+--> any	2276
+--> anyarray	2277
+--> void	2278
+--> trigger	2279
+--> event_trigger	3838
+--> language_handler	2280
+--> internal	2281
+--> anyelement	2283
+--> anynonarray	2776
+--> anyenum	3500
+--> fdw_handler	3115
+--> index_am_handler	325
+--> tsm_handler	3310
+--> table_am_handler	269
+--> anyrange	3831
+--> anycompatible	5077
+--> anycompatiblearray	5078
+--> anycompatiblenonarray	5079
+--> anycompatiblerange	5080
+--> anymultirange	4537
+--> anycompatiblemultirange	4538
+--> pg_brin_bloom_summary	4600
+--> pg_brin_minmax_multi_summary	4601
+--> _bool	1000
+--> _bytea	1001
+--> _char	1002
+--> _name	1003
+--> _int8	1016
+--> _int2	1005
+--> _int2vector	1006
+--> _int4	1007
+--> _regproc	1008
+--> _text	1009
+--> _oid	1028
+--> _tid	1010
+--> _xid	1011
+--> _cid	1012
+--> _oidvector	1013
+--> _pg_type	210
+--> _pg_attribute	270
+--> _pg_proc	272
+--> _pg_class	273
+--> _json	199
+--> _xml	143
+--> _xid8	271
+--> _point	1017
+--> _lseg	1018
+--> _path	1019
+--> _box	1020
+--> _polygon	1027
+--> _line	629
+--> _float4	1021
+--> _float8	1022
+--> _circle	719
+--> _money	791
+--> _macaddr	1040
+--> _inet	1041
+--> _cidr	651
+--> _macaddr8	775
+--> _aclitem	1034
+--> _bpchar	1014
+--> _varchar	1015
+--> _date	1182
+--> _time	1183
+--> _timestamp	1115
+--> _timestamptz	1185
+--> _interval	1187
+--> _timetz	1270
+--> _bit	1561
+--> _varbit	1563
+--> _numeric	1231
+--> _refcursor	2201
+--> _regprocedure	2207
+--> _regoper	2208
+--> _regoperator	2209
+--> _regclass	2210
+--> _regcollation	4192
+--> _regtype	2211
+--> _regrole	4097
+--> _regnamespace	4090
+--> _uuid	2951
+--> _pg_lsn	3221
+--> _tsvector	3643
+--> _gtsvector	3644
+--> _tsquery	3645
+--> _regconfig	3735
+--> _regdictionary	3770
+--> _jsonb	3807
+--> _jsonpath	4073
+--> _txid_snapshot	2949
+--> _pg_snapshot	5039
+--> _int4range	3905
+--> _numrange	3907
+--> _tsrange	3909
+--> _tstzrange	3911
+--> _daterange	3913
+--> _int8range	3927
+--> _int4multirange	6150
+--> _nummultirange	6151
+--> _tsmultirange	6152
+--> _tstzmultirange	6153
+--> _datemultirange	6155
+--> _int8multirange	6157
+--> _cstring	1263
+--> _pg_attrdef	10000
+--> _pg_constraint	10002
+--> _pg_inherits	10004
+--> _pg_index	10006
+--> _pg_operator	10008
+--> _pg_opfamily	10010
+--> _pg_opclass	10012
+--> _pg_am	10014
+--> _pg_amop	10016
+--> _pg_amproc	10018
+--> _pg_language	10020
+--> _pg_largeobject_metadata	10022
+--> _pg_largeobject	10024
+--> _pg_aggregate	10026
+--> _pg_statistic	10028
+--> _pg_statistic_ext	10030
+--> _pg_statistic_ext_data	10032
+--> _pg_rewrite	10034
+--> _pg_trigger	10036
+--> _pg_event_trigger	10038
+--> _pg_description	10040
+--> _pg_cast	10042
+--> _pg_enum	10044
+--> _pg_namespace	10046
+--> _pg_conversion	10048
+--> _pg_depend	10050
+--> _pg_database	10052
+--> _pg_db_role_setting	10053
+--> _pg_tablespace	10055
+--> _pg_authid	10057
+--> _pg_auth_members	10058
+--> _pg_shdepend	10059
+--> _pg_shdescription	10061
+--> _pg_ts_config	10063
+--> _pg_ts_config_map	10065
+--> _pg_ts_dict	10067
+--> _pg_ts_parser	10069
+--> _pg_ts_template	10071
+--> _pg_extension	10073
+--> _pg_foreign_data_wrapper	10075
+--> _pg_foreign_server	10077
+--> _pg_user_mapping	10079
+--> _pg_foreign_table	10081
+--> _pg_policy	10083
+--> _pg_replication_origin	10085
+--> _pg_default_acl	10087
+--> _pg_init_privs	10089
+--> _pg_seclabel	10091
+--> _pg_shseclabel	10093
+--> _pg_collation	10094
+--> _pg_parameter_acl	10096
+--> _pg_partitioned_table	10098
+--> _pg_range	10100
+--> _pg_transform	10102
+--> _pg_sequence	10104
+--> _pg_publication	10106
+--> _pg_publication_namespace	10108
+--> _pg_publication_rel	10110
+--> _pg_subscription	10112
+--> _pg_subscription_rel	10113
+--> _pg_roles	12001
+--> _pg_shadow	12006
+--> _pg_group	12011
+--> _pg_user	12015
+--> _pg_policies	12019
+--> _pg_rules	12024
+--> _pg_views	12029
+--> _pg_tables	12034
+--> _pg_matviews	12039
+--> _pg_indexes	12044
+--> _pg_sequences	12049
+--> _pg_stats	12054
+--> _pg_stats_ext	12059
+--> _pg_stats_ext_exprs	12064
+--> _pg_publication_tables	12069
+--> _pg_locks	12074
+--> _pg_cursors	12078
+--> _pg_available_extensions	12082
+--> _pg_available_extension_versions	12086
+--> _pg_prepared_xacts	12091
+--> _pg_prepared_statements	12096
+--> _pg_seclabels	12100
+--> _pg_settings	12105
+--> _pg_file_settings	12111
+--> _pg_hba_file_rules	12115
+--> _pg_ident_file_mappings	12119
+--> _pg_timezone_abbrevs	12123
+--> _pg_timezone_names	12127
+--> _pg_config	12131
+--> _pg_shmem_allocations	12135
+--> _pg_backend_memory_contexts	12139
+--> _pg_stat_all_tables	12143
+--> _pg_stat_xact_all_tables	12148
+--> _pg_stat_sys_tables	12153
+--> _pg_stat_xact_sys_tables	12158
+--> _pg_stat_user_tables	12162
+--> _pg_stat_xact_user_tables	12167
+--> _pg_statio_all_tables	12171
+--> _pg_statio_sys_tables	12176
+--> _pg_statio_user_tables	12180
+--> _pg_stat_all_indexes	12184
+--> _pg_stat_sys_indexes	12189
+--> _pg_stat_user_indexes	12193
+--> _pg_statio_all_indexes	12197
+--> _pg_statio_sys_indexes	12202
+--> _pg_statio_user_indexes	12206
+--> _pg_statio_all_sequences	12210
+--> _pg_statio_sys_sequences	12215
+--> _pg_statio_user_sequences	12219
+--> _pg_stat_activity	12223
+--> _pg_stat_replication	12228
+--> _pg_stat_slru	12233
+--> _pg_stat_wal_receiver	12237
+--> _pg_stat_recovery_prefetch	12241
+--> _pg_stat_subscription	12245
+--> _pg_stat_ssl	12250
+--> _pg_stat_gssapi	12254
+--> _pg_replication_slots	12258
+--> _pg_stat_replication_slots	12263
+--> _pg_stat_database	12267
+--> _pg_stat_database_conflicts	12272
+--> _pg_stat_user_functions	12276
+--> _pg_stat_xact_user_functions	12281
+--> _pg_stat_archiver	12286
+--> _pg_stat_bgwriter	12290
+--> _pg_stat_wal	12294
+--> _pg_stat_progress_analyze	12298
+--> _pg_stat_progress_vacuum	12303
+--> _pg_stat_progress_cluster	12308
+--> _pg_stat_progress_create_index	12313
+--> _pg_stat_progress_basebackup	12318
+--> _pg_stat_progress_copy	12323
+--> _pg_user_mappings	12328
+--> _pg_replication_origin_status	12333
+--> _pg_stat_subscription_stats	12337
+--> cardinal_number	13221
+--> _cardinal_number	13220
+--> character_data	13224
+--> _character_data	13223
+--> sql_identifier	13226
+--> _sql_identifier	13225
+--> _information_schema_catalog_name	13228
+--> time_stamp	13232
+--> _time_stamp	13231
+--> yes_or_no	13234
+--> _yes_or_no	13233
+--> _applicable_roles	13237
+--> _administrable_role_authorizations	13242
+--> _attributes	13246
+--> _character_sets	13251
+--> _check_constraint_routine_usage	13256
+--> _check_constraints	13261
+--> _collations	13266
+--> _collation_character_set_applicability	13271
+--> _column_column_usage	13276
+--> _column_domain_usage	13281
+--> _column_privileges	13286
+--> _column_udt_usage	13291
+--> _columns	13296
+--> _constraint_column_usage	13301
+--> _constraint_table_usage	13306
+--> _domain_constraints	13311
+--> _domain_udt_usage	13316
+--> _domains	13321
+--> _enabled_roles	13326
+--> _key_column_usage	13330
+--> _parameters	13335
+--> _referential_constraints	13340
+--> _role_column_grants	13345
+--> _routine_column_usage	13349
+--> _routine_privileges	13354
+--> _role_routine_grants	13359
+--> _routine_routine_usage	13363
+--> _routine_sequence_usage	13368
+--> _routine_table_usage	13373
+--> _routines	13378
+--> _schemata	13383
+--> _sequences	13387
+--> _sql_features	13392
+--> _sql_implementation_info	13397
+--> _sql_parts	13402
+--> _sql_sizing	13407
+--> _table_constraints	13412
+--> _table_privileges	13417
+--> _role_table_grants	13422
+--> _tables	13426
+--> _transforms	13431
+--> _triggered_update_columns	13436
+--> _triggers	13441
+--> _udt_privileges	13446
+--> _role_udt_grants	13451
+--> _usage_privileges	13455
+--> _role_usage_grants	13460
+--> _user_defined_types	13464
+--> _view_column_usage	13469
+--> _view_routine_usage	13474
+--> _view_table_usage	13479
+--> _views	13484
+--> _data_type_privileges	13489
+--> _element_types	13494
+--> __pg_foreign_table_columns	13499
+--> _column_options	13504
+--> __pg_foreign_data_wrappers	13508
+--> _foreign_data_wrapper_options	13512
+--> _foreign_data_wrappers	13516
+--> __pg_foreign_servers	13520
+--> _foreign_server_options	13525
+--> _foreign_servers	13529
+--> __pg_foreign_tables	13533
+--> _foreign_table_options	13538
+--> _foreign_tables	13542
+--> __pg_user_mappings	13546
+--> _user_mapping_options	13551
+--> _user_mappings	13556
+--> mood	16396
+--> _mood	16395
+--> _orders	16404
+--> _people	16407
+--> _big_orders	16410
+--> _secure	16414
+
+-- jdbc: 13
+SELECT typinput='pg_catalog.array_in'::regproc as is_array, typtype, typname, pg_type.oid   FROM pg_catalog.pg_type   LEFT JOIN (select ns.oid as nspoid, ns.nspname, r.r           from pg_namespace as ns           join ( select s.r, (current_schemas(false))[s.r] as nspname                    from generate_series(1, array_upper(current_schemas(false), 1)) as s(r) ) as r          using ( nspname )        ) as sp     ON sp.nspoid = typnamespace  ORDER BY sp.r, pg_type.oid DESC;
+--= is_array	typtype	typname	oid
+--> f	c	big_orders	16411
+--> t	b	_big_orders	16410
+--> f	c	orders	16405
+--> t	b	_orders	16404
+--> f	e	mood	16396
+--> t	b	_mood	16395
+--> f	c	secure	16415
+--> t	b	_secure	16414
+--> f	c	people	16408
+--> t	b	_people	16407
+--> f	c	user_mappings	13557
+--> t	b	_user_mappings	13556
+--> f	c	user_mapping_options	13552
+--> t	b	_user_mapping_options	13551
+--> f	c	_pg_user_mappings	13547
+--> t	b	__pg_user_mappings	13546
+--> f	c	foreign_tables	13543
+--> t	b	_foreign_tables	13542
+--> f	c	foreign_table_options	13539
+--> t	b	_foreign_table_options	13538
+--> f	c	_pg_foreign_tables	13534
+--> t	b	__pg_foreign_tables	13533
+--> f	c	foreign_servers	13530
+--> t	b	_foreign_servers	13529
+--> f	c	foreign_server_options	13526
+--> t	b	_foreign_server_options	13525
+--> f	c	_pg_foreign_servers	13521
+--> t	b	__pg_foreign_servers	13520
+--> f	c	foreign_data_wrappers	13517
+--> t	b	_foreign_data_wrappers	13516
+--> f	c	foreign_data_wrapper_options	13513
+--> t	b	_foreign_data_wrapper_options	13512
+--> f	c	_pg_foreign_data_wrappers	13509
+--> t	b	__pg_foreign_data_wrappers	13508
+--> f	c	column_options	13505
+--> t	b	_column_options	13504
+--> f	c	_pg_foreign_table_columns	13500
+--> t	b	__pg_foreign_table_columns	13499
+--> f	c	element_types	13495
+--> t	b	_element_types	13494
+--> f	c	data_type_privileges	13490
+--> t	b	_data_type_privileges	13489
+--> f	c	views	13485
+--> t	b	_views	13484
+--> f	c	view_table_usage	13480
+--> t	b	_view_table_usage	13479
+--> f	c	view_routine_usage	13475
+--> t	b	_view_routine_usage	13474
+--> f	c	view_column_usage	13470
+--> t	b	_view_column_usage	13469
+--> f	c	user_defined_types	13465
+--> t	b	_user_defined_types	13464
+--> f	c	role_usage_grants	13461
+--> t	b	_role_usage_grants	13460
+--> f	c	usage_privileges	13456
+--> t	b	_usage_privileges	13455
+--> f	c	role_udt_grants	13452
+--> t	b	_role_udt_grants	13451
+--> f	c	udt_privileges	13447
+--> t	b	_udt_privileges	13446
+--> f	c	triggers	13442
+--> t	b	_triggers	13441
+--> f	c	triggered_update_columns	13437
+--> t	b	_triggered_update_columns	13436
+--> f	c	transforms	13432
+--> t	b	_transforms	13431
+--> f	c	tables	13427
+--> t	b	_tables	13426
+--> f	c	role_table_grants	13423
+--> t	b	_role_table_grants	13422
+--> f	c	table_privileges	13418
+--> t	b	_table_privileges	13417
+--> f	c	table_constraints	13413
+--> t	b	_table_constraints	13412
+--> f	c	sql_sizing	13408
+--> t	b	_sql_sizing	13407
+--> f	c	sql_parts	13403
+--> t	b	_sql_parts	13402
+--> f	c	sql_implementation_info	13398
+--> t	b	_sql_implementation_info	13397
+--> f	c	sql_features	13393
+--> t	b	_sql_features	13392
+--> f	c	sequences	13388
+--> t	b	_sequences	13387
+--> f	c	schemata	13384
+--> t	b	_schemata	13383
+--> f	c	routines	13379
+--> t	b	_routines	13378
+--> f	c	routine_table_usage	13374
+--> t	b	_routine_table_usage	13373
+--> f	c	routine_sequence_usage	13369
+--> t	b	_routine_sequence_usage	13368
+--> f	c	routine_routine_usage	13364
+--> t	b	_routine_routine_usage	13363
+--> f	c	role_routine_grants	13360
+--> t	b	_role_routine_grants	13359
+--> f	c	routine_privileges	13355
+--> t	b	_routine_privileges	13354
+--> f	c	routine_column_usage	13350
+--> t	b	_routine_column_usage	13349
+--> f	c	role_column_grants	13346
+--> t	b	_role_column_grants	13345
+--> f	c	referential_constraints	13341
+--> t	b	_referential_constraints	13340
+--> f	c	parameters	13336
+--> t	b	_parameters	13335
+--> f	c	key_column_usage	13331
+--> t	b	_key_column_usage	13330
+--> f	c	enabled_roles	13327
+--> t	b	_enabled_roles	13326
+--> f	c	domains	13322
+--> t	b	_domains	13321
+--> f	c	domain_udt_usage	13317
+--> t	b	_domain_udt_usage	13316
+--> f	c	domain_constraints	13312
+--> t	b	_domain_constraints	13311
+--> f	c	constraint_table_usage	13307
+--> t	b	_constraint_table_usage	13306
+--> f	c	constraint_column_usage	13302
+--> t	b	_constraint_column_usage	13301
+--> f	c	columns	13297
+--> t	b	_columns	13296
+--> f	c	column_udt_usage	13292
+--> t	b	_column_udt_usage	13291
+--> f	c	column_privileges	13287
+--> t	b	_column_privileges	13286
+--> f	c	column_domain_usage	13282
+--> t	b	_column_domain_usage	13281
+--> f	c	column_column_usage	13277
+--> t	b	_column_column_usage	13276
+--> f	c	collation_character_set_applicability	13272
+--> t	b	_collation_character_set_applicability	13271
+--> f	c	collations	13267
+--> t	b	_collations	13266
+--> f	c	check_constraints	13262
+--> t	b	_check_constraints	13261
+--> f	c	check_constraint_routine_usage	13257
+--> t	b	_check_constraint_routine_usage	13256
+--> f	c	character_sets	13252
+--> t	b	_character_sets	13251
+--> f	c	attributes	13247
+--> t	b	_attributes	13246
+--> f	c	administrable_role_authorizations	13243
+--> t	b	_administrable_role_authorizations	13242
+--> f	c	applicable_roles	13238
+--> t	b	_applicable_roles	13237
+--> f	d	yes_or_no	13234
+--> t	b	_yes_or_no	13233
+--> f	d	time_stamp	13232
+--> t	b	_time_stamp	13231
+--> f	c	information_schema_catalog_name	13229
+--> t	b	_information_schema_catalog_name	13228
+--> f	d	sql_identifier	13226
+--> t	b	_sql_identifier	13225
+--> f	d	character_data	13224
+--> t	b	_character_data	13223
+--> f	d	cardinal_number	13221
+--> t	b	_cardinal_number	13220
+--> f	c	pg_stat_subscription_stats	12338
+--> t	b	_pg_stat_subscription_stats	12337
+--> f	c	pg_replication_origin_status	12334
+--> t	b	_pg_replication_origin_status	12333
+--> f	c	pg_user_mappings	12329
+--> t	b	_pg_user_mappings	12328
+--> f	c	pg_stat_progress_copy	12324
+--> t	b	_pg_stat_progress_copy	12323
+--> f	c	pg_stat_progress_basebackup	12319
+--> t	b	_pg_stat_progress_basebackup	12318
+--> f	c	pg_stat_progress_create_index	12314
+--> t	b	_pg_stat_progress_create_index	12313
+--> f	c	pg_stat_progress_cluster	12309
+--> t	b	_pg_stat_progress_cluster	12308
+--> f	c	pg_stat_progress_vacuum	12304
+--> t	b	_pg_stat_progress_vacuum	12303
+--> f	c	pg_stat_progress_analyze	12299
+--> t	b	_pg_stat_progress_analyze	12298
+--> f	c	pg_stat_wal	12295
+--> t	b	_pg_stat_wal	12294
+--> f	c	pg_stat_bgwriter	12291
+--> t	b	_pg_stat_bgwriter	12290
+--> f	c	pg_stat_archiver	12287
+--> t	b	_pg_stat_archiver	12286
+--> f	c	pg_stat_xact_user_functions	12282
+--> t	b	_pg_stat_xact_user_functions	12281
+--> f	c	pg_stat_user_functions	12277
+--> t	b	_pg_stat_user_functions	12276
+--> f	c	pg_stat_database_conflicts	12273
+--> t	b	_pg_stat_database_conflicts	12272
+--> f	c	pg_stat_database	12268
+--> t	b	_pg_stat_database	12267
+--> f	c	pg_stat_replication_slots	12264
+--> t	b	_pg_stat_replication_slots	12263
+--> f	c	pg_replication_slots	12259
+--> t	b	_pg_replication_slots	12258
+--> f	c	pg_stat_gssapi	12255
+--> t	b	_pg_stat_gssapi	12254
+--> f	c	pg_stat_ssl	12251
+--> t	b	_pg_stat_ssl	12250
+--> f	c	pg_stat_subscription	12246
+--> t	b	_pg_stat_subscription	12245
+--> f	c	pg_stat_recovery_prefetch	12242
+--> t	b	_pg_stat_recovery_prefetch	12241
+--> f	c	pg_stat_wal_receiver	12238
+--> t	b	_pg_stat_wal_receiver	12237
+--> f	c	pg_stat_slru	12234
+--> t	b	_pg_stat_slru	12233
+--> f	c	pg_stat_replication	12229
+--> t	b	_pg_stat_replication	12228
+--> f	c	pg_stat_activity	12224
+--> t	b	_pg_stat_activity	12223
+--> f	c	pg_statio_user_sequences	12220
+--> t	b	_pg_statio_user_sequences	12219
+--> f	c	pg_statio_sys_sequences	12216
+--> t	b	_pg_statio_sys_sequences	12215
+--> f	c	pg_statio_all_sequences	12211
+--> t	b	_pg_statio_all_sequences	12210
+--> f	c	pg_statio_user_indexes	12207
+--> t	b	_pg_statio_user_indexes	12206
+--> f	c	pg_statio_sys_indexes	12203
+--> t	b	_pg_statio_sys_indexes	12202
+--> f	c	pg_statio_all_indexes	12198
+--> t	b	_pg_statio_all_indexes	12197
+--> f	c	pg_stat_user_indexes	12194
+--> t	b	_pg_stat_user_indexes	12193
+--> f	c	pg_stat_sys_indexes	12190
+--> t	b	_pg_stat_sys_indexes	12189
+--> f	c	pg_stat_all_indexes	12185
+--> t	b	_pg_stat_all_indexes	12184
+--> f	c	pg_statio_user_tables	12181
+--> t	b	_pg_statio_user_tables	12180
+--> f	c	pg_statio_sys_tables	12177
+--> t	b	_pg_statio_sys_tables	12176
+--> f	c	pg_statio_all_tables	12172
+--> t	b	_pg_statio_all_tables	12171
+--> f	c	pg_stat_xact_user_tables	12168
+--> t	b	_pg_stat_xact_user_tables	12167
+--> f	c	pg_stat_user_tables	12163
+--> t	b	_pg_stat_user_tables	12162
+--> f	c	pg_stat_xact_sys_tables	12159
+--> t	b	_pg_stat_xact_sys_tables	12158
+--> f	c	pg_stat_sys_tables	12154
+--> t	b	_pg_stat_sys_tables	12153
+--> f	c	pg_stat_xact_all_tables	12149
+--> t	b	_pg_stat_xact_all_tables	12148
+--> f	c	pg_stat_all_tables	12144
+--> t	b	_pg_stat_all_tables	12143
+--> f	c	pg_backend_memory_contexts	12140
+--> t	b	_pg_backend_memory_contexts	12139
+--> f	c	pg_shmem_allocations	12136
+--> t	b	_pg_shmem_allocations	12135
+--> f	c	pg_config	12132
+--> t	b	_pg_config	12131
+--> f	c	pg_timezone_names	12128
+--> t	b	_pg_timezone_names	12127
+--> f	c	pg_timezone_abbrevs	12124
+--> t	b	_pg_timezone_abbrevs	12123
+--> f	c	pg_ident_file_mappings	12120
+--> t	b	_pg_ident_file_mappings	12119
+--> f	c	pg_hba_file_rules	12116
+--> t	b	_pg_hba_file_rules	12115
+--> f	c	pg_file_settings	12112
+--> t	b	_pg_file_settings	12111
+--> f	c	pg_settings	12106
+--> t	b	_pg_settings	12105
+--> f	c	pg_seclabels	12101
+--> t	b	_pg_seclabels	12100
+--> f	c	pg_prepared_statements	12097
+--> t	b	_pg_prepared_statements	12096
+--> f	c	pg_prepared_xacts	12092
+--> t	b	_pg_prepared_xacts	12091
+--> f	c	pg_available_extension_versions	12087
+--> t	b	_pg_available_extension_versions	12086
+--> f	c	pg_available_extensions	12083
+--> t	b	_pg_available_extensions	12082
+--> f	c	pg_cursors	12079
+--> t	b	_pg_cursors	12078
+--> f	c	pg_locks	12075
+--> t	b	_pg_locks	12074
+--> f	c	pg_publication_tables	12070
+--> t	b	_pg_publication_tables	12069
+--> f	c	pg_stats_ext_exprs	12065
+--> t	b	_pg_stats_ext_exprs	12064
+--> f	c	pg_stats_ext	12060
+--> t	b	_pg_stats_ext	12059
+--> f	c	pg_stats	12055
+--> t	b	_pg_stats	12054
+--> f	c	pg_sequences	12050
+--> t	b	_pg_sequences	12049
+--> f	c	pg_indexes	12045
+--> t	b	_pg_indexes	12044
+--> f	c	pg_matviews	12040
+--> t	b	_pg_matviews	12039
+--> f	c	pg_tables	12035
+--> t	b	_pg_tables	12034
+--> f	c	pg_views	12030
+--> t	b	_pg_views	12029
+--> f	c	pg_rules	12025
+--> t	b	_pg_rules	12024
+--> f	c	pg_policies	12020
+--> t	b	_pg_policies	12019
+--> f	c	pg_user	12016
+--> t	b	_pg_user	12015
+--> f	c	pg_group	12012
+--> t	b	_pg_group	12011
+--> f	c	pg_shadow	12007
+--> t	b	_pg_shadow	12006
+--> f	c	pg_roles	12002
+--> t	b	_pg_roles	12001
+--> f	c	pg_subscription_rel	10114
+--> t	b	_pg_subscription_rel	10113
+--> t	b	_pg_subscription	10112
+--> f	c	pg_publication_rel	10111
+--> t	b	_pg_publication_rel	10110
+--> f	c	pg_publication_namespace	10109
+--> t	b	_pg_publication_namespace	10108
+--> f	c	pg_publication	10107
+--> t	b	_pg_publication	10106
+--> f	c	pg_sequence	10105
+--> t	b	_pg_sequence	10104
+--> f	c	pg_transform	10103
+--> t	b	_pg_transform	10102
+--> f	c	pg_range	10101
+--> t	b	_pg_range	10100
+--> f	c	pg_partitioned_table	10099
+--> t	b	_pg_partitioned_table	10098
+--> f	c	pg_parameter_acl	10097
+--> t	b	_pg_parameter_acl	10096
+--> f	c	pg_collation	10095
+--> t	b	_pg_collation	10094
+--> t	b	_pg_shseclabel	10093
+--> f	c	pg_seclabel	10092
+--> t	b	_pg_seclabel	10091
+--> f	c	pg_init_privs	10090
+--> t	b	_pg_init_privs	10089
+--> f	c	pg_default_acl	10088
+--> t	b	_pg_default_acl	10087
+--> f	c	pg_replication_origin	10086
+--> t	b	_pg_replication_origin	10085
+--> f	c	pg_policy	10084
+--> t	b	_pg_policy	10083
+--> f	c	pg_foreign_table	10082
+--> t	b	_pg_foreign_table	10081
+--> f	c	pg_user_mapping	10080
+--> t	b	_pg_user_mapping	10079
+--> f	c	pg_foreign_server	10078
+--> t	b	_pg_foreign_server	10077
+--> f	c	pg_foreign_data_wrapper	10076
+--> t	b	_pg_foreign_data_wrapper	10075
+--> f	c	pg_extension	10074
+--> t	b	_pg_extension	10073
+--> f	c	pg_ts_template	10072
+--> t	b	_pg_ts_template	10071
+--> f	c	pg_ts_parser	10070
+--> t	b	_pg_ts_parser	10069
+--> f	c	pg_ts_dict	10068
+--> t	b	_pg_ts_dict	10067
+--> f	c	pg_ts_config_map	10066
+--> t	b	_pg_ts_config_map	10065
+--> f	c	pg_ts_config	10064
+--> t	b	_pg_ts_config	10063
+--> f	c	pg_shdescription	10062
+--> t	b	_pg_shdescription	10061
+--> f	c	pg_shdepend	10060
+--> t	b	_pg_shdepend	10059
+--> t	b	_pg_auth_members	10058
+--> t	b	_pg_authid	10057
+--> f	c	pg_tablespace	10056
+--> t	b	_pg_tablespace	10055
+--> f	c	pg_db_role_setting	10054
+--> t	b	_pg_db_role_setting	10053
+--> t	b	_pg_database	10052
+--> f	c	pg_depend	10051
+--> t	b	_pg_depend	10050
+--> f	c	pg_conversion	10049
+--> t	b	_pg_conversion	10048
+--> f	c	pg_namespace	10047
+--> t	b	_pg_namespace	10046
+--> f	c	pg_enum	10045
+--> t	b	_pg_enum	10044
+--> f	c	pg_cast	10043
+--> t	b	_pg_cast	10042
+--> f	c	pg_description	10041
+--> t	b	_pg_description	10040
+--> f	c	pg_event_trigger	10039
+--> t	b	_pg_event_trigger	10038
+--> f	c	pg_trigger	10037
+--> t	b	_pg_trigger	10036
+--> f	c	pg_rewrite	10035
+--> t	b	_pg_rewrite	10034
+--> f	c	pg_statistic_ext_data	10033
+--> t	b	_pg_statistic_ext_data	10032
+--> f	c	pg_statistic_ext	10031
+--> t	b	_pg_statistic_ext	10030
+--> f	c	pg_statistic	10029
+--> t	b	_pg_statistic	10028
+--> f	c	pg_aggregate	10027
+--> t	b	_pg_aggregate	10026
+--> f	c	pg_largeobject	10025
+--> t	b	_pg_largeobject	10024
+--> f	c	pg_largeobject_metadata	10023
+--> t	b	_pg_largeobject_metadata	10022
+--> f	c	pg_language	10021
+--> t	b	_pg_language	10020
+--> f	c	pg_amproc	10019
+--> t	b	_pg_amproc	10018
+--> f	c	pg_amop	10017
+--> t	b	_pg_amop	10016
+--> f	c	pg_am	10015
+--> t	b	_pg_am	10014
+--> f	c	pg_opclass	10013
+--> t	b	_pg_opclass	10012
+--> f	c	pg_opfamily	10011
+--> t	b	_pg_opfamily	10010
+--> f	c	pg_operator	10009
+--> t	b	_pg_operator	10008
+--> f	c	pg_index	10007
+--> t	b	_pg_index	10006
+--> f	c	pg_inherits	10005
+--> t	b	_pg_inherits	10004
+--> f	c	pg_constraint	10003
+--> t	b	_pg_constraint	10002
+--> f	c	pg_attrdef	10001
+--> t	b	_pg_attrdef	10000
+--> t	b	_int8multirange	6157
+--> t	b	_datemultirange	6155
+--> t	b	_tstzmultirange	6153
+--> t	b	_tsmultirange	6152
+--> t	b	_nummultirange	6151
+--> t	b	_int4multirange	6150
+--> f	c	pg_subscription	6101
+--> f	p	anycompatiblerange	5080
+--> f	p	anycompatiblenonarray	5079
+--> f	p	anycompatiblearray	5078
+--> f	p	anycompatible	5077
+--> f	b	xid8	5069
+--> t	b	_pg_snapshot	5039
+--> f	b	pg_snapshot	5038
+--> f	b	pg_mcv_list	5017
+--> f	b	pg_brin_minmax_multi_summary	4601
+--> f	b	pg_brin_bloom_summary	4600
+--> f	p	anycompatiblemultirange	4538
+--> f	p	anymultirange	4537
+--> f	m	int8multirange	4536
+--> f	m	datemultirange	4535
+--> f	m	tstzmultirange	4534
+--> f	m	tsmultirange	4533
+--> f	m	nummultirange	4532
+--> f	m	int4multirange	4451
+--> t	b	_regcollation	4192
+--> f	b	regcollation	4191
+--> t	b	_regrole	4097
+--> f	b	regrole	4096
+--> t	b	_regnamespace	4090
+--> f	b	regnamespace	4089
+--> t	b	_jsonpath	4073
+--> f	b	jsonpath	4072
+--> f	c	pg_shseclabel	4066
+--> t	b	_int8range	3927
+--> f	r	int8range	3926
+--> t	b	_daterange	3913
+--> f	r	daterange	3912
+--> t	b	_tstzrange	3911
+--> f	r	tstzrange	3910
+--> t	b	_tsrange	3909
+--> f	r	tsrange	3908
+--> t	b	_numrange	3907
+--> f	r	numrange	3906
+--> t	b	_int4range	3905
+--> f	r	int4range	3904
+--> f	p	event_trigger	3838
+--> f	p	anyrange	3831
+--> t	b	_jsonb	3807
+--> f	b	jsonb	3802
+--> t	b	_regdictionary	3770
+--> f	b	regdictionary	3769
+--> t	b	_regconfig	3735
+--> f	b	regconfig	3734
+--> t	b	_tsquery	3645
+--> t	b	_gtsvector	3644
+--> t	b	_tsvector	3643
+--> f	b	gtsvector	3642
+--> f	b	tsquery	3615
+--> f	b	tsvector	3614
+--> f	p	anyenum	3500
+--> f	b	pg_dependencies	3402
+--> f	b	pg_ndistinct	3361
+--> f	p	tsm_handler	3310
+--> t	b	_pg_lsn	3221
+--> f	b	pg_lsn	3220
+--> f	p	fdw_handler	3115
+--> f	b	txid_snapshot	2970
+--> t	b	_uuid	2951
+--> f	b	uuid	2950
+--> t	b	_txid_snapshot	2949
+--> f	c	pg_auth_members	2843
+--> f	c	pg_authid	2842
+--> f	p	anynonarray	2776
+--> t	p	_record	2287
+--> f	p	anyelement	2283
+--> f	p	internal	2281
+--> f	p	language_handler	2280
+--> f	p	trigger	2279
+--> f	p	void	2278
+--> f	p	anyarray	2277
+--> f	p	any	2276
+--> f	p	cstring	2275
+--> f	p	record	2249
+--> t	b	_regtype	2211
+--> t	b	_regclass	2210
+--> t	b	_regoperator	2209
+--> t	b	_regoper	2208
+--> t	b	_regprocedure	2207
+--> f	b	regtype	2206
+--> f	b	regclass	2205
+--> f	b	regoperator	2204
+--> f	b	regoper	2203
+--> f	b	regprocedure	2202
+--> t	b	_refcursor	2201
+--> f	b	refcursor	1790
+--> f	b	numeric	1700
+--> t	b	_varbit	1563
+--> f	b	varbit	1562
+--> t	b	_bit	1561
+--> f	b	bit	1560
+--> t	b	_timetz	1270
+--> f	b	timetz	1266
+--> t	b	_cstring	1263
+--> f	c	pg_database	1248
+--> t	b	_numeric	1231
+--> t	b	_interval	1187
+--> f	b	interval	1186
+--> t	b	_timestamptz	1185
+--> f	b	timestamptz	1184
+--> t	b	_time	1183
+--> t	b	_date	1182
+--> t	b	_timestamp	1115
+--> f	b	timestamp	1114
+--> f	b	time	1083
+--> f	b	date	1082
+--> f	b	varchar	1043
+--> f	b	bpchar	1042
+--> t	b	_inet	1041
+--> t	b	_macaddr	1040
+--> t	b	_aclitem	1034
+--> f	b	aclitem	1033
+--> t	b	_oid	1028
+--> t	b	_polygon	1027
+--> t	b	_float8	1022
+--> t	b	_float4	1021
+--> t	b	_box	1020
+--> t	b	_path	1019
+--> t	b	_lseg	1018
+--> t	b	_point	1017
+--> t	b	_int8	1016
+--> t	b	_varchar	1015
+--> t	b	_bpchar	1014
+--> t	b	_oidvector	1013
+--> t	b	_cid	1012
+--> t	b	_xid	1011
+--> t	b	_tid	1010
+--> t	b	_text	1009
+--> t	b	_regproc	1008
+--> t	b	_int4	1007
+--> t	b	_int2vector	1006
+--> t	b	_int2	1005
+--> t	b	_name	1003
+--> t	b	_char	1002
+--> t	b	_bytea	1001
+--> t	b	_bool	1000
+--> f	b	inet	869
+--> f	b	macaddr	829
+--> t	b	_money	791
+--> f	b	money	790
+--> t	b	_macaddr8	775
+--> f	b	macaddr8	774
+--> t	b	_circle	719
+--> f	b	circle	718
+--> f	p	unknown	705
+--> f	b	float8	701
+--> f	b	float4	700
+--> t	b	_cidr	651
+--> f	b	cidr	650
+--> t	b	_line	629
+--> f	b	line	628
+--> f	b	polygon	604
+--> f	b	box	603
+--> f	b	path	602
+--> f	b	lseg	601
+--> f	b	point	600
+--> f	p	index_am_handler	325
+--> t	b	_pg_class	273
+--> t	b	_pg_proc	272
+--> t	b	_xid8	271
+--> t	b	_pg_attribute	270
+--> f	p	table_am_handler	269
+--> t	b	_pg_type	210
+--> t	b	_json	199
+--> f	b	pg_node_tree	194
+--> t	b	_xml	143
+--> f	b	xml	142
+--> f	b	json	114
+--> f	c	pg_class	83
+--> f	c	pg_proc	81
+--> f	c	pg_attribute	75
+--> f	c	pg_type	71
+--> f	p	pg_ddl_command	32
+--> f	b	oidvector	30
+--> f	b	cid	29
+--> f	b	xid	28
+--> f	b	tid	27
+--> f	b	oid	26
+--> f	b	text	25
+--> f	b	regproc	24
+--> f	b	int4	23
+--> f	b	int2vector	22
+--> f	b	int2	21
+--> f	b	int8	20
+--> f	b	name	19
+--> f	b	char	18
+--> f	b	bytea	17
+--> f	b	bool	16
+
+-- jdbc: 14
+SELECT NULL AS PROCEDURE_CAT, n.nspname AS PROCEDURE_SCHEM, p.proname AS PROCEDURE_NAME, NULL, NULL, NULL, d.description AS REMARKS, 2 AS PROCEDURE_TYPE,  p.proname || '_' || p.oid AS SPECIFIC_NAME  FROM pg_catalog.pg_namespace n, pg_catalog.pg_proc p  LEFT JOIN pg_catalog.pg_description d ON (p.oid=d.objoid)  LEFT JOIN pg_catalog.pg_class c ON (d.classoid=c.oid AND c.relname='pg_proc')  LEFT JOIN pg_catalog.pg_namespace pn ON (c.relnamespace=pn.oid AND pn.nspname='pg_catalog')  WHERE p.pronamespace=n.oid  AND p.prokind='p' AND n.nspname LIKE 'public' AND p.proname LIKE '%' ORDER BY PROCEDURE_SCHEM, PROCEDURE_NAME, p.oid::text;
+--= procedure_cat	procedure_schem	procedure_name	?column?	?column?	?column?	remarks	procedure_type	specific_name
+
+-- jdbc: 15
+SELECT current_database() AS FUNCTION_CAT, n.nspname AS FUNCTION_SCHEM, p.proname AS FUNCTION_NAME,  d.description AS REMARKS,  CASE    WHEN (format_type(p.prorettype, null) = 'unknown') THEN 0   WHEN      (substring(pg_get_function_result(p.oid) from 0 for 6) = 'TABLE') OR      (substring(pg_get_function_result(p.oid) from 0 for 6) = 'SETOF') THEN 2   ELSE 1 END  AS FUNCTION_TYPE,  p.proname || '_' || p.oid AS SPECIFIC_NAME FROM pg_catalog.pg_proc p INNER JOIN pg_catalog.pg_namespace n ON p.pronamespace=n.oid LEFT JOIN pg_catalog.pg_description d ON p.oid=d.objoid WHERE true   AND p.prokind='f' AND n.nspname LIKE 'public' AND p.proname LIKE '%' ORDER BY FUNCTION_SCHEM, FUNCTION_NAME, p.oid::text;
+--= function_cat	function_schem	function_name	remarks	function_type	specific_name
+--> atoll	public	file_fdw_handler	\N	1	file_fdw_handler_16422
+--> atoll	public	file_fdw_validator	\N	1	file_fdw_validator_16423
+
+-- jdbc: 16
+select null as type_cat, n.nspname as type_schem, t.typname as type_name,  null as class_name, CASE WHEN t.typtype='c' then 2002 else 2001 end as data_type, pg_catalog.obj_description(t.oid, 'pg_type')  as remarks, CASE WHEN t.typtype = 'd' then  (select CASE when base_type.oid = 13312 then 2002 when base_type.oid = 4096 then 1111 when base_type.oid = 4097 then 2003 when base_type.oid = 12290 then 2003 when base_type.oid = 12291 then 2002 when base_type.oid = 1027 then 2003 when base_type.oid = 1028 then 2003 when base_type.oid = 13316 then 2003 when base_type.oid = 13317 then 2002 when base_type.oid = 12294 then 2003 when base_type.oid = 6150 then 2003 when base_type.oid = 12295 then 2002 when base_type.oid = 6151 then 2003 when base_type.oid = 6152 then 2003 when base_type.oid = 13321 then 2003 when base_type.oid = 6153 then 2003 when base_type.oid = 1033 then 1111 when base_type.oid = 13322 then 2002 when base_type.oid = 12298 then 2003 when base_type.oid = 1034 then 2003 when base_type.oid = 16395 then 2003 when base_type.oid = 12299 then 2002 when base_type.oid = 6155 then 2003 when base_type.oid = 16396 then 12 when base_type.oid = 6157 then 2003 when base_type.oid = 13326 then 2003 when base_type.oid = 13327 then 2002 when base_type.oid = 12303 then 2003 when base_type.oid = 16 then -7 when base_type.oid = 12304 then 2002 when base_type.oid = 1040 then 2003 when base_type.oid = 17 then -2 when base_type.oid = 1041 then 2003 when base_type.oid = 18 then 1 when base_type.oid = 1042 then 1 when base_type.oid = 13330 then 2003 when base_type.oid = 1043 then 12 when base_type.oid = 19 then 12 when base_type.oid = 13331 then 2002 when base_type.oid = 20 then -5 when base_type.oid = 16404 then 2003 when base_type.oid = 12308 then 2003 when base_type.oid = 21 then 5 when base_type.oid = 16405 then 2002 when base_type.oid = 12309 then 2002 when base_type.oid = 22 then 1111 when base_type.oid = 23 then 4 when base_type.oid = 16407 then 2003 when base_type.oid = 13335 then 2003 when base_type.oid = 16408 then 2002 when base_type.oid = 13336 then 2002 when base_type.oid = 24 then 1111 when base_type.oid = 25 then 12 when base_type.oid = 12313 then 2003 when base_type.oid = 26 then -5 when base_type.oid = 16410 then 2003 when base_type.oid = 12314 then 2002 when base_type.oid = 16411 then 2002 when base_type.oid = 27 then 1111 when base_type.oid = 13340 then 2003 when base_type.oid = 28 then 1111 when base_type.oid = 13341 then 2002 when base_type.oid = 29 then 1111 when base_type.oid = 16414 then 2003 when base_type.oid = 12318 then 2003 when base_type.oid = 30 then 1111 when base_type.oid = 16415 then 2002 when base_type.oid = 12319 then 2002 when base_type.oid = 32 then 1111 when base_type.oid = 13345 then 2003 when base_type.oid = 13346 then 2002 when base_type.oid = 12323 then 2003 when base_type.oid = 12324 then 2002 when base_type.oid = 13349 then 2003 when base_type.oid = 13350 then 2002 when base_type.oid = 12328 then 2003 when base_type.oid = 12329 then 2002 when base_type.oid = 13354 then 2003 when base_type.oid = 13355 then 2002 when base_type.oid = 3115 then 1111 when base_type.oid = 12333 then 2003 when base_type.oid = 12334 then 2002 when base_type.oid = 13359 then 2003 when base_type.oid = 13360 then 2002 when base_type.oid = 12337 then 2003 when base_type.oid = 12338 then 2002 when base_type.oid = 13363 then 2003 when base_type.oid = 13364 then 2002 when base_type.oid = 13368 then 2003 when base_type.oid = 13369 then 2002 when base_type.oid = 1082 then 91 when base_type.oid = 1083 then 92 when base_type.oid = 13373 then 2003 when base_type.oid = 13374 then 2002 when base_type.oid = 13378 then 2003 when base_type.oid = 13379 then 2002 when base_type.oid = 13383 then 2003 when base_type.oid = 71 then 2002 when base_type.oid = 13384 then 2002 when base_type.oid = 13387 then 2003 when base_type.oid = 75 then 2002 when base_type.oid = 13388 then 2002 when base_type.oid = 13392 then 2003 when base_type.oid = 13393 then 2002 when base_type.oid = 81 then 2002 when base_type.oid = 83 then 2002 when base_type.oid = 13397 then 2003 when base_type.oid = 13398 then 2002 when base_type.oid = 1114 then 93 when base_type.oid = 13402 then 2003 when base_type.oid = 1115 then 2003 when base_type.oid = 13403 then 2002 when base_type.oid = 13407 then 2003 when base_type.oid = 4191 then 1111 when base_type.oid = 13408 then 2002 when base_type.oid = 4192 then 2003 when base_type.oid = 13412 then 2003 when base_type.oid = 13413 then 2002 when base_type.oid = 13417 then 2003 when base_type.oid = 13418 then 2002 when base_type.oid = 13422 then 2003 when base_type.oid = 13423 then 2002 when base_type.oid = 114 then 1111 when base_type.oid = 13426 then 2003 when base_type.oid = 13427 then 2002 when base_type.oid = 13431 then 2003 when base_type.oid = 13432 then 2002 when base_type.oid = 13436 then 2003 when base_type.oid = 13437 then 2002 when base_type.oid = 13441 then 2003 when base_type.oid = 13442 then 2002 when base_type.oid = 13446 then 2003 when base_type.oid = 13447 then 2002 when base_type.oid = 13451 then 2003 when base_type.oid = 13452 then 2002 when base_type.oid = 142 then 2009 when base_type.oid = 143 then 2003 when base_type.oid = 13455 then 2003 when base_type.oid = 13456 then 2002 when base_type.oid = 13460 then 2003 when base_type.oid = 3220 then 1111 when base_type.oid = 13461 then 2002 when base_type.oid = 3221 then 2003 when base_type.oid = 13464 then 2003 when base_type.oid = 2201 then 2003 when base_type.oid = 13465 then 2002 when base_type.oid = 2202 then 1111 when base_type.oid = 2203 then 1111 when base_type.oid = 2204 then 1111 when base_type.oid = 13469 then 2003 when base_type.oid = 2205 then 1111 when base_type.oid = 1182 then 2003 when base_type.oid = 13470 then 2002 when base_type.oid = 2206 then 1111 when base_type.oid = 1183 then 2003 when base_type.oid = 2207 then 2003 when base_type.oid = 1184 then 93 when base_type.oid = 2208 then 2003 when base_type.oid = 1185 then 2003 when base_type.oid = 2209 then 2003 when base_type.oid = 13474 then 2003 when base_type.oid = 2210 then 2003 when base_type.oid = 1186 then 1111 when base_type.oid = 13475 then 2002 when base_type.oid = 2211 then 2003 when base_type.oid = 1187 then 2003 when base_type.oid = 13479 then 2003 when base_type.oid = 13480 then 2002 when base_type.oid = 13484 then 2003 when base_type.oid = 13485 then 2002 when base_type.oid = 13489 then 2003 when base_type.oid = 13490 then 2002 when base_type.oid = 13494 then 2003 when base_type.oid = 13495 then 2002 when base_type.oid = 13499 then 2003 when base_type.oid = 13500 then 2002 when base_type.oid = 13504 then 2003 when base_type.oid = 13505 then 2002 when base_type.oid = 194 then 1111 when base_type.oid = 13508 then 2003 when base_type.oid = 13509 then 2002 when base_type.oid = 199 then 2003 when base_type.oid = 13512 then 2003 when base_type.oid = 13513 then 2002 when base_type.oid = 2249 then 1111 when base_type.oid = 13516 then 2003 when base_type.oid = 13517 then 2002 when base_type.oid = 1231 then 2003 when base_type.oid = 13520 then 2003 when base_type.oid = 13521 then 2002 when base_type.oid = 210 then 2003 when base_type.oid = 13525 then 2003 when base_type.oid = 13526 then 2002 when base_type.oid = 13529 then 2003 when base_type.oid = 13530 then 2002 when base_type.oid = 13533 then 2003 when base_type.oid = 13534 then 2002 when base_type.oid = 1248 then 2002 when base_type.oid = 13538 then 2003 when base_type.oid = 13539 then 2002 when base_type.oid = 2275 then 1111 when base_type.oid = 2276 then 1111 when base_type.oid = 2277 then 1111 when base_type.oid = 13542 then 2003 when base_type.oid = 2278 then 1111 when base_type.oid = 13543 then 2002 when base_type.oid = 2279 then 1111 when base_type.oid = 2280 then 1111 when base_type.oid = 2281 then 1111 when base_type.oid = 13546 then 2003 when base_type.oid = 13547 then 2002 when base_type.oid = 2283 then 1111 when base_type.oid = 3310 then 1111 when base_type.oid = 13551 then 2003 when base_type.oid = 2287 then 2003 when base_type.oid = 1263 then 2003 when base_type.oid = 13552 then 2002 when base_type.oid = 1266 then 92 when base_type.oid = 13556 then 2003 when base_type.oid = 13557 then 2002 when base_type.oid = 1270 then 2003 when base_type.oid = 269 then 1111 when base_type.oid = 270 then 2003 when base_type.oid = 271 then 2003 when base_type.oid = 272 then 2003 when base_type.oid = 273 then 2003 when base_type.oid = 3361 then 1111 when base_type.oid = 325 then 1111 when base_type.oid = 3402 then 1111 when base_type.oid = 4451 then 1111 when base_type.oid = 3500 then 1111 when base_type.oid = 4532 then 1111 when base_type.oid = 4533 then 1111 when base_type.oid = 4534 then 1111 when base_type.oid = 4535 then 1111 when base_type.oid = 4536 then 1111 when base_type.oid = 4537 then 1111 when base_type.oid = 4538 then 1111 when base_type.oid = 4600 then 1111 when base_type.oid = 4601 then 1111 when base_type.oid = 1560 then -7 when base_type.oid = 1561 then 2003 when base_type.oid = 1562 then 1111 when base_type.oid = 1563 then 2003 when base_type.oid = 3614 then 1111 when base_type.oid = 3615 then 1111 when base_type.oid = 3642 then 1111 when base_type.oid = 3643 then 2003 when base_type.oid = 3644 then 2003 when base_type.oid = 3645 then 2003 when base_type.oid = 600 then 1111 when base_type.oid = 601 then 1111 when base_type.oid = 602 then 1111 when base_type.oid = 603 then 1111 when base_type.oid = 604 then 1111 when base_type.oid = 628 then 1111 when base_type.oid = 629 then 2003 when base_type.oid = 650 then 1111 when base_type.oid = 651 then 2003 when base_type.oid = 3734 then 1111 when base_type.oid = 3735 then 2003 when base_type.oid = 1700 then 2 when base_type.oid = 3769 then 1111 when base_type.oid = 3770 then 2003 when base_type.oid = 700 then 7 when base_type.oid = 701 then 8 when base_type.oid = 705 then 1111 when base_type.oid = 718 then 1111 when base_type.oid = 719 then 2003 when base_type.oid = 2776 then 1111 when base_type.oid = 3802 then 1111 when base_type.oid = 3807 then 2003 when base_type.oid = 12001 then 2003 when base_type.oid = 12002 then 2002 when base_type.oid = 12006 then 2003 when base_type.oid = 12007 then 2002 when base_type.oid = 12011 then 2003 when base_type.oid = 12012 then 2002 when base_type.oid = 12015 then 2003 when base_type.oid = 12016 then 2002 when base_type.oid = 12019 then 2003 when base_type.oid = 12020 then 2002 when base_type.oid = 3831 then 1111 when base_type.oid = 12024 then 2003 when base_type.oid = 12025 then 2002 when base_type.oid = 12029 then 2003 when base_type.oid = 1790 then 2012 when base_type.oid = 12030 then 2002 when base_type.oid = 3838 then 1111 when base_type.oid = 12034 then 2003 when base_type.oid = 12035 then 2002 when base_type.oid = 774 then 1111 when base_type.oid = 12039 then 2003 when base_type.oid = 775 then 2003 when base_type.oid = 12040 then 2002 when base_type.oid = 12044 then 2003 when base_type.oid = 12045 then 2002 when base_type.oid = 10000 then 2003 when base_type.oid = 12049 then 2003 when base_type.oid = 10001 then 2002 when base_type.oid = 12050 then 2002 when base_type.oid = 10002 then 2003 when base_type.oid = 10003 then 2002 when base_type.oid = 10004 then 2003 when base_type.oid = 10005 then 2002 when base_type.oid = 790 then 8 when base_type.oid = 12054 then 2003 when base_type.oid = 10006 then 2003 when base_type.oid = 791 then 2003 when base_type.oid = 12055 then 2002 when base_type.oid = 10007 then 2002 when base_type.oid = 10008 then 2003 when base_type.oid = 10009 then 2002 when base_type.oid = 10010 then 2003 when base_type.oid = 2842 then 2002 when base_type.oid = 12059 then 2003 when base_type.oid = 10011 then 2002 when base_type.oid = 2843 then 2002 when base_type.oid = 12060 then 2002 when base_type.oid = 10012 then 2003 when base_type.oid = 10013 then 2002 when base_type.oid = 10014 then 2003 when base_type.oid = 10015 then 2002 when base_type.oid = 12064 then 2003 when base_type.oid = 10016 then 2003 when base_type.oid = 12065 then 2002 when base_type.oid = 10017 then 2002 when base_type.oid = 10018 then 2003 when base_type.oid = 10019 then 2002 when base_type.oid = 10020 then 2003 when base_type.oid = 12069 then 2003 when base_type.oid = 10021 then 2002 when base_type.oid = 12070 then 2002 when base_type.oid = 10022 then 2003 when base_type.oid = 10023 then 2002 when base_type.oid = 10024 then 2003 when base_type.oid = 10025 then 2002 when base_type.oid = 12074 then 2003 when base_type.oid = 10026 then 2003 when base_type.oid = 12075 then 2002 when base_type.oid = 10027 then 2002 when base_type.oid = 10028 then 2003 when base_type.oid = 10029 then 2002 when base_type.oid = 12078 then 2003 when base_type.oid = 10030 then 2003 when base_type.oid = 12079 then 2002 when base_type.oid = 10031 then 2002 when base_type.oid = 10032 then 2003 when base_type.oid = 10033 then 2002 when base_type.oid = 12082 then 2003 when base_type.oid = 10034 then 2003 when base_type.oid = 12083 then 2002 when base_type.oid = 10035 then 2002 when base_type.oid = 10036 then 2003 when base_type.oid = 10037 then 2002 when base_type.oid = 12086 then 2003 when base_type.oid = 10038 then 2003 when base_type.oid = 12087 then 2002 when base_type.oid = 10039 then 2002 when base_type.oid = 10040 then 2003 when base_type.oid = 10041 then 2002 when base_type.oid = 10042 then 2003 when base_type.oid = 12091 then 2003 when base_type.oid = 10043 then 2002 when base_type.oid = 12092 then 2002 when base_type.oid = 10044 then 2003 when base_type.oid = 10045 then 2002 when base_type.oid = 829 then 1111 when base_type.oid = 10046 then 2003 when base_type.oid = 10047 then 2002 when base_type.oid = 12096 then 2003 when base_type.oid = 10048 then 2003 when base_type.oid = 3904 then 1111 when base_type.oid = 12097 then 2002 when base_type.oid = 10049 then 2002 when base_type.oid = 3905 then 2003 when base_type.oid = 10050 then 2003 when base_type.oid = 3906 then 1111 when base_type.oid = 10051 then 2002 when base_type.oid = 3907 then 2003 when base_type.oid = 12100 then 2003 when base_type.oid = 10052 then 2003 when base_type.oid = 3908 then 1111 when base_type.oid = 12101 then 2002 when base_type.oid = 10053 then 2003 when base_type.oid = 3909 then 2003 when base_type.oid = 10054 then 2002 when base_type.oid = 3910 then 1111 when base_type.oid = 10055 then 2003 when base_type.oid = 3911 then 2003 when base_type.oid = 10056 then 2002 when base_type.oid = 3912 then 1111 when base_type.oid = 12105 then 2003 when base_type.oid = 10057 then 2003 when base_type.oid = 3913 then 2003 when base_type.oid = 12106 then 2002 when base_type.oid = 10058 then 2003 when base_type.oid = 10059 then 2003 when base_type.oid = 10060 then 2002 when base_type.oid = 10061 then 2003 when base_type.oid = 10062 then 2002 when base_type.oid = 12111 then 2003 when base_type.oid = 10063 then 2003 when base_type.oid = 12112 then 2002 when base_type.oid = 10064 then 2002 when base_type.oid = 10065 then 2003 when base_type.oid = 10066 then 2002 when base_type.oid = 12115 then 2003 when base_type.oid = 10067 then 2003 when base_type.oid = 12116 then 2002 when base_type.oid = 10068 then 2002 when base_type.oid = 10069 then 2003 when base_type.oid = 10070 then 2002 when base_type.oid = 3926 then 1111 when base_type.oid = 12119 then 2003 when base_type.oid = 10071 then 2003 when base_type.oid = 3927 then 2003 when base_type.oid = 12120 then 2002 when base_type.oid = 10072 then 2002 when base_type.oid = 10073 then 2003 when base_type.oid = 10074 then 2002 when base_type.oid = 12123 then 2003 when base_type.oid = 10075 then 2003 when base_type.oid = 12124 then 2002 when base_type.oid = 10076 then 2002 when base_type.oid = 10077 then 2003 when base_type.oid = 10078 then 2002 when base_type.oid = 12127 then 2003 when base_type.oid = 10079 then 2003 when base_type.oid = 12128 then 2002 when base_type.oid = 10080 then 2002 when base_type.oid = 10081 then 2003 when base_type.oid = 10082 then 2002 when base_type.oid = 12131 then 2003 when base_type.oid = 10083 then 2003 when base_type.oid = 12132 then 2002 when base_type.oid = 10084 then 2002 when base_type.oid = 10085 then 2003 when base_type.oid = 869 then 1111 when base_type.oid = 10086 then 2002 when base_type.oid = 12135 then 2003 when base_type.oid = 10087 then 2003 when base_type.oid = 12136 then 2002 when base_type.oid = 10088 then 2002 when base_type.oid = 10089 then 2003 when base_type.oid = 10090 then 2002 when base_type.oid = 12139 then 2003 when base_type.oid = 10091 then 2003 when base_type.oid = 12140 then 2002 when base_type.oid = 10092 then 2002 when base_type.oid = 10093 then 2003 when base_type.oid = 10094 then 2003 when base_type.oid = 12143 then 2003 when base_type.oid = 10095 then 2002 when base_type.oid = 12144 then 2002 when base_type.oid = 10096 then 2003 when base_type.oid = 10097 then 2002 when base_type.oid = 10098 then 2003 when base_type.oid = 10099 then 2002 when base_type.oid = 12148 then 2003 when base_type.oid = 10100 then 2003 when base_type.oid = 12149 then 2002 when base_type.oid = 10101 then 2002 when base_type.oid = 10102 then 2003 when base_type.oid = 10103 then 2002 when base_type.oid = 10104 then 2003 when base_type.oid = 12153 then 2003 when base_type.oid = 10105 then 2002 when base_type.oid = 12154 then 2002 when base_type.oid = 10106 then 2003 when base_type.oid = 10107 then 2002 when base_type.oid = 10108 then 2003 when base_type.oid = 10109 then 2002 when base_type.oid = 12158 then 2003 when base_type.oid = 10110 then 2003 when base_type.oid = 12159 then 2002 when base_type.oid = 10111 then 2002 when base_type.oid = 10112 then 2003 when base_type.oid = 10113 then 2003 when base_type.oid = 12162 then 2003 when base_type.oid = 10114 then 2002 when base_type.oid = 12163 then 2002 when base_type.oid = 2949 then 2003 when base_type.oid = 2950 then 1111 when base_type.oid = 2951 then 2003 when base_type.oid = 12167 then 2003 when base_type.oid = 12168 then 2002 when base_type.oid = 12171 then 2003 when base_type.oid = 12172 then 2002 when base_type.oid = 12176 then 2003 when base_type.oid = 12177 then 2002 when base_type.oid = 12180 then 2003 when base_type.oid = 12181 then 2002 when base_type.oid = 12184 then 2003 when base_type.oid = 12185 then 2002 when base_type.oid = 5017 then 1111 when base_type.oid = 2970 then 1111 when base_type.oid = 12189 then 2003 when base_type.oid = 12190 then 2002 when base_type.oid = 12193 then 2003 when base_type.oid = 12194 then 2002 when base_type.oid = 13220 then 2003 when base_type.oid = 13221 then 2001 when base_type.oid = 12197 then 2003 when base_type.oid = 12198 then 2002 when base_type.oid = 13223 then 2003 when base_type.oid = 13224 then 2001 when base_type.oid = 13225 then 2003 when base_type.oid = 13226 then 2001 when base_type.oid = 12202 then 2003 when base_type.oid = 12203 then 2002 when base_type.oid = 13228 then 2003 when base_type.oid = 13229 then 2002 when base_type.oid = 12206 then 2003 when base_type.oid = 5038 then 1111 when base_type.oid = 13231 then 2003 when base_type.oid = 12207 then 2002 when base_type.oid = 5039 then 2003 when base_type.oid = 13232 then 2001 when base_type.oid = 13233 then 2003 when base_type.oid = 13234 then 2001 when base_type.oid = 12210 then 2003 when base_type.oid = 12211 then 2002 when base_type.oid = 13237 then 2003 when base_type.oid = 13238 then 2002 when base_type.oid = 12215 then 2003 when base_type.oid = 12216 then 2002 when base_type.oid = 13242 then 2003 when base_type.oid = 13243 then 2002 when base_type.oid = 12219 then 2003 when base_type.oid = 12220 then 2002 when base_type.oid = 13246 then 2003 when base_type.oid = 13247 then 2002 when base_type.oid = 12223 then 2003 when base_type.oid = 12224 then 2002 when base_type.oid = 13251 then 2003 when base_type.oid = 13252 then 2002 when base_type.oid = 12228 then 2003 when base_type.oid = 12229 then 2002 when base_type.oid = 13256 then 2003 when base_type.oid = 13257 then 2002 when base_type.oid = 12233 then 2003 when base_type.oid = 12234 then 2002 when base_type.oid = 13261 then 2003 when base_type.oid = 12237 then 2003 when base_type.oid = 5069 then 1111 when base_type.oid = 13262 then 2002 when base_type.oid = 12238 then 2002 when base_type.oid = 12241 then 2003 when base_type.oid = 13266 then 2003 when base_type.oid = 12242 then 2002 when base_type.oid = 13267 then 2002 when base_type.oid = 12245 then 2003 when base_type.oid = 6101 then 2002 when base_type.oid = 5077 then 1111 when base_type.oid = 12246 then 2002 when base_type.oid = 5078 then 1111 when base_type.oid = 13271 then 2003 when base_type.oid = 5079 then 1111 when base_type.oid = 13272 then 2002 when base_type.oid = 5080 then 1111 when base_type.oid = 12250 then 2003 when base_type.oid = 12251 then 2002 when base_type.oid = 13276 then 2003 when base_type.oid = 13277 then 2002 when base_type.oid = 12254 then 2003 when base_type.oid = 12255 then 2002 when base_type.oid = 13281 then 2003 when base_type.oid = 13282 then 2002 when base_type.oid = 12258 then 2003 when base_type.oid = 4066 then 2002 when base_type.oid = 12259 then 2002 when base_type.oid = 13286 then 2003 when base_type.oid = 13287 then 2002 when base_type.oid = 12263 then 2003 when base_type.oid = 1000 then 2003 when base_type.oid = 12264 then 2002 when base_type.oid = 4072 then 1111 when base_type.oid = 1001 then 2003 when base_type.oid = 4073 then 2003 when base_type.oid = 1002 then 2003 when base_type.oid = 1003 then 2003 when base_type.oid = 13291 then 2003 when base_type.oid = 12267 then 2003 when base_type.oid = 13292 then 2002 when base_type.oid = 12268 then 2002 when base_type.oid = 1005 then 2003 when base_type.oid = 1006 then 2003 when base_type.oid = 1007 then 2003 when base_type.oid = 13296 then 2003 when base_type.oid = 12272 then 2003 when base_type.oid = 1008 then 2003 when base_type.oid = 1009 then 2003 when base_type.oid = 13297 then 2002 when base_type.oid = 12273 then 2002 when base_type.oid = 1010 then 2003 when base_type.oid = 1011 then 2003 when base_type.oid = 12276 then 2003 when base_type.oid = 1012 then 2003 when base_type.oid = 13301 then 2003 when base_type.oid = 12277 then 2002 when base_type.oid = 1013 then 2003 when base_type.oid = 1014 then 2003 when base_type.oid = 13302 then 2002 when base_type.oid = 1015 then 2003 when base_type.oid = 1016 then 2003 when base_type.oid = 1017 then 2003 when base_type.oid = 12281 then 2003 when base_type.oid = 4089 then 1111 when base_type.oid = 13306 then 2003 when base_type.oid = 12282 then 2002 when base_type.oid = 4090 then 2003 when base_type.oid = 1018 then 2003 when base_type.oid = 13307 then 2002 when base_type.oid = 1019 then 2003 when base_type.oid = 1020 then 2003 when base_type.oid = 1021 then 2003 when base_type.oid = 1022 then 2003 when base_type.oid = 12286 then 2003 when base_type.oid = 13311 then 2003 when base_type.oid = 12287 then 2002 else 1111 end from pg_type base_type where base_type.oid=t.typbasetype) else null end as base_type from pg_catalog.pg_type t, pg_catalog.pg_namespace n where t.typnamespace = n.oid and n.nspname != 'pg_catalog' and n.nspname != 'pg_toast' and t.typtype IN ('c','d')  and t.typname like '%' and n.nspname like 'public' order by data_type, type_schem, type_name;
+--= type_cat	type_schem	type_name	class_name	data_type	remarks	base_type
+--> \N	public	big_orders	\N	2002	\N	\N
+--> \N	public	orders	\N	2002	\N	\N
+
+-- jdbc: 17
+SELECT a.attname, a.atttypid, atttypmod FROM pg_catalog.pg_class ct   JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid)   JOIN pg_catalog.pg_namespace n ON (ct.relnamespace = n.oid)   JOIN (SELECT i.indexrelid, i.indrelid, i.indisprimary,              information_schema._pg_expandarray(i.indkey) AS keys         FROM pg_catalog.pg_index i) i     ON (a.attnum = (i.keys).x AND a.attrelid = i.indrelid) WHERE true  AND n.nspname = 'public' AND ct.relname = 'orders' AND i.indisprimary  ORDER BY a.attnum;
+--= attname	atttypid	atttypmod
+
+-- jdbc: 18
+SELECT t.typlen FROM pg_catalog.pg_type t, pg_catalog.pg_namespace n WHERE t.typnamespace=n.oid AND t.typname='name' AND n.nspname='pg_catalog';
+--= typlen
+--> 64
+
+-- jdbc: 19
+select string_agg(word, ',') from pg_catalog.pg_get_keywords() where word <> ALL ('{a,abs,absolute,action,ada,add,admin,after,all,allocate,alter,always,and,any,are,array,as,asc,asensitive,assertion,assignment,asymmetric,at,atomic,attribute,attributes,authorization,avg,before,begin,bernoulli,between,bigint,binary,blob,boolean,both,breadth,by,c,call,called,cardinality,cascade,cascaded,case,cast,catalog,catalog_name,ceil,ceiling,chain,char,char_length,character,character_length,character_set_catalog,character_set_name,character_set_schema,characteristics,characters,check,checked,class_origin,clob,close,coalesce,cobol,code_units,collate,collation,collation_catalog,collation_name,collation_schema,collect,column,column_name,command_function,command_function_code,commit,committed,condition,condition_number,connect,connection_name,constraint,constraint_catalog,constraint_name,constraint_schema,constraints,constructors,contains,continue,convert,corr,corresponding,count,covar_pop,covar_samp,create,cross,cube,cume_dist,current,current_collation,current_date,current_default_transform_group,current_path,current_role,current_time,current_timestamp,current_transform_group_for_type,current_user,cursor,cursor_name,cycle,data,date,datetime_interval_code,datetime_interval_precision,day,deallocate,dec,decimal,declare,default,defaults,deferrable,deferred,defined,definer,degree,delete,dense_rank,depth,deref,derived,desc,describe,descriptor,deterministic,diagnostics,disconnect,dispatch,distinct,domain,double,drop,dynamic,dynamic_function,dynamic_function_code,each,element,else,end,end-exec,equals,escape,every,except,exception,exclude,excluding,exec,execute,exists,exp,external,extract,false,fetch,filter,final,first,float,floor,following,for,foreign,fortran,found,free,from,full,function,fusion,g,general,get,global,go,goto,grant,granted,group,grouping,having,hierarchy,hold,hour,identity,immediate,implementation,in,including,increment,indicator,initially,inner,inout,input,insensitive,insert,instance,instantiable,int,integer,intersect,intersection,interval,into,invoker,is,isolation,join,k,key,key_member,key_type,language,large,last,lateral,leading,left,length,level,like,ln,local,localtime,localtimestamp,locator,lower,m,map,match,matched,max,maxvalue,member,merge,message_length,message_octet_length,message_text,method,min,minute,minvalue,mod,modifies,module,month,more,multiset,mumps,name,names,national,natural,nchar,nclob,nesting,new,next,no,none,normalize,normalized,not,"null",nullable,nullif,nulls,number,numeric,object,octet_length,octets,of,old,on,only,open,option,options,or,order,ordering,ordinality,others,out,outer,output,over,overlaps,overlay,overriding,pad,parameter,parameter_mode,parameter_name,parameter_ordinal_position,parameter_specific_catalog,parameter_specific_name,parameter_specific_schema,partial,partition,pascal,path,percent_rank,percentile_cont,percentile_disc,placing,pli,position,power,preceding,precision,prepare,preserve,primary,prior,privileges,procedure,public,range,rank,read,reads,real,recursive,ref,references,referencing,regr_avgx,regr_avgy,regr_count,regr_intercept,regr_r2,regr_slope,regr_sxx,regr_sxy,regr_syy,relative,release,repeatable,restart,result,return,returned_cardinality,returned_length,returned_octet_length,returned_sqlstate,returns,revoke,right,role,rollback,rollup,routine,routine_catalog,routine_name,routine_schema,row,row_count,row_number,rows,savepoint,scale,schema,schema_name,scope_catalog,scope_name,scope_schema,scroll,search,second,section,security,select,self,sensitive,sequence,serializable,server_name,session,session_user,set,sets,similar,simple,size,smallint,some,source,space,specific,specific_name,specifictype,sql,sqlexception,sqlstate,sqlwarning,sqrt,start,state,statement,static,stddev_pop,stddev_samp,structure,style,subclass_origin,submultiset,substring,sum,symmetric,system,system_user,table,table_name,tablesample,temporary,then,ties,time,timestamp,timezone_hour,timezone_minute,to,top_level_count,trailing,transaction,transaction_active,transactions_committed,transactions_rolled_back,transform,transforms,translate,translation,treat,trigger,trigger_catalog,trigger_name,trigger_schema,trim,true,type,uescape,unbounded,uncommitted,under,union,unique,unknown,unnamed,unnest,update,upper,usage,user,user_defined_type_catalog,user_defined_type_code,user_defined_type_name,user_defined_type_schema,using,value,values,var_pop,var_samp,varchar,varying,view,when,whenever,where,width_bucket,window,with,within,without,work,write,year,zone}'::text[]);
+--= string_agg
+--> abort,access,aggregate,also,analyse,analyze,attach,backward,bit,cache,checkpoint,class,cluster,columns,comment,comments,compression,concurrently,configuration,conflict,connection,content,conversion,copy,cost,csv,current_catalog,current_schema,database,delimiter,delimiters,depends,detach,dictionary,disable,discard,do,document,enable,encoding,encrypted,enum,event,exclusive,explain,expression,extension,family,finalize,force,forward,freeze,functions,generated,greatest,groups,handler,header,if,ilike,immutable,implicit,import,include,index,indexes,inherit,inherits,inline,instead,isnull,label,leakproof,least,limit,listen,load,location,lock,locked,logged,mapping,materialized,mode,move,nfc,nfd,nfkc,nfkd,nothing,notify,notnull,nowait,off,offset,oids,operator,owned,owner,parallel,parser,passing,password,plans,policy,prepared,procedural,procedures,program,publication,quote,reassign,recheck,refresh,reindex,rename,replace,replica,reset,restrict,returning,routines,rule,schemas,sequences,server,setof,share,show,skip,snapshot,stable,standalone,statistics,stdin,stdout,storage,stored,strict,strip,subscription,support,sysid,tables,tablespace,temp,template,text,truncate,trusted,types,unencrypted,unlisten,unlogged,until,vacuum,valid,validate,validator,variadic,verbose,version,views,volatile,whitespace,wrapper,xml,xmlattributes,xmlconcat,xmlelement,xmlexists,xmlforest,xmlnamespaces,xmlparse,xmlpi,xmlroot,xmlserialize,xmltable,yes
+
+-- jdbc: 20
+select id, customer, tags from orders where false;
+--= id	customer	tags
+
+-- jdbc: 21
+SELECT c.oid, a.attnum, a.attname, c.relname, n.nspname, a.attnotnull OR (t.typtype = 'd' AND t.typnotnull), a.attidentity != '' OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON (c.relnamespace = n.oid) JOIN pg_catalog.pg_attribute a ON (c.oid = a.attrelid) JOIN pg_catalog.pg_type t ON (a.atttypid = t.oid) LEFT JOIN pg_catalog.pg_attrdef d ON (d.adrelid = a.attrelid AND d.adnum = a.attnum) JOIN (SELECT 16403 AS oid , 1 AS attnum UNION ALL SELECT 16403, 2 UNION ALL SELECT 16403, 5) vals ON (c.oid = vals.oid AND a.attnum = vals.attnum);
+--= oid	attnum	attname	relname	nspname	?column?	?column?
+--> 16403	5	tags	orders	public	f	\N
+--> 16403	2	customer	orders	public	t	\N
+--> 16403	1	id	orders	public	t	\N
+
+-- jdbc: 22
+select current_schema();
+--= current_schema
+--> public

@@ -1,0 +1,190 @@
+//! `cargo xtask test`: real servers, every test, one count.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::counts::Counts;
+use crate::servers::{self, PASSWORD, Server};
+use crate::{packages, root, s3};
+
+/// Access key of the S3 server.
+const S3_KEY: &str = "atoll-test";
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Also what takes long: tests that are ignored by default
+    #[arg(long)]
+    full: bool,
+    /// Only tests whose name contains this; suites are left out
+    filter: Option<String>,
+}
+
+/// Runs everything.
+///
+/// # Errors
+/// Something the tests need cannot be had; a failing test is an exit code.
+pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
+    packages::install()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    println!("starting PostgreSQL, MariaDB and an S3 server");
+    let sources = Sources::start(&runtime)?;
+    let mut counts = Counts::default();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).envs(sources.environment()).current_dir(root());
+    if let Some(filter) = &arguments.filter {
+        cargo.arg(filter);
+    }
+    cargo.args(["--", "--nocapture", "--test-threads=2"]);
+    if arguments.full {
+        cargo.arg("--include-ignored");
+    }
+    let tests_held = watch(&mut cargo, &mut counts)?;
+    let suites_held = if arguments.filter.is_none() {
+        suites(&sources, &mut counts)?
+    } else {
+        true
+    };
+    drop(sources);
+    println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
+    let held = tests_held && suites_held && counts.failed == 0 && counts.passed > 0;
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Starts the servers that the tests read from, prints where they are and keeps them until interrupted.
+///
+/// # Errors
+/// A server cannot be had.
+pub(crate) fn serve_sources() -> Result<ExitCode> {
+    packages::install()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let sources = Sources::start(&runtime)?;
+    sources.load_fixtures()?;
+    for (name, value) in sources.environment() {
+        println!("export {name}='{value}'");
+    }
+    runtime.block_on(tokio::signal::ctrl_c())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The servers that the tests read from.
+struct Sources {
+    postgres: Server,
+    mariadb: Server,
+    s3: SocketAddr,
+    buckets: PathBuf,
+    // Last: the servers' directories go after the servers.
+    scratch: tempfile::TempDir,
+}
+
+impl Sources {
+    fn start(runtime: &tokio::runtime::Runtime) -> Result<Self> {
+        let scratch = tempfile::Builder::new().prefix("atoll-test-").tempdir()?;
+        // Other users' servers keep their directories beneath it.
+        std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let postgres = servers::postgres(scratch.path())?;
+        let mariadb = servers::mariadb(scratch.path())?;
+        let buckets = scratch.path().join("s3");
+        std::fs::create_dir_all(buckets.join("test"))?;
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (s3, _serving) = runtime.block_on(s3::serve(&buckets, S3_KEY, PASSWORD, listen))?;
+        Ok(Self { postgres, mariadb, s3, buckets, scratch })
+    }
+
+    /// What the tests read to find them.
+    fn environment(&self) -> [(&'static str, String); 6] {
+        let secret = PASSWORD.replace(' ', "%20");
+        [
+            ("ATOLL_TEST_POSTGRES_URL", format!("postgres://tester:{secret}@{}/postgres", self.postgres.address)),
+            ("ATOLL_TEST_MYSQL_URL", format!("mysql://tester:{secret}@{}/test", self.mariadb.address)),
+            ("ATOLL_TEST_S3_URL", format!("http://{}", self.s3)),
+            ("ATOLL_TEST_S3_KEY", S3_KEY.to_owned()),
+            ("ATOLL_TEST_S3_SECRET", PASSWORD.to_owned()),
+            ("ATOLL_TEST_S3_ROOT", self.buckets.display().to_string()),
+        ]
+    }
+}
+
+/// The sqllogictest suites, against the real server.
+fn suites(sources: &Sources, counts: &mut Counts) -> Result<bool> {
+    let build = Command::new(env!("CARGO")).args(["build", "--workspace", "--bins"]).current_dir(root()).status()?;
+    anyhow::ensure!(build.success(), "the programs could not be built");
+    sources.load_fixtures()?;
+    let atoll = servers::atoll(&servers::built("atoll")?, sources.scratch.path(), &root())?;
+    let (postgres, mariadb, s3) = (sources.postgres.address, sources.mariadb.address, sources.s3);
+    let variables = [
+        ("PG_HOST", postgres.ip().to_string()),
+        ("PG_PORT", postgres.port().to_string()),
+        ("PG_USER", "tester".to_owned()),
+        ("PG_DB", "postgres".to_owned()),
+        ("MYSQL_HOST", mariadb.ip().to_string()),
+        ("MYSQL_PORT", mariadb.port().to_string()),
+        ("MYSQL_USER", "tester".to_owned()),
+        ("MYSQL_DB", "test".to_owned()),
+        ("S3_ENDPOINT", format!("http://{s3}")),
+        ("S3_KEY", S3_KEY.to_owned()),
+        ("PASSWORD", PASSWORD.to_owned()),
+        ("FIXTURES", "sql-tests/fixtures".to_owned()),
+        ("DEMO", "server/demo".to_owned()),
+    ];
+    let mut held = true;
+    for mode in ["simple", "extended"] {
+        let mut runner = Command::new(servers::built("atoll-slt")?);
+        runner
+            .args(["--host", "127.0.0.1", "--mode", mode, "--port"])
+            .arg(atoll.address.port().to_string())
+            .env("PGPASSWORD", PASSWORD)
+            .current_dir(root());
+        for (name, value) in &variables {
+            runner.arg("--var").arg(format!("{name}={value}"));
+        }
+        held &= watch(runner.arg("sql-tests/suites"), counts)?;
+    }
+    drop(atoll);
+    Ok(held)
+}
+
+impl Sources {
+    /// Loads what the suites read from PostgreSQL and MariaDB, with the clients that came with them.
+    fn load_fixtures(&self) -> Result<()> {
+        load_fixtures(&root().join("sql-tests/fixtures"), self.postgres.address, self.mariadb.address)
+    }
+}
+
+fn load_fixtures(fixtures: &Path, postgres: SocketAddr, mariadb: SocketAddr) -> Result<()> {
+    let sql = |name: &str| std::fs::File::open(fixtures.join(name)).with_context(|| format!("no fixture {name}"));
+    let loaded = Command::new("psql")
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "tester", "-d", "postgres", "-p"])
+        .arg(postgres.port().to_string())
+        .env("PGPASSWORD", PASSWORD)
+        .stdin(sql("postgres.sql")?)
+        .status()?;
+    anyhow::ensure!(loaded.success(), "the PostgreSQL fixture could not be loaded");
+    let client = packages::on_path("mariadb").or_else(|| packages::on_path("mysql")).context("no MariaDB client")?;
+    let loaded = Command::new(client)
+        .args(["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-u", "tester", "test", "-P"])
+        .arg(mariadb.port().to_string())
+        .env("MYSQL_PWD", PASSWORD)
+        .stdin(sql("mysql.sql")?)
+        .status()?;
+    anyhow::ensure!(loaded.success(), "the MariaDB fixture could not be loaded");
+    Ok(())
+}
+
+/// Runs a command, passes its output on and counts its tests. False: it failed.
+fn watch(command: &mut Command, counts: &mut Counts) -> Result<bool> {
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("could not run {command:?}"))?;
+    let output = child.stdout.take().context("no output")?;
+    let mut terminal = std::io::stdout().lock();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        counts.take(&line);
+        writeln!(terminal, "{line}")?;
+    }
+    Ok(child.wait()?.success())
+}

@@ -87,9 +87,8 @@ impl Conversion {
             })?,
             Self::Utf8 => {
                 let options = CastOptions { safe: false, ..CastOptions::default() };
-                let text = cast_with_options(column, &DataType::Utf8View, &options).map_err(|_| {
-                    ConnectorError::value("22021", "invalid byte sequence for encoding \"UTF8\"")
-                })?;
+                let text = cast_with_options(column, &DataType::Utf8View, &options)
+                    .map_err(|_| ConnectorError::value("22021", "invalid byte sequence for encoding \"UTF8\""))?;
                 let plain = from_text(text.data_type(), &PgType::new(oids::TEXT), to) == Some(Self::Identity);
                 if plain { text } else { Self::TextInput.apply(&text, &PgType::new(oids::TEXT), to)? }
             }

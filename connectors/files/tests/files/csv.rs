@@ -73,8 +73,14 @@ async fn follows_its_options() {
     let scratch = Scratch::new();
     scratch.write("a.csv", "a;b\n'x;y';\\N\n'\\N';'it\\'s'\n");
     let source = scratch.source("csv");
-    let given =
-        [("filename", "a.csv"), ("delimiter", ";"), ("quote", "'"), ("escape", "\\"), ("null", "\\N"), ("format", "csv")];
+    let given = [
+        ("filename", "a.csv"),
+        ("delimiter", ";"),
+        ("quote", "'"),
+        ("escape", "\\"),
+        ("null", "\\N"),
+        ("format", "csv"),
+    ];
     assert_eq!(query(&source, &given, "a text, b text", ALL).await.unwrap(), ["x;y|∅", "\\N|it's"]);
 
     scratch.write("latin.csv", b"name\ncaf\xe9\n");
@@ -108,11 +114,8 @@ async fn reads_another_name_in_the_file() {
     let scratch = Scratch::new();
     scratch.write("a.csv", "Order Id,,x\n7,8,9\n");
     let source = scratch.source("csv");
-    let mut spec = TableSpec {
-        name: "public.t".into(),
-        options: options(&[("filename", "a.csv")]),
-        columns: columns("id int4"),
-    };
+    let mut spec =
+        TableSpec { name: "public.t".into(), options: options(&[("filename", "a.csv")]), columns: columns("id int4") };
     spec.columns[0].options.set("column_name", "Order Id");
     assert_eq!(rows(&table_of(&source, spec).await.unwrap(), ALL).await.unwrap(), ["7"]);
     // A column without a name is reachable too.
@@ -131,7 +134,10 @@ async fn tells_where_a_bad_value_stands() {
     assert!(message.contains("a.csv\", line 3, column \"n\""), "{message}");
     // A column that is not asked for is not converted.
     assert_eq!(query(&source, &[("filename", "a.csv")], "id int4, n int4", "SELECT id FROM t").await.unwrap().len(), 3);
-    assert_eq!(query(&source, &[("filename", "a.csv")], "id int4, n int4", "SELECT count(*) FROM t").await.unwrap(), ["3"]);
+    assert_eq!(
+        query(&source, &[("filename", "a.csv")], "id int4, n int4", "SELECT count(*) FROM t").await.unwrap(),
+        ["3"]
+    );
 }
 
 #[tokio::test]
@@ -146,10 +152,12 @@ async fn refuses_ragged_rows() {
         ("a,b\n1,2\rx\n", "unquoted carriage return found in data", "line 2"),
     ] {
         scratch.write("r.csv", text);
-        let (sqlstate, message) =
-            value_error(query(&source, &[("filename", "r.csv")], "a text, b text", ALL).await);
+        let (sqlstate, message) = value_error(query(&source, &[("filename", "r.csv")], "a text, b text", ALL).await);
         assert_eq!(sqlstate, "22P04", "{text:?}");
-        assert!(message.contains(problem) && message.contains(line) && message.contains("r.csv"), "{text:?}: {message}");
+        assert!(
+            message.contains(problem) && message.contains(line) && message.contains("r.csv"),
+            "{text:?}: {message}"
+        );
     }
     scratch.write("r.csv", "a,b\n1,2\n");
     assert_eq!(query(&source, &[("filename", "r.csv")], "a text, b text", ALL).await.unwrap(), ["1|2"]);

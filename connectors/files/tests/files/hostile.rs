@@ -106,9 +106,10 @@ async fn refuses_compressed_data_that_grow_without_end() {
     let line = [vec![b'x'; 4095], vec![b'\n']].concat();
     let lines = zstd::encode_all(line.repeat(1 << 15).as_slice(), 3).unwrap();
     scratch.write("lines.csv.zst", lines);
-    let error = query(&source, &[("filename", "lines.csv.zst"), ("header", "false")], "a text", "SELECT count(*) FROM t")
-        .await
-        .unwrap_err();
+    let error =
+        query(&source, &[("filename", "lines.csv.zst"), ("header", "false")], "a text", "SELECT count(*) FROM t")
+            .await
+            .unwrap_err();
     assert!(matches!(&error, ConnectorError::Limit { message, .. } if message.contains("1000 times")), "{error:?}");
     scratch.write("row.csv", megabyte.repeat(140));
     let error = query(&source, &[("filename", "row.csv")], "a text", ALL).await.unwrap_err();
@@ -137,7 +138,8 @@ async fn tells_broken_compression_from_broken_data() {
 }
 
 fn parquet_sample() -> Vec<u8> {
-    let names: Vec<_> = (0..300).map(|row| if row % 7 == 0 { None } else { Some(format!("name {}", row % 40)) }).collect();
+    let names: Vec<_> =
+        (0..300).map(|row| if row % 7 == 0 { None } else { Some(format!("name {}", row % 40)) }).collect();
     let lists = (0..300).map(|row| (row % 5 != 0).then(|| vec![Some(row), None]));
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("i", Arc::new(Int32Array::from_iter_values(0..300))),

@@ -55,7 +55,9 @@ async fn finds_names_lists_patterns_and_directories() {
 async fn says_what_is_missing() {
     let scratch = lake();
     let source = scratch.source("csv");
-    for given in ["nothing.csv", "sales/*.parquet", "nowhere/*.csv", "nowhere/", "sales/a.csv,nothing.csv", "sales/a.csv/x"] {
+    for given in
+        ["nothing.csv", "sales/*.parquet", "nowhere/*.csv", "nowhere/", "sales/a.csv,nothing.csv", "sales/a.csv/x"]
+    {
         let error = query(&source, &[("filename", given)], "n int4", ALL).await.unwrap_err();
         assert!(
             matches!(&error, ConnectorError::File { missing: true, object, .. } if object == "foreign table \"public.t\""),
@@ -92,9 +94,8 @@ async fn lists_live_tables() {
     scratch.write("sales/other/x.parquet", "");
     let source = scratch.server("csv", &[("location", "sales")], &[]);
     assert_eq!(source.schemas().await.unwrap(), ["main"]);
-    let names = |tables: Vec<atoll_connector_api::TableSummary>| {
-        tables.into_iter().map(|table| table.name).collect::<Vec<_>>()
-    };
+    let names =
+        |tables: Vec<atoll_connector_api::TableSummary>| tables.into_iter().map(|table| table.name).collect::<Vec<_>>();
     assert_eq!(names(source.tables("main").await.unwrap()), ["a", "b", "b.csv.gz", "deep", "parts"]);
     assert_eq!(names(source.tables("public").await.unwrap()), Vec::<String>::new());
     assert_eq!(names(scratch.source("csv").tables("main").await.unwrap()), Vec::<String>::new());
@@ -134,10 +135,19 @@ async fn reads_partition_columns_from_directories() {
     let types: Vec<_> = source.describe(&options(&[("location", "p/**")])).await.unwrap().columns;
     let types: Vec<_> = types.iter().map(|column| column.data_type.sql_name()).collect();
     assert_eq!(types, ["bigint", "bigint", "text"]);
-    let declared = query(&source, &[("location", "p/year=2024/*/*.csv")], "city text, year int4, n text", "SELECT * FROM t ORDER BY n").await;
+    let declared = query(
+        &source,
+        &[("location", "p/year=2024/*/*.csv")],
+        "city text, year int4, n text",
+        "SELECT * FROM t ORDER BY n",
+    )
+    .await;
     assert_eq!(declared.unwrap(), ["São Paulo|2024|2", "∅|2024|3", "Graz|2024|4"]);
     let error = query(&source, &[("location", "p")], "year date, n int4", ALL).await.unwrap_err();
-    assert!(matches!(&error, ConnectorError::Value { message, .. } if message.contains("partition column \"year\"")), "{error:?}");
+    assert!(
+        matches!(&error, ConnectorError::Value { message, .. } if message.contains("partition column \"year\"")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

@@ -23,10 +23,7 @@ fn ints(name: &str, values: std::ops::Range<i32>) -> RecordBatch {
 
 #[tokio::test]
 async fn sees_arrow_s_types_as_postgresql_s() {
-    let fields = Fields::from(vec![
-        Field::new("x", DataType::Int32, true),
-        Field::new("y", DataType::Utf8, true),
-    ]);
+    let fields = Fields::from(vec![Field::new("x", DataType::Int32, true), Field::new("y", DataType::Utf8, true)]);
     let nested = StructArray::new(
         fields,
         vec![Arc::new(Int32Array::from(vec![Some(1), None])), Arc::new(StringArray::from(vec!["a \"b\"", "c"]))],
@@ -69,7 +66,12 @@ async fn sees_arrow_s_types_as_postgresql_s() {
             "timestamp with time zone",
             "1970-01-01 00:00:01.5+00",
         ),
-        ("t", Arc::new(Time64NanosecondArray::from(vec![Some(1_500_000_000), None])), "time without time zone", "00:00:01.5"),
+        (
+            "t",
+            Arc::new(Time64NanosecondArray::from(vec![Some(1_500_000_000), None])),
+            "time without time zone",
+            "00:00:01.5",
+        ),
         (
             "l",
             Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None])),
@@ -83,23 +85,14 @@ async fn sees_arrow_s_types_as_postgresql_s() {
             "{0.5}",
         ),
         ("o", Arc::new(nested), "jsonb", "{\"x\": 1, \"y\": \"a \\\"b\\\"\"}"),
-        (
-            "lo",
-            Arc::new(objects),
-            "jsonb",
-            "[{\"x\": 1, \"y\": \"a \\\"b\\\"\"}, {\"x\": null, \"y\": \"c\"}]",
-        ),
+        ("lo", Arc::new(objects), "jsonb", "[{\"x\": 1, \"y\": \"a \\\"b\\\"\"}, {\"x\": null, \"y\": \"c\"}]"),
         ("m", Arc::new(map.finish()), "jsonb", "{\"k\": 1.5}"),
-        (
-            "dict",
-            Arc::new(DictionaryArray::<Int32Type>::from_iter([Some("v"), None])),
-            "text",
-            "v",
-        ),
+        ("dict", Arc::new(DictionaryArray::<Int32Type>::from_iter([Some("v"), None])), "text", "v"),
         ("iv", Arc::new(DurationMicrosecondArray::from(vec![Some(90_000_000), None])), "interval", "00:01:30"),
     ];
     let scratch = Scratch::new();
-    scratch.parquet("a.parquet", &batch(columns.iter().map(|(name, array, _, _)| (*name, Arc::clone(array))).collect()));
+    scratch
+        .parquet("a.parquet", &batch(columns.iter().map(|(name, array, _, _)| (*name, Arc::clone(array))).collect()));
     let source = scratch.source("parquet");
     let definition = source.describe(&options(&[("filename", "a.parquet")])).await.unwrap();
     let found = query(&source, &[("filename", "a.parquet")], "", ALL).await.unwrap();
@@ -113,7 +106,9 @@ async fn sees_arrow_s_types_as_postgresql_s() {
 
 #[tokio::test]
 async fn knows_parquet_s_own_types() {
-    use datafusion::parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type};
+    use datafusion::parquet::data_type::{
+        ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type,
+    };
     use datafusion::parquet::file::writer::SerializedFileWriter;
     use datafusion::parquet::schema::parser::parse_message_type;
     let schema = "message m { required fixed_len_byte_array(16) u (UUID); required binary j (JSON); required int96 t; \
@@ -178,7 +173,9 @@ async fn reads_declared_types_that_lose_nothing() {
             if message.starts_with("integer out of range") && message.contains("a.parquet") && message.contains("\"big\"")),
         "{error:?}"
     );
-    for (column, declared) in [("f", "f int4"), ("s", "s int4"), ("s", "s date"), ("i", "i date"), ("d", "d timestamptz"), ("f", "f float4")] {
+    for (column, declared) in
+        [("f", "f int4"), ("s", "s int4"), ("s", "s date"), ("i", "i date"), ("d", "d timestamptz"), ("f", "f float4")]
+    {
         let error = query(&source, &[("filename", "a.parquet")], declared, ALL).await.unwrap_err();
         assert!(
             matches!(&error, ConnectorError::ColumnChanged { column: named, problem, .. }
@@ -186,8 +183,11 @@ async fn reads_declared_types_that_lose_nothing() {
             "{declared}: {error:?}"
         );
     }
-    let mut spec =
-        TableSpec { name: "public.t".into(), options: options(&[("filename", "a.parquet")]), columns: columns("s text") };
+    let mut spec = TableSpec {
+        name: "public.t".into(),
+        options: options(&[("filename", "a.parquet")]),
+        columns: columns("s text"),
+    };
     spec.columns[0].data_type = PgType::varchar(3);
     let error = rows(&table_of(&source, spec.clone()).await.unwrap(), ALL).await.unwrap_err();
     assert!(matches!(&error, ConnectorError::Value { sqlstate: "22001", .. }), "{error:?}");
@@ -206,10 +206,16 @@ async fn refuses_files_that_differ() {
     let error = source.describe(&options(&[("filename", "d")])).await.unwrap_err();
     assert!(error.to_string().contains("b.parquet") && error.to_string().contains("\"n\" is bigint"), "{error}");
     let error = query(&source, &[("filename", "d")], "n int8", ALL).await.unwrap_err();
-    assert!(matches!(&error, ConnectorError::ColumnChanged { problem, .. } if problem.contains("b.parquet")), "{error:?}");
+    assert!(
+        matches!(&error, ConnectorError::ColumnChanged { problem, .. } if problem.contains("b.parquet")),
+        "{error:?}"
+    );
     scratch.parquet("d/b.parquet", &ints("m", 0..3));
     let error = query(&source, &[("filename", "d")], "n int8", ALL).await.unwrap_err();
-    assert!(matches!(&error, ConnectorError::ColumnChanged { column, problem, .. } if column == "n" && problem.contains("b.parquet")), "{error:?}");
+    assert!(
+        matches!(&error, ConnectorError::ColumnChanged { column, problem, .. } if column == "n" && problem.contains("b.parquet")),
+        "{error:?}"
+    );
     // The order of columns does not matter, nor what else a file has.
     let two = |a: i32, b: &str| -> Vec<(&'static str, ArrayRef)> {
         vec![("n", Arc::new(Int32Array::from(vec![a]))), ("s", Arc::new(StringArray::from(vec![b])))]
@@ -254,7 +260,10 @@ async fn tells_what_is_no_parquet_file() {
         );
     }
     scratch.write("good.parquet", good);
-    assert_eq!(query(&source, &[("filename", "good.parquet")], "n int4", "SELECT count(n) FROM t").await.unwrap(), ["1000"]);
+    assert_eq!(
+        query(&source, &[("filename", "good.parquet")], "n int4", "SELECT count(n) FROM t").await.unwrap(),
+        ["1000"]
+    );
 }
 
 #[tokio::test]
@@ -299,14 +308,18 @@ async fn knows_counts_and_bounds_from_the_footers() {
     scratch.parquet("p/k=2/b.parquet", &ints("n", 100..250));
     let source = scratch.source("parquet");
     let context = table(&source, &[("filename", "p")], "").await.unwrap();
-    let plan = context.sql("SELECT count(*), min(n), max(n) FROM t").await.unwrap().create_physical_plan().await.unwrap();
+    let plan =
+        context.sql("SELECT count(*), min(n), max(n) FROM t").await.unwrap().create_physical_plan().await.unwrap();
     let text = datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string();
     assert!(!text.contains("ForeignScanExec"), "answered by statistics: {text}");
     assert_eq!(rows(&context, "SELECT count(*), min(n), max(n) FROM t").await.unwrap(), ["250|0|249"]);
     assert_eq!(rows(&context, "SELECT count(*), max(n) FROM t WHERE k = 1").await.unwrap(), ["100|99"]);
     assert_eq!(rows(&context, "SELECT k, count(*) FROM t GROUP BY k ORDER BY k").await.unwrap(), ["1|100", "2|150"]);
     let line = scan_line(&context, "SELECT n FROM t WHERE k = 2 AND n > 200").await;
-    assert!(line.starts_with("ForeignScanExec: server=lake, table=public.t, format=parquet, files=1 of 2, projection=[n"), "{line}");
+    assert!(
+        line.starts_with("ForeignScanExec: server=lake, table=public.t, format=parquet, files=1 of 2, projection=[n"),
+        "{line}"
+    );
     assert_eq!(rows(&context, "SELECT sum(n) FROM t WHERE k = 2 AND n > 247").await.unwrap(), ["497"]);
 }
 
@@ -345,7 +358,10 @@ async fn reads_a_file_without_columns_or_rows() {
     let scratch = Scratch::new();
     let source = scratch.source("parquet");
     scratch.parquet("none.parquet", &ints("n", 0..0));
-    assert_eq!(query(&source, &[("filename", "none.parquet")], "", "SELECT count(*), max(n) FROM t").await.unwrap(), ["0|∅"]);
+    assert_eq!(
+        query(&source, &[("filename", "none.parquet")], "", "SELECT count(*), max(n) FROM t").await.unwrap(),
+        ["0|∅"]
+    );
     let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int32, false)]));
     let strict = RecordBatch::try_new(schema, vec![Arc::new(Int32Array::from(vec![1]))]).unwrap();
     scratch.parquet("strict.parquet", &strict);

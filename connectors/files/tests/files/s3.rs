@@ -11,8 +11,8 @@ use object_store::{ObjectStoreExt, PutPayload};
 
 use crate::support::*;
 
-/// The bucket that the tests use; the server's root must have a folder of this name, or let it be made.
-const BUCKET: &str = "atoll-test";
+/// The bucket that the tests use: `cargo xtask test` makes a folder of this name.
+const BUCKET: &str = "test";
 
 struct Server {
     url: String,
@@ -114,7 +114,10 @@ async fn names_what_is_wrong_on_s3() {
     let good = server.source("csv", &location);
 
     let error = query(&good, &[("filename", "nothing.csv")], "n int4", "SELECT 1").await.unwrap_err();
-    assert!(matches!(&error, ConnectorError::File { missing: true, path, .. } if path.ends_with("wrong/nothing.csv")), "{error:?}");
+    assert!(
+        matches!(&error, ConnectorError::File { missing: true, path, .. } if path.ends_with("wrong/nothing.csv")),
+        "{error:?}"
+    );
 
     let wrong = [("access_key_id", server.key.as_str()), ("secret_access_key", "wrong")];
     let options = [("location", location.as_str()), ("endpoint", server.url.as_str())];
@@ -175,12 +178,16 @@ async fn keeps_users_out_of_special_addresses() {
         let options = [("location", "s3://bucket/x"), ("endpoint", endpoint)];
         let source = open("csv", &options, &user, scratch.context.clone());
         let error = query(&source, &[("filename", "a.csv")], "n int4", "SELECT 1").await.unwrap_err();
-        assert!(matches!(&error, ConnectorError::Denied { hint: Some(hint), .. } if hint.contains("network.allow")), "{endpoint}: {error:?}");
+        assert!(
+            matches!(&error, ConnectorError::Denied { hint: Some(hint), .. } if hint.contains("network.allow")),
+            "{endpoint}: {error:?}"
+        );
     }
     let source = open("csv", &[("location", "http://127.0.0.1:9/x")], &[], scratch.context.clone());
     let error = query(&source, &[("filename", "a.csv")], "n int4", "SELECT 1").await.unwrap_err();
     assert!(matches!(&error, ConnectorError::Denied { .. }), "{error:?}");
-    let source = open("csv", &[("location", "s3://bucket/x"), ("credentials", "ambient")], &[], scratch.context.clone());
+    let source =
+        open("csv", &[("location", "s3://bucket/x"), ("credentials", "ambient")], &[], scratch.context.clone());
     let error = query(&source, &[("filename", "a.csv")], "n int4", "SELECT 1").await.unwrap_err();
     assert!(matches!(&error, ConnectorError::Denied { message, .. } if message.contains("environment")), "{error:?}");
 }

@@ -17,17 +17,17 @@ use datafusion::physical_plan::displayable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 /// A scratch directory: `files` is the root that may be read, `data` the refused data directory within it.
-pub struct Scratch {
-    pub dir: tempfile::TempDir,
-    pub context: ConnectorContext,
+pub(crate) struct Scratch {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) context: ConnectorContext,
 }
 
-pub fn options(pairs: &[(&str, &str)]) -> Options {
+pub(crate) fn options(pairs: &[(&str, &str)]) -> Options {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 impl Scratch {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("files");
         let data = root.join("data");
@@ -38,31 +38,36 @@ impl Scratch {
         Self { dir, context: ConnectorContext { files, superuser: false, network_allow: Vec::new() } }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().canonicalize().unwrap().join("files").join(name)
     }
 
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    pub fn parquet(&self, name: &str, batch: &RecordBatch) {
+    pub(crate) fn parquet(&self, name: &str, batch: &RecordBatch) {
         self.write(name, parquet_bytes(batch, 1 << 20));
     }
 
     /// A source of one wrapper without options.
-    pub fn source(&self, wrapper: &str) -> Arc<dyn ForeignSource> {
+    pub(crate) fn source(&self, wrapper: &str) -> Arc<dyn ForeignSource> {
         self.server(wrapper, &[], &[])
     }
 
-    pub fn server(&self, wrapper: &str, server: &[(&str, &str)], user: &[(&str, &str)]) -> Arc<dyn ForeignSource> {
+    pub(crate) fn server(
+        &self,
+        wrapper: &str,
+        server: &[(&str, &str)],
+        user: &[(&str, &str)],
+    ) -> Arc<dyn ForeignSource> {
         open(wrapper, server, user, self.context.clone())
     }
 }
 
-pub fn open(
+pub(crate) fn open(
     wrapper: &str,
     server: &[(&str, &str)],
     user: &[(&str, &str)],
@@ -74,7 +79,7 @@ pub fn open(
     connector.open(spec).unwrap()
 }
 
-pub fn parquet_bytes(batch: &RecordBatch, rows_per_group: usize) -> Vec<u8> {
+pub(crate) fn parquet_bytes(batch: &RecordBatch, rows_per_group: usize) -> Vec<u8> {
     use datafusion::parquet::arrow::ArrowWriter;
     use datafusion::parquet::file::properties::WriterProperties;
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(rows_per_group)).build();
@@ -86,7 +91,7 @@ pub fn parquet_bytes(batch: &RecordBatch, rows_per_group: usize) -> Vec<u8> {
 }
 
 /// `name type` pairs between commas.
-pub fn columns(text: &str) -> Vec<ColumnDefinition> {
+pub(crate) fn columns(text: &str) -> Vec<ColumnDefinition> {
     text.split(',')
         .map(|column| {
             let (name, data_type) = column.trim().split_once(' ').unwrap();
@@ -116,18 +121,20 @@ pub fn columns(text: &str) -> Vec<ColumnDefinition> {
 }
 
 /// A foreign table `t` of a source; no columns mean those that the source describes.
-pub async fn table(
+pub(crate) async fn table(
     source: &Arc<dyn ForeignSource>,
     table_options: &[(&str, &str)],
     declared: &str,
 ) -> Result<SessionContext, ConnectorError> {
     let table_options = options(table_options);
-    let columns =
-        if declared.is_empty() { source.describe(&table_options).await?.columns } else { columns(declared) };
+    let columns = if declared.is_empty() { source.describe(&table_options).await?.columns } else { columns(declared) };
     table_of(source, TableSpec { name: "public.t".into(), options: table_options, columns }).await
 }
 
-pub async fn table_of(source: &Arc<dyn ForeignSource>, spec: TableSpec) -> Result<SessionContext, ConnectorError> {
+pub(crate) async fn table_of(
+    source: &Arc<dyn ForeignSource>,
+    spec: TableSpec,
+) -> Result<SessionContext, ConnectorError> {
     let schema = spec.schema();
     let provider = source.provider(spec).await?;
     assert_eq!(provider.schema(), schema);
@@ -138,13 +145,13 @@ pub async fn table_of(source: &Arc<dyn ForeignSource>, spec: TableSpec) -> Resul
 }
 
 /// The rows of a query as PostgreSQL prints them, NULL as `∅`.
-pub async fn rows(context: &SessionContext, sql: &str) -> Result<Vec<String>, ConnectorError> {
+pub(crate) async fn rows(context: &SessionContext, sql: &str) -> Result<Vec<String>, ConnectorError> {
     let frame = context.sql(sql).await.map_err(own)?;
     let batches = frame.collect().await.map_err(own)?;
     Ok(batches.iter().flat_map(printed).collect())
 }
 
-pub fn printed(batch: &RecordBatch) -> Vec<String> {
+pub(crate) fn printed(batch: &RecordBatch) -> Vec<String> {
     let schema = batch.schema();
     (0..batch.num_rows())
         .map(|row| {
@@ -162,7 +169,7 @@ pub fn printed(batch: &RecordBatch) -> Vec<String> {
 }
 
 /// Describes or declares a table, and queries it.
-pub async fn query(
+pub(crate) async fn query(
     source: &Arc<dyn ForeignSource>,
     table_options: &[(&str, &str)],
     declared: &str,
@@ -172,14 +179,14 @@ pub async fn query(
 }
 
 /// The plan of a query, the scan's line.
-pub async fn scan_line(context: &SessionContext, sql: &str) -> String {
+pub(crate) async fn scan_line(context: &SessionContext, sql: &str) -> String {
     let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
     let text = displayable(plan.as_ref()).indent(false).to_string();
     text.lines().find(|line| line.contains("ForeignScanExec")).unwrap_or(&text).trim().to_owned()
 }
 
 /// The connector's own error within DataFusion's.
-pub fn own(error: DataFusionError) -> ConnectorError {
+pub(crate) fn own(error: DataFusionError) -> ConnectorError {
     let mut current: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(cause) = current {
         if let Some(found) = cause.downcast_ref::<ConnectorError>() {
@@ -193,13 +200,13 @@ pub fn own(error: DataFusionError) -> ConnectorError {
     panic!("not an error of the connector: {error:?}");
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-pub fn fifo(path: &Path) {
+pub(crate) fn fifo(path: &Path) {
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
 }

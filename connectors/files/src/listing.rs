@@ -336,7 +336,11 @@ impl Lister<'_> {
             .take(LIVE_DIRECTORIES_MAX)
             .collect();
         let checks = directories.into_iter().map(|path| async move {
-            let holds = self.holds_files(store, path.clone()).await?;
+            // A directory that may not be read, Atoll's own within a root, is no table.
+            let holds = match self.holds_files(store, path.clone()).await {
+                Err(ConnectorError::File { .. } | ConnectorError::Denied { .. }) => false,
+                answer => answer?,
+            };
             Ok((path, holds))
         });
         let checked: Vec<(Path, bool)> = at_once(REQUESTS_MAX, checks.collect()).await?;

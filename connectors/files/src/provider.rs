@@ -160,9 +160,8 @@ impl FilesTable {
         });
         let predicate = pushed
             .map(|expr| {
-                let fields: Vec<FieldRef> =
-                    table.file_schema.fields().iter().chain(self.partition_schema.fields()).cloned().collect();
-                let schema = DFSchema::try_from(Schema::new(fields))?;
+                // The files' columns are the first ones of what the source sees, so their places are the same.
+                let schema = DFSchema::try_from(table.file_schema.as_ref().clone())?;
                 state.create_physical_expr(expr, &schema)
             })
             .transpose()?;
@@ -176,7 +175,14 @@ impl FilesTable {
             table,
             &ScanRequest {
                 files: request.files.to_vec(),
-                partition_fields: self.partition_schema.fields().iter().cloned().collect(),
+                // Under names of our own: a file may hold a column of a partition's name.
+                partition_fields: self
+                    .partition_schema
+                    .fields()
+                    .iter()
+                    .enumerate()
+                    .map(|(index, field)| Arc::new(field.as_ref().clone().with_name(format!("partition {index}"))))
+                    .collect(),
                 partition_values: (0..self.files.len()).map(values).collect::<DfResult<_>>()?,
                 projection: projection.collect(),
                 limit: request.limit,

@@ -36,6 +36,8 @@ pub(crate) enum Conversion {
     TextInput,
     /// JSON text, read by the declared type's input function.
     Json,
+    /// Bytes that are UTF-8 text: older writers did not mark text as such.
+    Utf8,
     /// Every value is NULL.
     Null,
 }
@@ -53,6 +55,11 @@ impl Conversion {
             DataType::Null => Some(Self::Null),
             _ if from.is_string() => from_text(from, seen, to),
             _ if from.is_nested() => from_nested(seen, to),
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+                if is_text(to) || matches!(to.oid, oids::JSON | oids::JSONB) =>
+            {
+                Some(Self::Utf8)
+            }
             _ if is_text(to) => Some(if to.modifier < 0 { Self::Text } else { Self::TextInput }),
             _ => from_scalar(from, to),
         }
@@ -78,6 +85,13 @@ impl Conversion {
             Self::TextInput => through_text(column, to, |row, out| {
                 write_text(column.as_ref(), row, seen, &OutputStyle::default(), out)
             })?,
+            Self::Utf8 => {
+                let options = CastOptions { safe: false, ..CastOptions::default() };
+                let text = cast_with_options(column, &DataType::Utf8View, &options)
+                    .map_err(|_| ConnectorError::value("22021", "invalid byte sequence for encoding \"UTF8\""))?;
+                let plain = from_text(text.data_type(), &PgType::new(oids::TEXT), to) == Some(Self::Identity);
+                if plain { text } else { Self::TextInput.apply(&text, &PgType::new(oids::TEXT), to)? }
+            }
             Self::Json => through_text(column, to, |row, out| write_json(column.as_ref(), row, out))?,
         };
         check_beginning(&converted)?;

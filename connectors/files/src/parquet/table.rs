@@ -145,6 +145,12 @@ impl ParquetTable {
                 }
             }
             let Some((field, conversion, seen)) = expected else { continue };
+            if fields.iter().any(|known| known.name() == field.name()) {
+                return Err(ConnectorError::Unsupported {
+                    message: format!("two columns of foreign table \"{table}\" read the column \"{}\"", field.name()),
+                    hint: Some("Drop one of them; a view can show a column twice.".into()),
+                });
+            }
             fields.push(field);
             let (declared, name) = (definition.data_type.clone(), definition.name.clone());
             columns.push(ParquetColumn { declared, seen, conversion, name });

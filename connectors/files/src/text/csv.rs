@@ -27,7 +27,8 @@ pub(crate) struct Records {
 
 impl Records {
     pub(crate) fn new(input: Input, options: &TableOptions) -> Self {
-        let tabs = input.path.to_ascii_lowercase().contains(".tsv");
+        let name = input.path.rsplit('/').next().unwrap_or_default();
+        let tabs = name.to_ascii_lowercase().contains(".tsv");
         let dialect = Dialect {
             delimiter: options.csv.delimiter.unwrap_or(if tabs { b'\t' } else { b',' }),
             quote: options.csv.quote,

@@ -15,7 +15,7 @@ use clap::Parser;
 ///
 /// "statement error (42P01)" and "query error (42P01)" pin an error by SQLSTATE; without parentheses a regular expression
 /// is matched with "message (SQLSTATE) DETAIL: … HINT: … POSITION: n". "onlyif simple" and "skipif extended" choose by
-/// protocol, "connection NAME" takes another connection. ${NAME} is replaced by --var NAME=VALUE; a file that names a
+/// protocol, or by --label, "connection NAME" takes another connection. ${NAME} is replaced by --var NAME=VALUE; a file that names a
 /// variable that is not given is skipped.
 ///
 /// Exits with 1 where a record fails, and closes with the line "N passed, N failed, N skipped", which counts statements
@@ -44,6 +44,9 @@ struct Arguments {
     /// A variable of the suites; repeatable
     #[arg(long = "var", value_name = "NAME=VALUE")]
     variables: Vec<String>,
+    /// A label that "onlyif" and "skipif" in the suites know; repeatable
+    #[arg(long = "label", value_name = "NAME")]
+    labels: Vec<String>,
     /// Files, or directories with .slt files
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -72,7 +75,7 @@ async fn main() -> Result<std::process::ExitCode> {
     for file in expand(&arguments.files)? {
         for mode in &modes {
             let name = format!("{} ({mode:?})", file.display());
-            match run_file(&file, &endpoint, *mode, &variables).await? {
+            match run_file(&file, &endpoint, *mode, &variables, &arguments.labels).await? {
                 Outcome::Ran { passed: held, failures } => {
                     passed += held;
                     failed += failures.len();

@@ -61,7 +61,7 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
     Ok(out)
 }
 
-/// Runs one file on connections of its own, past what fails.
+/// Runs one file on connections of its own, past what fails. `onlyif` and `skipif` choose by the labels and the mode.
 ///
 /// # Errors
 /// The file cannot be read, or is no suite.
@@ -70,6 +70,7 @@ pub async fn run_file(
     endpoint: &Endpoint,
     mode: Mode,
     variables: &BTreeMap<String, String>,
+    labels: &[String],
 ) -> Result<Outcome> {
     let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
     let script = match substitute(&text, variables) {
@@ -84,6 +85,7 @@ pub async fn run_file(
         let endpoint = endpoint.clone();
         async move { Engine::connect(&endpoint, mode).await }
     });
+    labels.iter().for_each(|label| runner.add_label(label));
     let (mut passed, mut failures) = (0, Vec::new());
     for record in records {
         let counts = matches!(record, Record::Statement { .. } | Record::Query { .. });

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the one door to every chore of the repository.
 
 mod counts;
+mod interrupt;
 mod packages;
 mod s3;
 mod servers;
@@ -28,7 +29,7 @@ enum Chore {
     Servers,
     /// Format the code
     Fmt,
-    /// Check formatting and clippy, warnings denied
+    /// Check formatting, clippy with warnings denied, and, where they are installed, cargo-deny and docker compose
     Lint,
     /// Serve the folders of a directory as S3 buckets until interrupted
     #[command(hide = true)]
@@ -53,6 +54,10 @@ fn main() -> Result<ExitCode> {
         Chore::Servers => test::serve_sources(),
         Chore::Fmt => cargo(&["fmt", "--all"]),
         Chore::Lint => {
+            packages::check_compose_file(&root())?;
+            if packages::on_path("cargo-deny").is_some() {
+                cargo(&["deny", "--config", ".deny.toml", "check"])?;
+            }
             cargo(&["fmt", "--all", "--check"])?;
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
         }

@@ -5,8 +5,11 @@ use std::process::{Command, exit};
 
 use anyhow::{Context, Result, bail};
 
+/// Where a program is, if it is installed.
+type Find = fn() -> Option<PathBuf>;
+
 /// A package, and a program that shows it is there.
-const PACKAGES: &[(&str, fn() -> Option<PathBuf>)] = &[
+const PACKAGES: &[(&str, Find)] = &[
     ("postgresql", || postgres_bin().map(|bin| bin.join("postgres"))),
     ("postgresql-client", || on_path("psql")),
     ("mariadb-server", || on_path("mariadbd").or_else(|| on_path("mysqld"))),
@@ -76,6 +79,21 @@ pub(crate) fn install() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Checks docker-compose.yml by `docker compose config`. False: there is no docker compose here.
+///
+/// # Errors
+/// The file is not valid.
+pub(crate) fn check_compose_file(root: &std::path::Path) -> Result<bool> {
+    if on_path("docker").is_none() || !quiet(Command::new("docker").args(["compose", "version"])) {
+        return Ok(false);
+    }
+    let output = Command::new("docker").args(["compose", "config", "--quiet"]).current_dir(root).output()?;
+    if !output.status.success() {
+        bail!("docker-compose.yml is not valid:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(true)
 }
 
 fn quiet(command: &mut Command) -> bool {

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::packages::{on_path, postgres_bin};
 
@@ -52,13 +53,28 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// A command as a user that is not root, since these servers refuse root; as we are where we are not root.
-fn as_user(user: &str, program: &Path) -> Command {
-    if !rustix::process::geteuid().is_root() {
+/// A command that is told to end when we die, however that comes about.
+fn with_us(program: &Path) -> Command {
+    if on_path("setpriv").is_none() {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]).arg(program);
+    command.arg("--pdeathsig=TERM").arg(program);
+    command
+}
+
+/// The same as a user that is not root, since these servers refuse root; as we are where we are not root.
+fn as_user(user: &str, program: &Path) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return with_us(program);
+    }
+    let mut command = Command::new("setpriv");
+    // Our own directory for temporary files need not be open to that user.
+    command
+        .env_remove("TMPDIR")
+        .args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()])
+        .arg("--pdeathsig=TERM")
+        .arg(program);
     command
 }
 
@@ -157,6 +173,8 @@ pub(crate) fn mariadb(scratch: &Path) -> Result<Server> {
         ),
     )?;
     fs::set_permissions(&setup, fs::Permissions::from_mode(0o644))?;
+    certify(&home)?;
+    let pem = |name: &str| home.join(name).display().to_string();
     let port = free_port()?;
     start(
         "MariaDB",
@@ -166,10 +184,37 @@ pub(crate) fn mariadb(scratch: &Path) -> Result<Server> {
             .arg(format!("--port={port}"))
             .arg(format!("--socket={}", home.join("socket").display()))
             .arg(format!("--init-file={}", setup.display()))
+            .args([format!("--ssl-cert={}", pem("cert.pem")), format!("--ssl-key={}", pem("key.pem"))])
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0"]),
         port,
         &scratch.join("mariadb.log"),
     )
+}
+
+/// The certificate of the authority that signed MariaDB's, which names `localhost`.
+pub(crate) fn mariadb_authority(scratch: &Path) -> PathBuf {
+    scratch.join("mariadb/ca.pem")
+}
+
+/// Makes an authority, and a certificate of it for `localhost`.
+fn certify(home: &Path) -> Result<()> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "Test authority");
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &authority)?;
+    for (name, text) in [
+        ("ca.pem", authority.pem()),
+        ("cert.pem", certificate.pem()),
+        // The server runs as another user; the key opens nothing but this server, which ends with the tests.
+        ("key.pem", key.serialize_pem()),
+    ] {
+        let path = home.join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
 }
 
 fn whoami() -> String {
@@ -181,7 +226,7 @@ pub(crate) fn atoll(binary: &Path, scratch: &Path, files: &Path) -> Result<Serve
     let port = free_port()?;
     start(
         "Atoll",
-        Command::new(binary)
+        with_us(binary)
             .arg("serve")
             .arg(format!("--listen=127.0.0.1:{port}"))
             .arg(format!("--data-dir={}", scratch.join("atoll").display()))

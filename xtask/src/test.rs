@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::counts::Counts;
 use crate::servers::{self, PASSWORD, Server};
-use crate::{cargo_command, packages, root, s3};
+use crate::{cargo_command, interrupt, packages, root, s3};
 
 /// Access key of the S3 server.
 const S3_KEY: &str = "atoll-test";
@@ -31,9 +31,16 @@ pub(crate) struct TestArguments {
 pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
     packages::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    interrupt::watch(&runtime)?;
     println!("starting PostgreSQL, MariaDB and an S3 server");
     let sources = Sources::start(&runtime)?;
     let mut counts = Counts::default();
+    if packages::check_compose_file(&root())? {
+        counts.passed += 1;
+    } else {
+        println!("SKIPPED docker-compose.yml: no docker compose");
+        counts.skipped += 1;
+    }
     let mut cargo = cargo_command();
     cargo.args(["test", "--workspace", "--no-fail-fast"]).envs(sources.environment());
     if let Some(filter) = &arguments.filter {
@@ -92,11 +99,12 @@ impl Sources {
     }
 
     /// What the tests read to find them.
-    fn environment(&self) -> [(&'static str, String); 6] {
+    fn environment(&self) -> [(&'static str, String); 7] {
         let secret = PASSWORD.replace(' ', "%20");
         [
             ("ATOLL_TEST_POSTGRES_URL", format!("postgres://tester:{secret}@{}/postgres", self.postgres.address)),
             ("ATOLL_TEST_MYSQL_URL", format!("mysql://tester:{secret}@{}/test", self.mariadb.address)),
+            ("ATOLL_TEST_MYSQL_CA", servers::mariadb_authority(self.scratch.path()).display().to_string()),
             ("ATOLL_TEST_S3_URL", format!("http://{}", self.s3)),
             ("ATOLL_TEST_S3_KEY", S3_KEY.to_owned()),
             ("ATOLL_TEST_S3_SECRET", PASSWORD.to_owned()),
@@ -140,7 +148,48 @@ fn suites(sources: &Sources, counts: &mut Counts) -> Result<bool> {
         }
         held &= watch(runner.arg("sql-tests/suites"), counts)?;
     }
+    held &= clients(atoll.address, counts)?;
     drop(atoll);
+    // What these suites expect is what PostgreSQL answers.
+    let mut runner = Command::new(servers::built("atoll-slt")?);
+    runner
+        .args(["--host", "127.0.0.1", "--user", "tester", "--dbname", "postgres", "--label", "postgresql", "--port"])
+        .arg(postgres.port().to_string())
+        .env("PGPASSWORD", PASSWORD)
+        .current_dir(root());
+    held &= watch(runner.arg("sql-tests/suites/pg_compat"), counts)?;
+    Ok(held)
+}
+
+/// The scripts that drive other clients. They exit with 77 where the client is missing.
+fn clients(atoll: SocketAddr, counts: &mut Counts) -> Result<bool> {
+    let mut scripts: Vec<PathBuf> = std::fs::read_dir(root().join("sql-tests/clients"))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    scripts.retain(|path| path.extension().is_some_and(|end| end == "sh"));
+    scripts.sort();
+    let mut held = true;
+    for script in scripts {
+        let name = script.display();
+        let status = Command::new("sh")
+            .arg(&script)
+            .env("PGHOST", atoll.ip().to_string())
+            .env("PGPORT", atoll.port().to_string())
+            .envs([("PGUSER", "atoll"), ("PGDATABASE", "atoll"), ("PGPASSWORD", PASSWORD)])
+            .status()?;
+        match status.code() {
+            Some(0) => counts.passed += 1,
+            Some(77) => {
+                println!("SKIPPED {name}: its client is not installed");
+                counts.skipped += 1;
+            }
+            _ => {
+                println!("FAILED {name}");
+                counts.failed += 1;
+                held = false;
+            }
+        }
+    }
     Ok(held)
 }
 
@@ -173,7 +222,7 @@ fn load_fixtures(fixtures: &Path, postgres: SocketAddr, mariadb: SocketAddr) -> 
 
 /// Runs a command, passes its output on and counts its tests. False: it failed.
 fn watch(command: &mut Command, counts: &mut Counts) -> Result<bool> {
-    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("could not run {command:?}"))?;
+    let mut child = interrupt::spawn(command.stdout(Stdio::piped()))?;
     let output = child.stdout.take().context("no output")?;
     let mut terminal = std::io::stdout().lock();
     for line in BufReader::new(output).split(b'\n') {
@@ -182,5 +231,5 @@ fn watch(command: &mut Command, counts: &mut Counts) -> Result<bool> {
         counts.take(&line);
         writeln!(terminal, "{line}")?;
     }
-    Ok(child.wait()?.success())
+    interrupt::wait(child)
 }

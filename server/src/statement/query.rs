@@ -5,9 +5,9 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
-    SetExpr, SetOperator, SetQuantifier, Spanned, Statement as SqlStatement, TableFactor, Value, Values, VisitMut,
-    VisitorMut,
+    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, LimitClause, ObjectName, Query, Select,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Statement as SqlStatement, TableFactor, Value, Values,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, T
 use super::cursor::Cursor;
 use super::keywords::{self, Category, category, is_plain};
 use super::lexer::{Lexed, Token, TokenKind, too_complex};
-use crate::error::{SqlError, SqlResult};
+use crate::error::{SqlError, SqlResult, SqlState};
 
 /// How deep sqlparser's own descent may go.
 const PARSER_DEPTH_MAX: usize = 300;
@@ -340,6 +340,28 @@ impl Checker<'_> {
         found(self.at_column(join.relation.span().end.column))
     }
 
+    /// Two aliases of one name in a FROM. DataFusion would take both for one table.
+    fn repeated_alias(&self, select: &Select) -> Found {
+        let mut seen = std::collections::HashSet::new();
+        for from in &select.from {
+            let joined = from.joins.iter().map(|join| &join.relation);
+            for factor in std::iter::once(&from.relation).chain(joined) {
+                let (TableFactor::Table { alias: Some(alias), .. }
+                | TableFactor::Derived { alias: Some(alias), .. }
+                | TableFactor::UNNEST { alias: Some(alias), .. }
+                | TableFactor::Function { alias: Some(alias), .. }) = factor
+                else {
+                    continue;
+                };
+                if !seen.insert(alias.name.value.as_str()) {
+                    let message = format!("table name \"{}\" specified more than once", alias.name.value);
+                    return found(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn alias_missing(&self, subquery: &Query) -> SqlError {
         let values = matches!(subquery.body.as_ref(), SetExpr::Values(_));
         let (what, example) = if values { ("VALUES", "(VALUES ...)") } else { ("subquery", "(SELECT ...)") };
@@ -368,6 +390,7 @@ impl VisitorMut for Checker<'_> {
         if !query.locks.is_empty() {
             return found(SqlError::unsupported("SELECT FOR UPDATE/SHARE is not supported"));
         }
+        fetch_as_limit(query)?;
         match query.body.as_ref() {
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
                 found(SqlError::unsupported("data-modifying statements in WITH are not supported"))
@@ -392,7 +415,7 @@ impl VisitorMut for Checker<'_> {
         for join in select.from.iter().flat_map(|from| &from.joins) {
             self.joined(join)?;
         }
-        ControlFlow::Continue(())
+        self.repeated_alias(select)
     }
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> Found {
@@ -552,6 +575,25 @@ fn balance_set_operations(body: &mut SetExpr) {
     if let Some(root) = pairwise(operands, join) {
         *body = root;
     }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is the standard's word for LIMIT n, and LIMIT is what is planned.
+fn fetch_as_limit(query: &mut Query) -> Found {
+    let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
+    if fetch.with_ties || fetch.percent {
+        return found(SqlError::unsupported("FETCH … WITH TIES is not supported"));
+    }
+    let one = || Expr::Value(Value::Number("1".to_owned(), false).into());
+    let quantity = fetch.quantity.unwrap_or_else(one);
+    match &mut query.limit_clause {
+        None => {
+            query.limit_clause =
+                Some(LimitClause::LimitOffset { limit: Some(quantity), offset: None, limit_by: Vec::new() });
+        }
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(quantity),
+        Some(_) => return found(SqlError::syntax("multiple LIMIT clauses not allowed")),
+    }
+    ControlFlow::Continue(())
 }
 
 fn expression_weight(expr: &Expr) -> usize {

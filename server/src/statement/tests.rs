@@ -496,6 +496,18 @@ fn queries() {
     ] {
         assert!(matches!(one(sql), Statement::Query(_)), "{sql}");
     }
+    for (sql, limited) in [
+        ("SELECT 1 FETCH FIRST ROW ONLY", "SELECT 1 LIMIT 1"),
+        ("SELECT 1 OFFSET 2 FETCH NEXT 3 ROWS ONLY", "SELECT 1 LIMIT 3 OFFSET 2"),
+    ] {
+        assert!(matches!(one(sql), Statement::Query(query) if query.to_string() == limited), "{sql}");
+    }
+    assert_eq!(syntax("SELECT 1 LIMIT 1 FETCH FIRST ROW ONLY").0, "multiple LIMIT clauses not allowed");
+    let twice = fails("SELECT 1 FROM a AS x JOIN b AS x ON true");
+    assert_eq!(
+        (twice.message.as_str(), twice.sqlstate.as_str()),
+        ("table name \"x\" specified more than once", "42712")
+    );
     assert_eq!(unsupported("SELECT * INTO x FROM t"), "SELECT INTO is not supported");
     assert_eq!(unsupported("SELECT * FROM t FOR UPDATE"), "SELECT FOR UPDATE/SHARE is not supported");
     assert!(unsupported("WITH x AS (INSERT INTO t VALUES (1) RETURNING a) SELECT * FROM x").contains("WITH"));

@@ -11,6 +11,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column as DfColumn, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::logical_plan::LogicalTableSource;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
@@ -161,10 +162,9 @@ impl Planner {
                 }
             }
         }
+        self.check_columns(&query, &sources, &named, parameters)?;
         let plan = self.to_plan(query, &sources, parameters).map_err(|error| sqlstate::sql_error(&error))?;
-        let planned = Planned { plan, relations: named };
-        self.check_columns(&planned)?;
-        Ok(planned)
+        Ok(Planned { plan, relations: named })
     }
 
     fn without_pushdown(&self, meaning: &Named, provider: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
@@ -230,10 +230,17 @@ impl Planner {
         privilege::check_select(&self.catalog, self.role, object, [])
     }
 
-    /// Columns of relations on which the role holds SELECT for some columns only.
-    fn check_columns(&self, planned: &Planned) -> SqlResult<()> {
-        let partial: HashMap<&RelationKey, &Arc<Object>> = planned
-            .relations
+    /// Columns of relations on which the role holds SELECT for some columns only. The query is planned for this once
+    /// more, with these relations as plain tables: a view's own plan would take the place of its scan, and with it of what
+    /// is read of the view.
+    fn check_columns(
+        &self,
+        query: &Query,
+        sources: &ResolvedRelations,
+        named: &HashMap<RelationKey, Named>,
+        parameters: &[Option<PgType>],
+    ) -> SqlResult<()> {
+        let partial: HashMap<&RelationKey, &Arc<Object>> = named
             .iter()
             .filter_map(|(key, named)| match named {
                 Named::Stored(object)
@@ -247,7 +254,14 @@ impl Planner {
         if partial.is_empty() {
             return Ok(());
         }
-        for (key, column) in scanned_columns(&self.optimized(&planned.plan)?) {
+        let mut plain = sources.clone();
+        for (key, source) in &mut plain {
+            if let (true, Ok(source)) = (partial.contains_key(key), source) {
+                *source = Arc::new(LogicalTableSource::new(source.schema()));
+            }
+        }
+        let plan = self.to_plan(query.clone(), &plain, parameters).map_err(|error| sqlstate::sql_error(&error))?;
+        for (key, column) in scanned_columns(&self.optimized(&plan)?) {
             if let Some(object) = partial.get(&key) {
                 privilege::check_select(&self.catalog, self.role, object, [column.as_str()])?;
             }

@@ -71,10 +71,24 @@ fn serve_s3(directory: &std::path::Path, key: &str, secret: &str, listen: Socket
     })
 }
 
+/// Cargo, as if it was called by hand. What `cargo run` tells this program about itself would reach build scripts, and
+/// ring's runs again whenever such a variable changes, and all that is built over it.
+fn cargo_command() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let own = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if own.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command.current_dir(root());
+    command
+}
+
 /// Runs cargo in the repository.
 fn cargo(arguments: &[&str]) -> Result<ExitCode> {
-    let status =
-        Command::new(env!("CARGO")).args(arguments).current_dir(root()).status().context("could not run cargo")?;
+    let status = cargo_command().args(arguments).current_dir(root()).status().context("could not run cargo")?;
     anyhow::ensure!(status.success(), "cargo {} failed", arguments.join(" "));
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::counts::Counts;
 use crate::servers::{self, PASSWORD, Server};
-use crate::{packages, root, s3};
+use crate::{cargo_command, packages, root, s3};
 
 /// Access key of the S3 server.
 const S3_KEY: &str = "atoll-test";
@@ -34,8 +34,8 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
     println!("starting PostgreSQL, MariaDB and an S3 server");
     let sources = Sources::start(&runtime)?;
     let mut counts = Counts::default();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["test", "--workspace", "--no-fail-fast"]).envs(sources.environment()).current_dir(root());
+    let mut cargo = cargo_command();
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).envs(sources.environment());
     if let Some(filter) = &arguments.filter {
         cargo.arg(filter);
     }
@@ -44,11 +44,7 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
         cargo.arg("--include-ignored");
     }
     let tests_held = watch(&mut cargo, &mut counts)?;
-    let suites_held = if arguments.filter.is_none() {
-        suites(&sources, &mut counts)?
-    } else {
-        true
-    };
+    let suites_held = if arguments.filter.is_none() { suites(&sources, &mut counts)? } else { true };
     drop(sources);
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     let held = tests_held && suites_held && counts.failed == 0 && counts.passed > 0;
@@ -111,7 +107,7 @@ impl Sources {
 
 /// The sqllogictest suites, against the real server.
 fn suites(sources: &Sources, counts: &mut Counts) -> Result<bool> {
-    let build = Command::new(env!("CARGO")).args(["build", "--workspace", "--bins"]).current_dir(root()).status()?;
+    let build = cargo_command().args(["build", "--workspace", "--bins"]).status()?;
     anyhow::ensure!(build.success(), "the programs could not be built");
     sources.load_fixtures()?;
     let atoll = servers::atoll(&servers::built("atoll")?, sources.scratch.path(), &root())?;

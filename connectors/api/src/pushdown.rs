@@ -11,6 +11,9 @@ use crate::types::PgType;
 /// Literals in one `IN` list beyond which it is not sent: remote parsers have limits of their own.
 const IN_LIST_MAX: usize = 1000;
 
+/// The function that compares values whose storage does not compare as PostgreSQL does: `(operator, left, right)`.
+pub const COMPARE_FUNCTION: &str = "pg_compare";
+
 /// How well a remote predicate does the work of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fidelity {
@@ -113,6 +116,10 @@ impl<'a> FilterTranslator<'a> {
                 self.connective(left, *op, right)
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.comparison(left, *op, right),
+            Expr::ScalarFunction(call) if call.func.name() == COMPARE_FUNCTION => {
+                let [operator, left, right] = call.args.as_slice() else { return None };
+                self.comparison(left, operator_named(text_of(operator)?)?, right)
+            }
             Expr::Not(inner) => {
                 let inner = self.translate(inner).filter(|pushed| pushed.fidelity == Fidelity::Identical)?;
                 Some(identical(format!("(NOT {})", inner.sql)))
@@ -209,6 +216,18 @@ fn identical(sql: String) -> Pushed {
 
 fn join(left: &Pushed, word: &str, right: &Pushed) -> Pushed {
     Pushed { sql: format!("({} {word} {})", left.sql, right.sql), fidelity: left.fidelity.min(right.fidelity) }
+}
+
+fn operator_named(name: &str) -> Option<Operator> {
+    Some(match name {
+        "=" => Operator::Eq,
+        "!=" => Operator::NotEq,
+        "<" => Operator::Lt,
+        "<=" => Operator::LtEq,
+        ">" => Operator::Gt,
+        ">=" => Operator::GtEq,
+        _ => return None,
+    })
 }
 
 fn literal_of(expr: &Expr) -> Option<&ScalarValue> {

@@ -82,7 +82,7 @@ pub struct ServeArgs {
     /// Connections at once [default: 100]
     #[arg(long, value_name = "N", env = "ATOLL_MAX_CONNECTIONS")]
     pub max_connections: Option<usize>,
-    /// Threads for queries [default: one for each core]
+    /// Threads for queries [default: four for each core, at least 16]
     #[arg(long, value_name = "N", env = "ATOLL_CPU_THREADS")]
     pub cpu_threads: Option<usize>,
     /// How long running queries may go on at shutdown, for example 10s [default: 5s]

@@ -5,6 +5,7 @@ pub mod no_pushdown;
 pub mod pg_catalog;
 pub mod planner;
 pub mod provider;
+pub mod refused;
 pub mod relations;
 pub mod semantics;
 pub mod view_facts;

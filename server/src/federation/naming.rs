@@ -4,7 +4,8 @@
 //! that PostgreSQL's `FigureColname` would give it; a repeated name gets a suffix that [`shown`] takes off again.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, Ident, ObjectNamePart, Query, Select, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
+    Expr, FunctionArguments, Ident, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableAlias,
+    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -22,8 +23,32 @@ pub fn name_columns(query: &mut Query) {
             name_body(&mut query.body);
             ControlFlow::Continue(())
         }
+
+        fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+            name_series(factor);
+            ControlFlow::Continue(())
+        }
     }
     let _ = query.visit(&mut Namer);
+}
+
+/// `generate_series(…)` in FROM is a table of its own name, or of its alias's, with one column of that name.
+fn name_series(factor: &mut TableFactor) {
+    const SERIES: &str = "generate_series";
+    let TableFactor::Table { name, args: Some(_), alias, .. } = factor else { return };
+    let function = name.0.last().and_then(ObjectNamePart::as_ident).map(folded);
+    if function.as_deref() != Some(SERIES) {
+        return;
+    }
+    let alias = alias.get_or_insert_with(|| TableAlias {
+        explicit: true,
+        name: Ident::new(SERIES),
+        columns: Vec::new(),
+        at: None,
+    });
+    if alias.columns.is_empty() {
+        alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+    }
 }
 
 /// A result column's name without the suffix that made it unique.

@@ -19,7 +19,7 @@ use super::no_pushdown::NoPushdown;
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
 use super::relations::{self, NameScope, Resolved};
-use super::{naming, semantics};
+use super::{naming, refused, semantics};
 use crate::catalog::model::{Column, ForeignTable, Object, Privilege, StoredOption, View};
 use crate::catalog::privilege;
 use crate::catalog::{Catalog, Oid};
@@ -130,11 +130,14 @@ impl Planner {
         parameters: &[Option<PgType>],
         depth: usize,
     ) -> SqlResult<Planned> {
+        refused::refuse(&query)?;
         naming::name_columns(&mut query);
         if pg_catalog::mentions_system_catalog(&query) {
+            // System tables keep their arrays as lists: their casts are the rewrite's.
             pg_catalog::rewrite(&mut query);
+        } else {
+            semantics::rewrite_casts(&mut query)?;
         }
-        semantics::rewrite_casts(&mut query)?;
         let mut sources = ResolvedRelations::new();
         let mut named = HashMap::new();
         let ctes = relations::cte_names(&query);
@@ -184,8 +187,9 @@ impl Planner {
         let types =
             parameters.iter().map(|given| given.as_ref().map(|given| Arc::new(given.field("", true)))).collect();
         let mut context = PlannerContext::new().with_prepare_param_data_types(types);
-        SqlToRel::new_with_options(&provider, options)
-            .sql_statement_to_plan_with_context(SqlStatement::Query(Box::new(query)), &mut context)
+        let plan = SqlToRel::new_with_options(&provider, options)
+            .sql_statement_to_plan_with_context(SqlStatement::Query(Box::new(query)), &mut context)?;
+        semantics::analyze(&self.state, plan)
     }
 
     /// Opens one relation: checks rights, asks its source.

@@ -24,6 +24,8 @@ use crate::host::Host;
 const BATCH_ROWS: usize = 8192;
 /// Bytes that spilled data of all queries may take on disk.
 const SPILL_BYTES_MAX: u64 = 100 << 30;
+/// Threads of the CPU runtime on a small machine.
+const CPU_THREADS_MIN: usize = 16;
 /// Stack of the CPU runtime's threads: planning recurses with the depth of expressions.
 const CPU_STACK_BYTES: usize = 16 << 20;
 
@@ -34,7 +36,7 @@ pub struct EngineConfig {
     pub database: String,
     /// Where spilled data go.
     pub temp_dir: PathBuf,
-    /// Threads for queries; 0: one for each core.
+    /// Threads for queries; 0: four for each core, at least 16.
     pub cpu_threads: usize,
     /// Connections of one kind are counted against it by the wire; roles have limits of their own.
     pub max_connections: usize,
@@ -71,13 +73,14 @@ impl Engine {
     /// # Errors
     /// Threads or the spill directory cannot be had.
     pub fn new(config: EngineConfig, store: Arc<Store>, host: Arc<Host>) -> std::io::Result<Arc<Self>> {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        if config.cpu_threads > 0 {
-            builder.worker_threads(config.cpu_threads);
-        }
-        let cpu = builder.thread_name("atoll-cpu").thread_stack_size(CPU_STACK_BYTES).enable_all().build()?;
-        let template =
-            semantics::register(SessionStateBuilder::new().with_default_features().with_config(base_config())).build();
+        let threads = if config.cpu_threads > 0 { config.cpu_threads } else { default_cpu_threads() };
+        let cpu = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("atoll-cpu")
+            .thread_stack_size(CPU_STACK_BYTES)
+            .enable_all()
+            .build()?;
+        let template = SessionStateBuilder::new().with_default_features().with_config(base_config()).build();
         Ok(Arc::new(Self {
             config,
             host,
@@ -124,7 +127,10 @@ impl Engine {
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_config(config)
             .with_runtime_env(self.runtime_env(settings)?);
-        let session = SessionContext::new_with_state(state.build());
+        let session = SessionContext::new_with_state(semantics::session_state(
+            state,
+            &semantics::Settings::new(settings.output_style()),
+        )?);
         pg_catalog::register_functions(&session, system);
         Ok(session.state())
     }
@@ -137,6 +143,13 @@ impl Engine {
             .with_max_temp_directory_size(SPILL_BYTES_MAX);
         RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk).build_arc()
     }
+}
+
+/// More threads than cores: an operator may compute for long before it yields, and planning the next connection's
+/// `SELECT 1` must not wait for it. The kernel shares the cores out.
+fn default_cpu_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    (4 * cores).max(CPU_THREADS_MIN)
 }
 
 fn base_config() -> SessionConfig {

@@ -269,7 +269,8 @@ async fn no_secret_is_in_the_data_directory() {
         let mut bytes = 0;
         for entry in std::fs::read_dir(&data).unwrap() {
             let path = entry.unwrap().path();
-            let content = std::fs::read(&path).unwrap();
+            // SQLite removes its journal files as it likes.
+            let Ok(content) = std::fs::read(&path) else { continue };
             bytes += content.len();
             for canary in canaries(secret).into_iter().chain(canaries(PASSWORD)) {
                 let found = content.windows(canary.len()).any(|window| window == canary.as_bytes());

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::context::{AnyRelation, PgCatalogContext};
-use crate::catalog::model::{AclItem, Column, Header, INFORMATION_SCHEMA_OID, Object, PG_CATALOG_OID, PUBLIC_ROLE, Privilege};
+use crate::catalog::model::{
+    AclItem, Column, Header, INFORMATION_SCHEMA_OID, Object, PG_CATALOG_OID, PUBLIC_ROLE, Privilege,
+};
 use crate::catalog::privilege::{self, effective_acl};
 use crate::catalog::{Catalog, Oid};
 

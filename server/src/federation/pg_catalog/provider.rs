@@ -28,6 +28,8 @@ pub fn information_schema_provider(context: Arc<PgCatalogContext>) -> Arc<dyn Sc
     Arc::new(SystemSchema { schema: "information_schema", context })
 }
 
+const KEYWORDS: &str = "pg_get_keywords";
+
 #[derive(Debug)]
 struct SystemSchema {
     schema: &'static str,
@@ -42,6 +44,10 @@ impl SchemaProvider for SystemSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        // A function in PostgreSQL, which the rewrite turns into this relation; it is listed nowhere.
+        if name == KEYWORDS && self.schema == "pg_catalog" {
+            return Ok(Some(keyword_table()?));
+        }
         Ok(facts().relation(self.schema, name).map(|relation| {
             let table: Arc<dyn TableProvider> = Arc::new(SystemTable { relation, context: Arc::clone(&self.context) });
             table
@@ -144,8 +150,8 @@ pub(super) enum Key {
     Text(String),
 }
 
-/// A table of rows that never change, for functions in FROM.
-pub(super) fn keyword_table() -> Result<Arc<MemTable>> {
+/// `pg_get_keywords()`.
+fn keyword_table() -> Result<Arc<MemTable>> {
     static TABLE: OnceLock<Arc<MemTable>> = OnceLock::new();
     if let Some(table) = TABLE.get() {
         return Ok(Arc::clone(table));

@@ -1,27 +1,189 @@
-//! PostgreSQL's semantics inside DataFusion.
+//! PostgreSQL's semantics where DataFusion's differ: casts, comparisons, arithmetic, aggregates, common functions.
+//!
+//! A statement passes through here three times. [`rewrite`] turns casts and typed literals of the syntax tree into calls
+//! of functions that know PostgreSQL's types; [`operators`] plans each binary operator by the types of its sides; and
+//! [`analyzer`], first of the analyzer's rules, does the same for what has no operator: `BETWEEN`, `IN`, `ORDER BY`,
+//! `GROUP BY`, join keys.
 
+mod aggregates;
+mod analyzer;
+mod any;
+mod arithmetic;
+mod cast;
+mod choice;
+mod compare;
+mod grouping;
+mod operators;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 use std::sync::Arc;
 
-use datafusion::execution::session_state::SessionStateBuilder;
+use atoll_connector_api::ConnectorError;
+use atoll_connector_api::types::PgType;
+use atoll_connector_api::types::text::OutputStyle;
+use datafusion::common::{DFSchema, ExprSchema, ScalarValue};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::Query;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
+use datafusion::optimizer::Analyzer;
 
-use crate::error::SqlResult;
+pub use rewrite::rewrite_casts;
 
-/// Adds functions, planners and rules to a session's state.
-pub fn register(builder: SessionStateBuilder) -> SessionStateBuilder {
-    builder
+use crate::error::{SqlError, SqlState};
+
+/// Finds a type that is not built in by its name, as SQL text has it.
+pub type TypeResolver = dyn Fn(&str) -> Option<PgType> + Send + Sync;
+
+/// What functions of one statement know of their session.
+#[derive(Clone, Default)]
+pub struct Settings {
+    inner: Arc<Shared>,
 }
 
-/// Plans SQL types.
+#[derive(Default)]
+struct Shared {
+    style: OutputStyle,
+    resolver: Option<Arc<TypeResolver>>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("style", self.style()).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Settings of a session whose values print, and whose local times are read, in a style.
+    pub fn new(style: OutputStyle) -> Self {
+        Self { inner: Arc::new(Shared { style, resolver: None }) }
+    }
+
+    /// The same with types that are not built in, for example enums of foreign tables.
+    #[must_use]
+    pub fn with_resolver(self, resolver: Arc<TypeResolver>) -> Self {
+        Self { inner: Arc::new(Shared { style: self.inner.style.clone(), resolver: Some(resolver) }) }
+    }
+
+    /// How values print and how local times are read.
+    pub fn style(&self) -> &OutputStyle {
+        &self.inner.style
+    }
+
+    /// The type that a name stands for.
+    ///
+    /// # Errors
+    /// `42704`.
+    pub fn resolve(&self, name: &str) -> std::result::Result<PgType, SqlError> {
+        PgType::parse_name(name)
+            .or_else(|| self.inner.resolver.as_ref().and_then(|resolver| resolver(name)))
+            .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist")))
+    }
+}
+
+/// Functions of different statements are different, equal only to themselves.
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl Eq for Settings {}
+
+impl std::hash::Hash for Settings {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.inner).hash(state);
+    }
+}
+
+/// Builds a session state with PostgreSQL's semantics: analyzer rules, planners and functions over those in `builder`,
+/// which has DataFusion's defaults.
+///
+/// # Errors
+/// A function that cannot be registered.
+pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Result<SessionState> {
+    let mut rules = Analyzer::new().rules;
+    rules.insert(0, Arc::new(analyzer::PostgresComparisons::new(settings.clone())));
+    let mut builder = builder.with_analyzer_rules(rules);
+    builder
+        .expr_planners()
+        .get_or_insert_default()
+        .insert(0, Arc::new(operators::PostgresOperators::new(settings.clone())));
+    let mut state = builder.build();
+    for function in scalar_functions(settings) {
+        state.register_udf(Arc::new(function))?;
+    }
+    for function in aggregates::functions() {
+        state.register_udaf(Arc::new(function))?;
+    }
+    Ok(state)
+}
+
+/// Plans SQL types that are left after [`rewrite_casts`].
 pub fn type_planner() -> Option<Arc<dyn TypePlanner>> {
     None
 }
 
-/// Turns casts into calls of ours.
+/// Gives untyped literals and parameters of a fresh plan the types that their places ask for. Planning a statement does
+/// this before it asks for the parameters' types; optimizing does it again, which changes nothing.
 ///
 /// # Errors
-/// A type that does not exist.
-pub fn rewrite_casts(_query: &mut Query) -> SqlResult<()> {
-    Ok(())
+/// A literal that is not of the type; an operator that does not exist.
+pub fn analyze(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let ours = state.analyzer().rules.iter().find(|rule| rule.name() == analyzer::NAME);
+    match ours {
+        Some(rule) => rule.analyze(plan, state.config_options()),
+        None => Ok(plan),
+    }
+}
+
+fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
+    let mut functions = vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare()];
+    functions.extend(arithmetic::functions(settings));
+    functions.extend(choice::functions(settings));
+    functions.extend(any::functions(settings));
+    functions
+}
+
+/// An error of the type table on its way through DataFusion.
+fn external(error: ConnectorError) -> DataFusionError {
+    error.into()
+}
+
+/// What is known of an operand's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Operand {
+    /// A string literal or NULL or parameter that takes the other side's type.
+    Unknown,
+    Typed(PgType),
+}
+
+/// The type of an expression; `None` where it cannot be told, so that DataFusion decides.
+fn operand(expr: &Expr, schema: &DFSchema) -> Option<Operand> {
+    match expr {
+        Expr::Literal(
+            ScalarValue::Utf8(_) | ScalarValue::LargeUtf8(_) | ScalarValue::Utf8View(_) | ScalarValue::Null,
+            None,
+        ) => Some(Operand::Unknown),
+        // PostgreSQL's integer literals are integer where they fit.
+        Expr::Literal(ScalarValue::Int64(Some(value)), None) if i32::try_from(*value).is_ok() => {
+            Some(Operand::Typed(PgType::new(atoll_connector_api::types::oids::INT4)))
+        }
+        Expr::Placeholder(placeholder) if placeholder.field.is_none() => Some(Operand::Unknown),
+        _ => type_of(expr, schema).map(Operand::Typed),
+    }
+}
+
+/// The PostgreSQL type of an expression.
+fn type_of(expr: &Expr, schema: &dyn ExprSchema) -> Option<PgType> {
+    expr.to_field(schema).ok().map(|(_, field)| PgType::of_field(&field))
+}
+
+/// A literal of a type, tagged with it.
+fn typed_literal(value: ScalarValue, data_type: &PgType) -> Expr {
+    Expr::Literal(value, Some((&data_type.metadata()).into()))
 }

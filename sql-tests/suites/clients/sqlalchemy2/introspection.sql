@@ -299,7 +299,8 @@ SELECT pg_catalog.pg_get_viewdef(pg_catalog.pg_class.oid) AS pg_get_viewdef_1
 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace 
 WHERE pg_catalog.pg_class.relname = 'big_orders' AND pg_catalog.pg_class.relkind = ANY (ARRAY['v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog';
 --= pg_get_viewdef_1
--->  SELECT orders.id,\n    orders.customer,\n    orders.amount\n   FROM orders\n  WHERE (orders.amount > (100)::numeric);
+--! Atoll differs from PostgreSQL: a view prints as it was stored
+-->  SELECT orders.id,\n    orders.customer,\n    orders.amount\n   FROM orders\n  WHERE orders.amount > 100::numeric;
 
 -- sqlalchemy: 30
 SELECT pg_catalog.pg_class.relname 

@@ -10,13 +10,10 @@ mod udf;
 
 use std::sync::Arc;
 
-use datafusion::catalog::{TableFunctionImpl, TableProvider};
-use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, ScalarUDF};
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 
 use super::context::PgCatalogContext;
-use super::provider::keyword_table;
 use udf::{CatalogFunction, Definition};
 
 pub(super) use definitions::{index_definition, view_definition};
@@ -36,12 +33,11 @@ pub fn scalar_functions(context: &Arc<PgCatalogContext>) -> Vec<Arc<ScalarUDF>> 
         .collect()
 }
 
-/// Registers [`scalar_functions`] and the table functions.
+/// Registers [`scalar_functions`].
 pub fn register_functions(session: &SessionContext, context: &Arc<PgCatalogContext>) {
     for function in scalar_functions(context) {
         session.register_udf(function.as_ref().clone());
     }
-    session.register_udtf("pg_get_keywords", Arc::new(Keywords));
 }
 
 fn definitions_of_all() -> impl Iterator<Item = &'static Definition> {
@@ -60,14 +56,4 @@ fn definitions_of_all() -> impl Iterator<Item = &'static Definition> {
 /// What a function returns, for places that must know it before planning.
 pub(super) fn returns_boolean(name: &str) -> bool {
     definitions_of_all().any(|definition| definition.name == name && definition.returns == udf::Returns::Bool)
-}
-
-/// `pg_get_keywords()`.
-#[derive(Debug)]
-struct Keywords;
-
-impl TableFunctionImpl for Keywords {
-    fn call(&self, _arguments: &[Expr]) -> Result<Arc<dyn TableProvider>> {
-        Ok(keyword_table()?)
-    }
 }

@@ -6,8 +6,8 @@ use super::super::names::RegKind;
 use super::super::rows::{CLASS_CLASS, DATABASE_CLASS, NAMESPACE_CLASS, ROLE_CLASS, SERVER_CLASS, WRAPPER_CLASS};
 use super::udf::{Call, Definition, Returns, Value, lenient, strict};
 use crate::catalog::Oid;
-use crate::catalog::privilege::default_acl;
 use crate::catalog::model::{Object, PG_CATALOG_OID, PUBLIC_SCHEMA_OID};
+use crate::catalog::privilege::default_acl;
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// The functions of this file.

@@ -31,7 +31,7 @@ fn type_of(call: &Call<'_>) -> SqlResult<Value> {
 
 /// `json_build_object('key', value, …)`, spaced as PostgreSQL spaces it.
 fn json_build_object(call: &Call<'_>) -> SqlResult<Value> {
-    if call.len() % 2 != 0 {
+    if !call.len().is_multiple_of(2) {
         let message = "argument list must have even number of elements";
         return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
     }

@@ -73,8 +73,7 @@ impl Visitor for Detector {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         let system = match expr {
             Expr::Function(function) => {
-                in_system_schema(&function.name)
-                    || matches!(function.args, FunctionArguments::Subquery(_))
+                in_system_schema(&function.name) || matches!(function.args, FunctionArguments::Subquery(_))
             }
             Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
                 is_system_type(data_type)

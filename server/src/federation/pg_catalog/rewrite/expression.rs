@@ -130,7 +130,8 @@ impl Rewriter {
                     self.expression(part, &mut place.within(false));
                 }
             }
-            Expr::Like { expr: inner, pattern, escape_char, .. } | Expr::ILike { expr: inner, pattern, escape_char, .. } => {
+            Expr::Like { expr: inner, pattern, escape_char, .. }
+            | Expr::ILike { expr: inner, pattern, escape_char, .. } => {
                 self.expression(inner, &mut place.within(true));
                 self.expression(pattern, &mut place.within(true));
                 escape_with_backslash(pattern, escape_char);
@@ -344,6 +345,17 @@ impl Rewriter {
     /// `(f(x)).field` and `array[index]`.
     fn access(&mut self, expr: &mut Expr, place: &mut Place<'_, '_>) {
         let Expr::CompoundFieldAccess { root, access_chain } = expr else { return };
+        // `t.a[1]` is parsed as `t` with the accesses `.a` and `[1]`; `(t.a).b` has its parentheses.
+        while let Some(AccessExpr::Dot(Expr::Identifier(field))) = access_chain.first() {
+            let mut names = match root.as_ref() {
+                Expr::Identifier(name) => vec![name.clone()],
+                Expr::CompoundIdentifier(names) => names.clone(),
+                _ => break,
+            };
+            names.push(field.clone());
+            **root = Expr::CompoundIdentifier(names);
+            access_chain.remove(0);
+        }
         self.expression(root, &mut place.within(false));
         for access in access_chain.iter_mut() {
             if let AccessExpr::Subscript(Subscript::Index { index }) = access {

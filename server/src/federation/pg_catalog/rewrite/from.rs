@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value,
 };
 
-use super::super::facts::facts;
+use super::super::facts::{ColumnFact, facts};
 use super::Rewriter;
 use super::build::{call, column, folded, ident, null_of, number, parts, value};
 use super::expression::{Place, as_list};
@@ -272,6 +272,7 @@ pub(super) fn is_system_function(name: &str) -> bool {
 /// The system view that shows a function's rows.
 fn system_table_of(function: &str) -> Option<&'static str> {
     Some(match function {
+        "pg_get_keywords" => "pg_get_keywords",
         "pg_show_all_settings" => "pg_settings",
         "pg_timezone_names" => "pg_timezone_names",
         "pg_timezone_abbrevs" => "pg_timezone_abbrevs",
@@ -504,35 +505,41 @@ fn collect_factor(factor: &TableFactor, inner: bool, relations: &mut Relations, 
             relation.filter(|_| !renamed).map_or(ItemKind::Unknown, ItemKind::System)
         }
         TableFactor::Derived { subquery, alias: Some(alias), .. } if !alias.columns.is_empty() => {
-            let _ = subquery;
-            ItemKind::Columns(alias.columns.iter().map(|column| folded(&column.name)).collect())
+            let mut columns = columns_of(subquery, outer).unwrap_or_default().into_iter().map(|(_, fact)| fact);
+            let named = alias.columns.iter().map(|column| (folded(&column.name), columns.next().flatten()));
+            ItemKind::Columns(named.collect())
         }
-        TableFactor::Derived { subquery, .. } => columns_of(subquery).map_or(ItemKind::Unknown, ItemKind::Columns),
+        TableFactor::Derived { subquery, .. } => {
+            columns_of(subquery, outer).map_or(ItemKind::Unknown, ItemKind::Columns)
+        }
         _ => ItemKind::Unknown,
     };
     relations.items.push(FromItem { alias, kind, inner });
 }
 
-/// The names of a query's columns; `None` where a wildcard hides them.
-fn columns_of(query: &Query) -> Option<Vec<String>> {
+/// The names of a query's columns, and which are plain columns of system catalogs; `None` where a wildcard hides them.
+fn columns_of(query: &Query, outer: &Scope<'_>) -> Option<Vec<(String, Option<&'static ColumnFact>)>> {
     let mut body = query.body.as_ref();
     loop {
         match body {
-            SetExpr::Select(select) => return columns_of_select(select),
-            SetExpr::Query(query) => return columns_of(query),
+            SetExpr::Select(select) => return columns_of_select(select, outer),
+            SetExpr::Query(query) => return columns_of(query, outer),
             SetExpr::SetOperation { left, .. } => body = left,
             _ => return None,
         }
     }
 }
 
-fn columns_of_select(select: &Select) -> Option<Vec<String>> {
+fn columns_of_select(select: &Select, outer: &Scope<'_>) -> Option<Vec<(String, Option<&'static ColumnFact>)>> {
+    let scope = outer.child(collect(&select.from, outer));
     select
         .projection
         .iter()
         .map(|item| match item {
-            SelectItem::UnnamedExpr(expr) => Some(super::naming::column_name(expr)),
-            SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+            SelectItem::UnnamedExpr(expr) => Some((super::naming::column_name(expr), scope.system_column(expr))),
+            SelectItem::ExprWithAlias { expr, alias } => {
+                Some((super::naming::output_name(&folded(alias)).to_owned(), scope.system_column(expr)))
+            }
             _ => None,
         })
         .collect()

@@ -80,7 +80,8 @@ pub(super) fn apply(projection: &mut [SelectItem], names: Vec<Option<String>>, r
 }
 
 fn is_column(expr: &Expr, name: &str) -> bool {
-    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) && bare_name(expr).is_some_and(|bare| bare == name)
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        && bare_name(expr).is_some_and(|bare| bare == name)
 }
 
 /// A bare name in ORDER BY is an output column's: it follows the column's new name.

@@ -21,12 +21,14 @@ pub(super) struct FromItem {
 #[derive(Debug, Clone)]
 pub(super) enum ItemKind {
     System(&'static Relation),
-    /// A derived table with these columns.
-    Columns(Vec<String>),
+    /// A derived table with these columns; with the fact where one is a system catalog's column passed through.
+    Columns(Vec<(String, Option<&'static ColumnFact>)>),
     /// A table of the user, a common table expression, a wildcard …: its columns are not known here.
     Unknown,
     /// A set-returning function that was folded into another item: its columns are now that item's, by name.
-    Folded { columns: Vec<(String, Expr)> },
+    Folded {
+        columns: Vec<(String, Expr)>,
+    },
 }
 
 /// The items of one FROM list.
@@ -87,6 +89,9 @@ impl<'a> Scope<'a> {
             if let Some(item) = found {
                 let fact = match &item.kind {
                     ItemKind::System(relation) => relation.column(&column),
+                    ItemKind::Columns(columns) => {
+                        columns.iter().find(|(name, _)| *name == column).and_then(|(_, fact)| *fact)
+                    }
                     _ => None,
                 };
                 return Found::At(depth, fact, item);
@@ -117,7 +122,7 @@ impl Relations {
     fn item_with(&self, column: &str) -> Option<&FromItem> {
         let knows = |item: &&FromItem| match &item.kind {
             ItemKind::System(relation) => relation.column(column).is_some() || column == "tableoid",
-            ItemKind::Columns(columns) => columns.iter().any(|name| name == column),
+            ItemKind::Columns(columns) => columns.iter().any(|(name, _)| name == column),
             ItemKind::Folded { columns } => columns.iter().any(|(name, _)| name == column),
             ItemKind::Unknown => false,
         };

@@ -4,8 +4,8 @@ use super::super::context::PgCatalogContext;
 use super::classes::{DATABASE_CLASS, ROLE_CLASS};
 use super::{Cell, Rows};
 use crate::catalog::Oid;
-use crate::catalog::privilege::effective_acl;
 use crate::catalog::model::{BOOTSTRAP_SUPERUSER_OID, DATABASE_OID, Object, Privilege, Role};
+use crate::catalog::privilege::effective_acl;
 
 /// What a view shows instead of a password.
 pub(in super::super) const HIDDEN: &str = "********";

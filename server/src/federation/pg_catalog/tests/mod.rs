@@ -43,8 +43,8 @@ fn session(context: &Arc<PgCatalogContext>) -> SessionContext {
 
 /// Column names and rows of a query, in COPY text.
 async fn run(session: &SessionContext, sql: &str) -> Result<(Option<Vec<String>>, Vec<String>)> {
-    let mut statements =
-        Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql)
+        .map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
     let Some(Statement::Query(mut query)) = statements.pop() else { panic!("not one query: {sql}") };
     let rewritten = mentions_system_catalog(&query);
     if rewritten {
@@ -184,16 +184,6 @@ async fn replay(client: &str) {
 }
 
 #[tokio::test]
-async fn answers_sqlalchemy_2_as_postgresql_does() {
-    replay("sqlalchemy2").await;
-}
-
-#[tokio::test]
-async fn answers_jdbc_42_as_postgresql_does() {
-    replay("jdbc42").await;
-}
-
-#[tokio::test]
 async fn answers_asyncpg_as_postgresql_does() {
     replay("asyncpg0").await;
 }
@@ -237,4 +227,23 @@ async fn leaves_queries_over_user_tables_alone() {
 #[tokio::test]
 async fn answers_psql_15_as_postgresql_does() {
     replay("psql15").await;
+}
+
+/// How long psql's commands take over many tables. It says so and asserts a generous bound, which an accidental
+/// quadratic would break.
+#[tokio::test]
+async fn lists_ten_thousand_foreign_tables_quickly() -> Result<()> {
+    let context = Arc::new(sample::large(10_000));
+    let session = session(&context);
+    let all = replays("psql15");
+    for title in ["\\d", "\\dE+", "\\d orders", "\\det+"] {
+        let start = std::time::Instant::now();
+        for replay in all.iter().filter(|replay| replay.title == title) {
+            run(&session, &replay.sql).await?;
+        }
+        let took = start.elapsed();
+        println!("{title}: {} ms", took.as_millis());
+        assert!(took.as_secs() < 30, "{title} took {took:?}");
+    }
+    Ok(())
 }

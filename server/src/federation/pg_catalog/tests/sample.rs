@@ -248,3 +248,22 @@ pub(super) fn context(role: Oid) -> PgCatalogContext {
     context.settings = vec![setting("search_path", "\"$user\", public"), setting("work_mem", "4MB")];
     context
 }
+
+/// The same with many more foreign tables, of ten columns each, in `public`.
+pub(super) fn large(tables: u32) -> PgCatalogContext {
+    let table = |index: u32| {
+        let columns = (1..=10).map(|number| column(number, &format!("column_{number}"), PgType::new(oids::TEXT)));
+        Arc::new(Object::ForeignTable(ForeignTable {
+            header: header(100_000 + index, &format!("table_{index}"), ATOLL),
+            schema: PUBLIC_SCHEMA_OID,
+            server: SALES,
+            columns: columns.collect(),
+            next_number: 11,
+            options: options(&[("table_name", "t")]),
+            primary_key: vec!["column_1".to_owned()],
+        }))
+    };
+    let objects = [roles(), wrappers_and_servers(), schemas(), relations()];
+    let objects = objects.into_iter().flatten().map(Arc::new).chain((0..tables).map(table));
+    PgCatalogContext::new(Arc::new(Catalog::new(1, 17_000, objects)), "atoll", ATOLL)
+}

@@ -5,8 +5,8 @@ use super::super::super::context::{AnyRelation, PgCatalogContext};
 use super::super::{Cell, Rows, yes_no};
 use super::relation_cell;
 use crate::catalog::Oid;
-use crate::catalog::privilege::effective_acl;
 use crate::catalog::model::{AclItem, Object, PUBLIC_ROLE, Privilege};
+use crate::catalog::privilege::effective_acl;
 
 pub(super) fn enabled_roles(context: &PgCatalogContext, rows: &mut Rows) {
     for role in context.roles().filter(|role| context.has_role(context.current_user, role.header.oid)) {

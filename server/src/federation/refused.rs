@@ -1,0 +1,63 @@
+//! What DataFusion would plan and answer otherwise than PostgreSQL: refused, so that no row is ever wrong.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart, Query, TableFactor, Visit, Visitor};
+
+use crate::error::{SqlError, SqlResult};
+
+/// Functions of DataFusion that read their arguments otherwise than PostgreSQL's of the same name.
+const FUNCTIONS: &[&str] = &["to_char", "to_date", "to_timestamp", "to_number", "age", "median"];
+
+/// Refuses what would be answered wrongly.
+///
+/// # Errors
+/// `0A000`, naming it.
+pub fn refuse(query: &Query) -> SqlResult<()> {
+    struct Finder;
+    impl Visitor for Finder {
+        type Break = SqlError;
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
+            if query.locks.is_empty() {
+                return ControlFlow::Continue(());
+            }
+            ControlFlow::Break(
+                SqlError::unsupported("row locks are not supported")
+                    .hint("Leave out FOR UPDATE or FOR SHARE: foreign tables are read-only."),
+            )
+        }
+
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<SqlError> {
+            match factor {
+                TableFactor::Table { sample: Some(_), .. } => {
+                    ControlFlow::Break(SqlError::unsupported("TABLESAMPLE is not supported"))
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<SqlError> {
+            match expr {
+                Expr::Function(function) => {
+                    let name = function.name.0.last().and_then(ObjectNamePart::as_ident);
+                    let name = name.map(|ident| ident.value.to_lowercase()).unwrap_or_default();
+                    if FUNCTIONS.contains(&name.as_str()) {
+                        let message = format!("function {name} is not supported yet");
+                        return ControlFlow::Break(SqlError::unsupported(message));
+                    }
+                    ControlFlow::Continue(())
+                }
+                Expr::SimilarTo { .. } => ControlFlow::Break(
+                    SqlError::unsupported("SIMILAR TO is not supported")
+                        .hint("Use LIKE, or ~ with a regular expression."),
+                ),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    match query.visit(&mut Finder) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}

@@ -1,0 +1,418 @@
+//! `sum`, `avg`, `min`, `max` with PostgreSQL's result types and orders.
+//!
+//! Where DataFusion's own function answers as PostgreSQL does, the optimizer puts it in the place of ours, so that the
+//! common cases keep their speed.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Field, FieldRef, i256};
+use atoll_connector_api::types::key::{Comparison, comparison, keys};
+use atoll_connector_api::types::text::{OutputStyle, TextWriter};
+use atoll_connector_api::types::{Arithmetic, Numeric, PgType, oids, parse_scalar};
+use datafusion::common::{ScalarValue, exec_err};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::functions_aggregate::{average, min_max, sum};
+use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
+use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, Signature, Volatility,
+};
+
+use super::external;
+use crate::error::{SqlError, SqlState};
+
+/// The aggregates of ours.
+pub(super) fn functions() -> Vec<AggregateUDF> {
+    [Kind::Sum, Kind::Average, Kind::Minimum, Kind::Maximum]
+        .into_iter()
+        .map(|kind| AggregateUDF::from(Aggregate { kind, signature: Signature::any(1, Volatility::Immutable) }))
+        .collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Sum,
+    Average,
+    Minimum,
+    Maximum,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Aggregate {
+    kind: Kind,
+    signature: Signature,
+}
+
+/// How an aggregate of a type is computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Plan {
+    /// By DataFusion's function over the argument cast to a type.
+    Native(DataType),
+    /// By adding up numerics.
+    Numeric,
+    /// By comparing keys.
+    Keys,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Average => "avg",
+            Self::Minimum => "min",
+            Self::Maximum => "max",
+        }
+    }
+
+    /// The result's type and the way to it.
+    fn plan(self, argument: &Field) -> Result<(PgType, DataType, Plan)> {
+        let data_type = PgType::of_field(argument);
+        let storage = argument.data_type().clone();
+        match self {
+            Self::Minimum | Self::Maximum => self.extreme(&data_type, storage),
+            Self::Sum => self.sum(&data_type, storage),
+            Self::Average => match data_type.oid {
+                oids::FLOAT4 | oids::FLOAT8 => {
+                    Ok((PgType::new(oids::FLOAT8), DataType::Float64, Plan::Native(DataType::Float64)))
+                }
+                oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC | oids::UNKNOWN => Ok(numeric()),
+                _ if storage == DataType::Null => Ok(numeric()),
+                oids::INTERVAL | oids::MONEY => Err(self.unsupported(&data_type)),
+                _ => Err(self.missing(&data_type)),
+            },
+        }
+    }
+
+    fn sum(self, data_type: &PgType, storage: DataType) -> Result<(PgType, DataType, Plan)> {
+        Ok(match (data_type.oid, &storage) {
+            (oids::INT2 | oids::INT4, _) => (PgType::new(oids::INT8), DataType::Int64, Plan::Native(DataType::Int64)),
+            // 19 digits, and as many rows as 28 digits leave room for.
+            (oids::INT8, _) => {
+                (PgType::new(oids::NUMERIC), DataType::Decimal128(38, 0), Plan::Native(DataType::Decimal128(28, 0)))
+            }
+            (oids::FLOAT8, _) => (PgType::new(oids::FLOAT8), DataType::Float64, Plan::Native(DataType::Float64)),
+            // Added up as double precision, shown as real.
+            (oids::FLOAT4, _) => (PgType::new(oids::FLOAT4), DataType::Float64, Plan::Native(DataType::Float64)),
+            (oids::NUMERIC, _) => numeric(),
+            (_, DataType::Null) => numeric(),
+            (oids::INTERVAL | oids::MONEY, _) => return Err(self.unsupported(data_type)),
+            _ => return Err(self.missing(data_type)),
+        })
+    }
+
+    fn extreme(self, data_type: &PgType, storage: DataType) -> Result<(PgType, DataType, Plan)> {
+        let has_none = [oids::BOOL, oids::UUID, oids::BYTEA, oids::JSON, oids::JSONB].contains(&data_type.oid);
+        if has_none {
+            return Err(self.missing(data_type));
+        }
+        Ok(match comparison(data_type) {
+            Comparison::Storage => (data_type.clone(), storage.clone(), Plan::Native(storage)),
+            Comparison::Key => (data_type.clone(), storage, Plan::Keys),
+            _ => return Err(self.unsupported(data_type)),
+        })
+    }
+
+    fn missing(self, data_type: &PgType) -> DataFusionError {
+        let shown = PgType { modifier: -1, ..data_type.clone() }.sql_name();
+        SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {}({shown}) does not exist", self.name()))
+            .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+            .into()
+    }
+
+    fn unsupported(self, data_type: &PgType) -> DataFusionError {
+        SqlError::unsupported(format!("{}({}) is not supported", self.name(), data_type.sql_name())).into()
+    }
+
+    fn native(self) -> Arc<AggregateUDF> {
+        match self {
+            Self::Sum => sum::sum_udaf(),
+            Self::Average => average::avg_udaf(),
+            Self::Minimum => min_max::min_udaf(),
+            Self::Maximum => min_max::max_udaf(),
+        }
+    }
+}
+
+fn numeric() -> (PgType, DataType, Plan) {
+    (PgType::new(oids::NUMERIC), DataType::Utf8View, Plan::Numeric)
+}
+
+impl AggregateUDFImpl for Aggregate {
+    fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        exec_err!("{} has a field, not a type", self.name())
+    }
+
+    fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
+        let [argument] = arguments else { return exec_err!("{} takes one argument", self.name()) };
+        let (result, storage, _) = self.kind.plan(argument)?;
+        // A sum has no modifier, and extremes keep what the argument has.
+        Ok(Arc::new(result.tag(Field::new(self.name(), storage, true))))
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let Some(field) = args.expr_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
+        let data_type = PgType::of_field(field);
+        let (_, storage, plan) = self.kind.plan(field)?;
+        if args.is_distinct && plan != Plan::Keys && matches!(self.kind, Kind::Sum | Kind::Average) {
+            return Err(SqlError::unsupported(format!(
+                "{}(DISTINCT {}) is not supported",
+                self.name(),
+                data_type.sql_name()
+            ))
+            .into());
+        }
+        match plan {
+            Plan::Keys => Ok(Box::new(Extreme { data_type, maximum: self.kind == Kind::Maximum, best: None, storage })),
+            // A window over a native plan comes here, too: it is computed as numerics and cast at the end.
+            _ if matches!(self.kind, Kind::Sum | Kind::Average) && storage != DataType::Float64 => {
+                Ok(Box::new(NumericSum {
+                    data_type,
+                    average: self.kind == Kind::Average,
+                    result: PgType::of_field(&args.return_field),
+                    storage,
+                    sum: None,
+                    count: 0,
+                }))
+            }
+            Plan::Native(DataType::Float64) if field.data_type() != &DataType::Float64 => {
+                let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
+                let inner = self.kind.native().accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
+                Ok(Box::new(Widening { inner }))
+            }
+            _ => self.kind.native().accumulator(args),
+        }
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let Some(field) = args.input_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
+        let (_, storage, plan) = self.kind.plan(field)?;
+        match plan {
+            Plan::Keys => Ok(vec![
+                Arc::new(Field::new("key", DataType::Binary, true)),
+                Arc::new(Field::new("value", storage, true)),
+            ]),
+            _ if matches!(self.kind, Kind::Sum | Kind::Average) && storage != DataType::Float64 => Ok(vec![
+                Arc::new(Field::new("sum", DataType::Utf8, true)),
+                Arc::new(Field::new("count", DataType::Int64, true)),
+            ]),
+            _ => self.kind.native().state_fields(args),
+        }
+    }
+
+    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
+        let kind = self.kind;
+        Some(Box::new(move |call: AggregateFunction, context| {
+            let AggregateFunction { func, params } = call;
+            let original = |func, params| Ok(Expr::AggregateFunction(AggregateFunction { func, params }));
+            let [argument] = params.args.as_slice() else { return original(func, params) };
+            let (_, field) = argument.to_field(context.schema().as_ref())?;
+            let (_, _, Plan::Native(argument_type)) = kind.plan(&field)? else { return original(func, params) };
+            let argument = if field.data_type() == &argument_type {
+                argument.clone()
+            } else {
+                argument.clone().cast_to(&argument_type, context.schema().as_ref())?
+            };
+            let params = AggregateFunctionParams { args: vec![argument], ..params };
+            Ok(Expr::AggregateFunction(AggregateFunction { func: kind.native(), params }))
+        }))
+    }
+}
+
+/// DataFusion's accumulator of `float8` over `float4`.
+#[derive(Debug)]
+struct Widening {
+    inner: Box<dyn Accumulator>,
+}
+
+impl Accumulator for Widening {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let wide = values.iter().map(|array| arrow::compute::cast(array, &DataType::Float64));
+        self.inner.update_batch(&wide.collect::<std::result::Result<Vec<_>, _>>()?)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        self.inner.evaluate()
+    }
+
+    fn size(&self) -> usize {
+        self.inner.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.inner.state()
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.inner.merge_batch(states)
+    }
+}
+
+/// A sum of numbers of any kind, exact.
+#[derive(Debug)]
+struct NumericSum {
+    data_type: PgType,
+    average: bool,
+    result: PgType,
+    storage: DataType,
+    sum: Option<Numeric>,
+    count: i64,
+}
+
+impl NumericSum {
+    fn add(&mut self, value: Numeric) -> Result<()> {
+        self.sum = Some(match self.sum.take() {
+            Some(sum) => sum.compute(Arithmetic::Add, &value).map_err(external)?,
+            None => value,
+        });
+        Ok(())
+    }
+}
+
+fn printed(numeric: &Numeric) -> String {
+    let mut text = String::new();
+    numeric.write(&mut text);
+    text
+}
+
+impl Accumulator for NumericSum {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let Some(values) = values.first() else { return Ok(()) };
+        let style = OutputStyle::default();
+        let writer = TextWriter::new(values.as_ref(), &self.data_type, &style).map_err(external)?;
+        let mut text = String::new();
+        for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
+            text.clear();
+            writer.write(row, &mut text).map_err(external)?;
+            self.add(Numeric::parse(&text).map_err(external)?)?;
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let Some(values) = values.first() else { return Ok(()) };
+        let style = OutputStyle::default();
+        let writer = TextWriter::new(values.as_ref(), &self.data_type, &style).map_err(external)?;
+        for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
+            let mut text = String::new();
+            writer.write(row, &mut text).map_err(external)?;
+            let value = Numeric::parse(&text).map_err(external)?;
+            self.count -= 1;
+            self.sum = match self.sum.take() {
+                Some(sum) if self.count > 0 => Some(sum.compute(Arithmetic::Subtract, &value).map_err(external)?),
+                _ => None,
+            };
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let Some(sum) = &self.sum else { return ScalarValue::try_from(&self.storage) };
+        let value = if self.average {
+            let count = Numeric::from_i256(i256::from_i128(i128::from(self.count)), 0);
+            sum.compute(Arithmetic::Divide, &count).map_err(external)?
+        } else {
+            sum.clone()
+        };
+        match &self.storage {
+            DataType::Decimal128(precision, scale) => {
+                let sized = PgType::numeric(u16::from(*precision), i16::from(*scale));
+                parse_scalar(&printed(&value), &sized).map_err(external)
+            }
+            _ => parse_scalar(&printed(&value), &self.result).map_err(external),
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.sum.as_ref().map_or(0, |sum| printed(sum).len())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![ScalarValue::Utf8(self.sum.as_ref().map(printed)), ScalarValue::Int64(Some(self.count))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [sums, counts] = states else { return exec_err!("a sum's state has two columns") };
+        let (sums, counts) = (sums.as_string::<i32>(), counts.as_primitive::<arrow::datatypes::Int64Type>());
+        for (sum, count) in sums.iter().zip(counts.iter()) {
+            if let Some(sum) = sum {
+                self.add(Numeric::parse(sum).map_err(external)?)?;
+            }
+            self.count += count.unwrap_or(0);
+        }
+        Ok(())
+    }
+}
+
+/// The least or greatest value by its key.
+#[derive(Debug)]
+struct Extreme {
+    data_type: PgType,
+    maximum: bool,
+    best: Option<(Vec<u8>, ScalarValue)>,
+    storage: DataType,
+}
+
+impl Extreme {
+    fn offer(&mut self, keys: &ArrayRef, values: &ArrayRef) -> Result<()> {
+        let keys = keys.as_binary::<i32>();
+        let mut best_row = None;
+        for row in (0..keys.len()).filter(|row| keys.is_valid(*row)) {
+            let key = keys.value(row);
+            let current = match best_row {
+                Some(best) => Some(keys.value(best)),
+                None => self.best.as_ref().map(|(key, _)| key.as_slice()),
+            };
+            let better = current.is_none_or(|current| if self.maximum { key > current } else { key < current });
+            if better {
+                best_row = Some(row);
+            }
+        }
+        if let Some(row) = best_row {
+            self.best = Some((keys.value(row).to_vec(), ScalarValue::try_from_array(values, row)?));
+        }
+        Ok(())
+    }
+}
+
+impl Accumulator for Extreme {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let Some(values) = values.first() else { return Ok(()) };
+        let keys = keys(values.as_ref(), &self.data_type).map_err(external)?;
+        self.offer(&keys, values)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        match &self.best {
+            Some((_, value)) => Ok(value.clone()),
+            None => ScalarValue::try_from(&self.storage),
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.best.as_ref().map_or(0, |(key, value)| key.len() + value.size())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let key = self.best.as_ref().map(|(key, _)| key.clone());
+        Ok(vec![ScalarValue::Binary(key), self.evaluate()?])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [keys, values] = states else { return exec_err!("an extreme's state has two columns") };
+        self.offer(keys, values)
+    }
+}

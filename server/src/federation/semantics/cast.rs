@@ -1,0 +1,108 @@
+//! `pg_cast(value, 'type name')`: PostgreSQL's explicit casts.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+use atoll_connector_api::types::{PgType, cast, oids};
+use datafusion::common::{ScalarValue, exec_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::{Settings, external, typed_literal};
+use crate::error::{SqlError, SqlState};
+
+/// The function's name, which users do not write.
+pub(super) const NAME: &str = "pg_cast";
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct PgCast {
+    settings: Settings,
+    signature: Signature,
+}
+
+/// The cast function of a session.
+pub(super) fn pg_cast(settings: &Settings) -> ScalarUDF {
+    ScalarUDF::from(PgCast { settings: settings.clone(), signature: Signature::any(2, Volatility::Immutable) })
+}
+
+/// A cast of an expression to a built-in type.
+pub(super) fn cast_to(settings: &Settings, expr: Expr, data_type: &PgType) -> Expr {
+    let name = Expr::Literal(ScalarValue::Utf8(Some(data_type.sql_name())), None);
+    pg_cast(settings).call(vec![expr, name])
+}
+
+/// A cast of a constant becomes the constant, so that connectors see a literal; everything else stays.
+///
+/// # Errors
+/// What the cast says, as PostgreSQL does while it plans.
+pub(super) fn fold(settings: &Settings, expr: Expr) -> Result<Expr> {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = &expr else { return Ok(expr) };
+    let ([Expr::Literal(value, metadata), Expr::Literal(name, _)], NAME) = (args.as_slice(), func.name()) else {
+        return Ok(expr);
+    };
+    let target = settings.resolve(name.try_as_str().flatten().unwrap_or_default())?;
+    let field = Field::new("value", value.data_type(), true);
+    let field = match metadata {
+        Some(metadata) => metadata.add_to_field(field),
+        None => field,
+    };
+    let array = value.to_array_of_size(1)?;
+    let cast = cast::cast(array.as_ref(), &PgType::of_field(&field), &target, settings.style()).map_err(external)?;
+    Ok(typed_literal(ScalarValue::try_from_array(&cast, 0)?, &target))
+}
+
+impl ScalarUDFImpl for PgCast {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        exec_err!("pg_cast has a field, not a type")
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let ([value, _], [_, Some(name)]) = (args.arg_fields, args.scalar_arguments) else {
+            return exec_err!("pg_cast takes a value and a type's name");
+        };
+        let name = name.try_as_str().flatten().unwrap_or_default();
+        let target = self.settings.resolve(name)?;
+        let source = PgType::of_field(value);
+        if value.data_type() != &DataType::Null && !cast::castable(&source, &target) {
+            let bare = |data_type: &PgType| {
+                let name = PgType { modifier: -1, ..data_type.clone() }.sql_name();
+                if data_type.oid == oids::BPCHAR { "character".to_owned() } else { name }
+            };
+            return Err(SqlError::new(
+                SqlState::CANNOT_COERCE,
+                format!("cannot cast type {} to {}", bare(&source), bare(&target)),
+            )
+            .into());
+        }
+        Ok(Arc::new(target.field(value.name(), true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let ([value, _], [field, _]) = (args.args.as_slice(), args.arg_fields.as_slice()) else {
+            return exec_err!("pg_cast takes a value and a type's name");
+        };
+        let (source, target) = (PgType::of_field(field), PgType::of_field(&args.return_field));
+        let style = self.settings.style();
+        match value {
+            ColumnarValue::Array(array) => {
+                cast::cast(array.as_ref(), &source, &target, style).map(ColumnarValue::Array).map_err(external)
+            }
+            ColumnarValue::Scalar(scalar) => {
+                let array = scalar.to_array_of_size(1)?;
+                let cast = cast::cast(array.as_ref(), &source, &target, style).map_err(external)?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&cast, 0)?))
+            }
+        }
+    }
+}

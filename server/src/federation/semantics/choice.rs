@@ -1,0 +1,300 @@
+//! `CASE`, `coalesce`, `nullif`: one type for all branches, as PostgreSQL finds it.
+//!
+//! DataFusion's `CASE` loses the PostgreSQL type of its branches. The syntax tree's becomes a call of `pg_case`, which has
+//! a type, and which the optimizer turns into DataFusion's lazy `CASE` under `pg_typed`, which only says the type.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+use atoll_connector_api::types::{PgType, oids};
+use datafusion::common::{DFSchema, ScalarValue, exec_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Case, ScalarFunction};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
+};
+
+use super::operators::{plan_comparison, take_type};
+use super::{Operand, Settings, cast, operand};
+use crate::error::{SqlError, SqlState};
+
+/// The function in `CASE`'s place: conditions and results in turn, the `ELSE` last.
+pub(super) const CASE: &str = "pg_case";
+
+/// The functions of this module.
+pub(super) fn functions(settings: &Settings) -> Vec<ScalarUDF> {
+    let choices = [Kind::Case, Kind::Coalesce, Kind::NullIf].map(|kind| {
+        ScalarUDF::from(Choice {
+            kind,
+            settings: settings.clone(),
+            signature: Signature::variadic_any(Volatility::Immutable),
+        })
+    });
+    choices.into_iter().chain([pg_typed()]).collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Case,
+    Coalesce,
+    NullIf,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Choice {
+    kind: Kind,
+    settings: Settings,
+    signature: Signature,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Case => CASE,
+            Self::Coalesce => "coalesce",
+            Self::NullIf => "nullif",
+        }
+    }
+
+    const fn shown(self) -> &'static str {
+        match self {
+            Self::Case => "CASE",
+            Self::Coalesce => "COALESCE",
+            Self::NullIf => "NULLIF",
+        }
+    }
+
+    /// Whether an argument is a possible result.
+    fn is_result(self, index: usize, count: usize) -> bool {
+        match self {
+            Self::Case => index % 2 == 1 || (index + 1 == count && count % 2 == 1),
+            Self::Coalesce => true,
+            Self::NullIf => index == 0,
+        }
+    }
+
+    /// The type of the results and how it is stored.
+    fn result(self, fields: &[FieldRef], literals: &[bool]) -> Result<(PgType, DataType)> {
+        let results: Vec<(&FieldRef, bool)> = fields
+            .iter()
+            .zip(literals)
+            .enumerate()
+            .filter(|(index, _)| self.is_result(*index, fields.len()))
+            .map(|(_, (field, literal))| (field, *literal))
+            .collect();
+        let mut common: Option<(PgType, DataType)> = None;
+        for (field, literal) in &results {
+            if is_unknown(field, *literal) {
+                continue;
+            }
+            let own = (PgType::of_field(field), field.data_type().clone());
+            common = Some(match common {
+                None => own,
+                Some(common) if common == own => common,
+                Some(common) => {
+                    let data_type = unify(&common.0, &own.0).ok_or_else(|| self.mismatch(&common.0, &own.0))?;
+                    let storage = data_type.storage();
+                    (data_type, storage)
+                }
+            });
+        }
+        Ok(common.unwrap_or_else(|| (PgType::new(oids::TEXT), DataType::Utf8View)))
+    }
+
+    fn mismatch(self, left: &PgType, right: &PgType) -> SqlError {
+        let shown = |data_type: &PgType| PgType { modifier: -1, ..data_type.clone() }.sql_name();
+        SqlError::new(
+            SqlState::DATATYPE_MISMATCH,
+            format!("{} types {} and {} cannot be matched", self.shown(), shown(left), shown(right)),
+        )
+    }
+}
+
+/// A literal that takes the type of the others.
+fn is_unknown(field: &Field, literal: bool) -> bool {
+    field.data_type() == &DataType::Null || (literal && field.data_type().is_string() && field.metadata().is_empty())
+}
+
+/// The type that two types have in common; modifiers survive only where they agree.
+pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
+    const NUMBERS: &[u32] = &[oids::INT2, oids::INT4, oids::INT8, oids::NUMERIC, oids::FLOAT4, oids::FLOAT8];
+    const STRINGS: &[u32] = &[oids::CHAR, oids::NAME, oids::BPCHAR, oids::VARCHAR, oids::TEXT];
+    const MOMENTS: &[u32] = &[oids::DATE, oids::TIMESTAMP, oids::TIMESTAMPTZ];
+    if left == right {
+        return Some(left.clone());
+    }
+    if left.oid == right.oid {
+        return Some(PgType { modifier: -1, ..left.clone() });
+    }
+    for ladder in [NUMBERS, STRINGS, MOMENTS] {
+        let rung = |data_type: &PgType| ladder.iter().position(|oid| *oid == data_type.oid);
+        if let (Some(left), Some(right)) = (rung(left), rung(right)) {
+            return ladder.get(left.max(right)).map(|oid| PgType::new(*oid));
+        }
+    }
+    None
+}
+
+impl Choice {
+    /// Two sides of a comparison in their common type: types are no longer coerced once functions are simplified.
+    fn same_type(&self, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
+        let (left_type, right_type) = (operand(left, schema), operand(right, schema));
+        let (Some(Operand::Typed(left_type)), Some(Operand::Typed(right_type))) = (left_type, right_type) else {
+            return Ok((left.clone(), right.clone()));
+        };
+        match unify(&left_type, &right_type) {
+            Some(common) if common.oid != oids::NUMERIC => {
+                let converted = |expr: &Expr| -> Result<Expr> {
+                    let same = expr.get_type(schema)? == common.storage();
+                    Ok(if same { expr.clone() } else { cast::cast_to(&self.settings, expr.clone(), &common) })
+                };
+                Ok((converted(left)?, converted(right)?))
+            }
+            _ => Ok((left.clone(), right.clone())),
+        }
+    }
+}
+
+impl ScalarUDFImpl for Choice {
+    fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        exec_err!("{} has a field, not a type", self.name())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        if args.arg_fields.is_empty() || (self.kind == Kind::NullIf && args.arg_fields.len() != 2) {
+            return Err(SqlError::syntax(format!("wrong number of arguments for {}", self.kind.shown())).into());
+        }
+        let literals: Vec<bool> = args.scalar_arguments.iter().map(Option::is_some).collect();
+        let (data_type, storage) = self.kind.result(args.arg_fields, &literals)?;
+        Ok(Arc::new(data_type.tag(Field::new(self.name(), storage, true))))
+    }
+
+    fn short_circuits(&self) -> bool {
+        true
+    }
+
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let schema = info.schema();
+        let fields =
+            args.iter().map(|arg| arg.to_field(schema.as_ref()).map(|(_, field)| field)).collect::<Result<Vec<_>>>()?;
+        let literals: Vec<bool> = args.iter().map(|arg| matches!(arg, Expr::Literal(..))).collect();
+        let (data_type, storage) = self.kind.result(&fields, &literals)?;
+        let result = |index: usize, expr: &Expr| -> Result<Expr> {
+            let (Some(field), Some(literal)) = (fields.get(index), literals.get(index)) else {
+                return Ok(expr.clone());
+            };
+            if is_unknown(field, *literal) {
+                return match take_type(&self.settings, expr.clone(), &data_type)? {
+                    Expr::Literal(value, metadata) if value.data_type() != storage => {
+                        Ok(Expr::Literal(value.cast_to(&storage)?, metadata))
+                    }
+                    typed => Ok(typed),
+                };
+            }
+            if field.data_type() == &storage {
+                return Ok(expr.clone());
+            }
+            Ok(cast::cast_to(&self.settings, expr.clone(), &data_type))
+        };
+        let when = |condition: Expr, result: Expr| (Box::new(condition), Box::new(result));
+        let (branches, otherwise) = match self.kind {
+            Kind::Case => {
+                let mut branches = Vec::new();
+                let pairs = args.len() / 2;
+                for pair in 0..pairs {
+                    if let (Some(condition), Some(value)) = (args.get(pair * 2), args.get(pair * 2 + 1)) {
+                        branches.push(when(condition.clone(), result(pair * 2 + 1, value)?));
+                    }
+                }
+                let otherwise = match args.get(pairs * 2) {
+                    Some(value) => Some(result(pairs * 2, value)?),
+                    None => None,
+                };
+                (branches, otherwise)
+            }
+            Kind::Coalesce => {
+                let mut branches = Vec::new();
+                let last = args.len().saturating_sub(1);
+                for (index, value) in args.iter().enumerate().take(last) {
+                    let value = result(index, value)?;
+                    branches.push(when(value.clone().is_not_null(), value));
+                }
+                let otherwise = args.get(last).map(|value| result(last, value)).transpose()?;
+                match (branches.is_empty(), otherwise) {
+                    (true, Some(only)) => return Ok(ExprSimplifyResult::Simplified(typed(only, &data_type)?)),
+                    (_, otherwise) => (branches, otherwise),
+                }
+            }
+            Kind::NullIf => {
+                let [left, right] = args.as_slice() else { return exec_err!("nullif takes two arguments") };
+                let (left, right) = self.same_type(left, right, schema)?;
+                let equal = plan_comparison(&self.settings, left.clone(), Operator::Eq, right, schema.as_ref())?;
+                let null = Expr::Literal(ScalarValue::try_from(&storage)?, None);
+                (vec![when(equal, null)], Some(result(0, &left)?))
+            }
+        };
+        let case = Expr::Case(Case::new(None, branches, otherwise.map(Box::new)));
+        Ok(ExprSimplifyResult::Simplified(typed(case, &data_type)?))
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        exec_err!("{} is planned as CASE", self.name())
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct PgTyped {
+    signature: Signature,
+}
+
+fn pg_typed() -> ScalarUDF {
+    ScalarUDF::from(PgTyped { signature: Signature::any(2, Volatility::Immutable) })
+}
+
+/// An expression said to be of a type that its storage already is.
+fn typed(expr: Expr, data_type: &PgType) -> Result<Expr> {
+    let text = serde_json::to_string(data_type)
+        .map_err(|error| SqlError::internal(format!("a type could not be written: {error}")))?;
+    let args = vec![expr, Expr::Literal(ScalarValue::Utf8(Some(text)), None)];
+    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(pg_typed()), args)))
+}
+
+impl ScalarUDFImpl for PgTyped {
+    fn name(&self) -> &str {
+        "pg_typed"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        exec_err!("pg_typed has a field, not a type")
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let ([value, _], [_, Some(text)]) = (args.arg_fields, args.scalar_arguments) else {
+            return exec_err!("pg_typed takes a value and a type");
+        };
+        let data_type: PgType = serde_json::from_str(text.try_as_str().flatten().unwrap_or_default())
+            .map_err(|error| SqlError::internal(format!("a type could not be read: {error}")))?;
+        Ok(Arc::new(data_type.tag(Field::new(value.name(), value.data_type().clone(), true))))
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if args.args.is_empty() {
+            return exec_err!("pg_typed takes a value and a type");
+        }
+        Ok(args.args.swap_remove(0))
+    }
+}

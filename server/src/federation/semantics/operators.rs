@@ -1,0 +1,290 @@
+//! Plans binary operators by the PostgreSQL types of their sides.
+
+use atoll_connector_api::types::key::{Comparison, comparison};
+use atoll_connector_api::types::text::OutputStyle;
+use atoll_connector_api::types::{PgType, format_scalar, oids, parse_scalar, parse_scalar_with};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{BinaryExpr, Placeholder};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, Operator};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+use std::sync::Arc;
+
+use super::arithmetic::{self, Arithmetic};
+use super::cast::{cast_to, fold};
+use super::{Operand, Settings, compare, external, operand, typed_literal};
+use crate::error::{SqlError, SqlState};
+
+/// The planner of binary operators.
+#[derive(Debug)]
+pub(super) struct PostgresOperators {
+    settings: Settings,
+}
+
+impl PostgresOperators {
+    pub(super) const fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+impl ExprPlanner for PostgresOperators {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = expr;
+        if let Some(operator) = comparison_operator(&op) {
+            return plan_comparison(&self.settings, left, operator, right, schema).map(PlannerResult::Planned);
+        }
+        let planned = match arithmetic_operator(&op) {
+            Some(operation) => arithmetic::plan(&self.settings, &left, operation, &right, schema)?,
+            None if op == BinaryOperator::StringConcat => {
+                let (left, right) = plan_concatenation(&self.settings, left, right, schema);
+                return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+            }
+            None => None,
+        };
+        Ok(match planned {
+            Some(planned) => PlannerResult::Planned(planned),
+            None => PlannerResult::Original(RawBinaryExpr { op, left, right }),
+        })
+    }
+}
+
+fn comparison_operator(op: &BinaryOperator) -> Option<Operator> {
+    Some(match op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        _ => return None,
+    })
+}
+
+fn arithmetic_operator(op: &BinaryOperator) -> Option<Arithmetic> {
+    Some(match op {
+        BinaryOperator::Plus => Arithmetic::Add,
+        BinaryOperator::Minus => Arithmetic::Subtract,
+        BinaryOperator::Multiply => Arithmetic::Multiply,
+        BinaryOperator::Divide => Arithmetic::Divide,
+        BinaryOperator::Modulo => Arithmetic::Remainder,
+        _ => return None,
+    })
+}
+
+/// Types between which PostgreSQL has comparison operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Number,
+    Text,
+    Bool,
+    Bytes,
+    Moment,
+    Time,
+    Interval,
+    Uuid,
+    Network,
+    /// Compares with its own type only.
+    Own(u32),
+}
+
+fn family(data_type: &PgType) -> Family {
+    if data_type.user.is_some() {
+        return Family::Own(data_type.oid);
+    }
+    match data_type.oid {
+        oids::INT2 | oids::INT4 | oids::INT8 | oids::FLOAT4 | oids::FLOAT8 | oids::NUMERIC => Family::Number,
+        oids::OID | oids::XID | oids::CID | oids::REGPROC | oids::REGCLASS | oids::REGTYPE => Family::Number,
+        oids::REGNAMESPACE | oids::REGROLE | 2202..=2204 => Family::Number,
+        oids::TEXT | oids::VARCHAR | oids::BPCHAR | oids::NAME | oids::CHAR | oids::UNKNOWN => Family::Text,
+        oids::BOOL => Family::Bool,
+        oids::BYTEA => Family::Bytes,
+        oids::DATE | oids::TIMESTAMP | oids::TIMESTAMPTZ => Family::Moment,
+        oids::TIME | oids::TIMETZ => Family::Time,
+        oids::INTERVAL => Family::Interval,
+        oids::UUID => Family::Uuid,
+        oids::INET | oids::CIDR => Family::Network,
+        oid => Family::Own(oid),
+    }
+}
+
+/// Plans `left operator right`.
+pub(super) fn plan_comparison(
+    settings: &Settings,
+    left: Expr,
+    operator: Operator,
+    right: Expr,
+    schema: &DFSchema,
+) -> Result<Expr> {
+    let (left, right) = (fold(settings, left)?, fold(settings, right)?);
+    let (Some(left_type), Some(right_type)) = (operand(&left, schema), operand(&right, schema)) else {
+        return Ok(binary(left, operator, right));
+    };
+    let (left, right, left_type, right_type) = match (left_type, right_type) {
+        (Operand::Unknown, Operand::Unknown) => return Ok(binary(left, operator, right)),
+        (Operand::Typed(known), Operand::Unknown) => (left, take_type(settings, right, &known)?, known.clone(), known),
+        (Operand::Unknown, Operand::Typed(known)) => (take_type(settings, left, &known)?, right, known.clone(), known),
+        (Operand::Typed(left_type), Operand::Typed(right_type)) => (left, right, left_type, right_type),
+    };
+    check_operator(&left_type, operator, &right_type)?;
+    if needs_key(&left_type) || needs_key(&right_type) {
+        let (left, right, float) = numeric_pair(settings, left, &left_type, right, &right_type);
+        if float {
+            return Ok(binary(left, operator, right));
+        }
+        let (left, right) = (literal_as(left, &right_type)?, literal_as(right, &left_type)?);
+        // An equality of columns must stay one for joins; everything else stays readable for connectors.
+        if operator == Operator::Eq && !is_literal(&left) && !is_literal(&right) {
+            let numeric = left_type.oid == oids::NUMERIC || right_type.oid == oids::NUMERIC;
+            return Ok(binary(compare::key_of(left, numeric), operator, compare::key_of(right, numeric)));
+        }
+        return Ok(compare::comparison(left, operator, right));
+    }
+    let (left, right) = common_moment(settings, left, &left_type, right, &right_type);
+    Ok(binary(left, operator, right))
+}
+
+/// A literal number against a numeric becomes one in the numeric's own storage, which connectors can send.
+fn literal_as(expr: Expr, data_type: &PgType) -> Result<Expr> {
+    match &expr {
+        Expr::Literal(value, _)
+            if data_type.oid == oids::NUMERIC && !value.is_null() && !value.data_type().is_string() =>
+        {
+            let own = PgType::of_arrow(&value.data_type());
+            let text = format_scalar(value, &own, &OutputStyle::default()).map_err(external)?.unwrap_or_default();
+            let numeric = PgType::new(oids::NUMERIC);
+            Ok(typed_literal(parse_scalar(&text, &numeric).map_err(external)?, &numeric))
+        }
+        _ => Ok(expr),
+    }
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(..) | Expr::Placeholder(_))
+}
+
+fn binary(left: Expr, operator: Operator, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)))
+}
+
+pub(super) fn needs_key(data_type: &PgType) -> bool {
+    comparison(data_type) == Comparison::Key
+}
+
+/// A numeric kept as text against a float compares as floats do.
+fn numeric_pair(
+    settings: &Settings,
+    left: Expr,
+    left_type: &PgType,
+    right: Expr,
+    right_type: &PgType,
+) -> (Expr, Expr, bool) {
+    let is_float = |data_type: &PgType| matches!(data_type.oid, oids::FLOAT4 | oids::FLOAT8);
+    let float = PgType::new(oids::FLOAT8);
+    if is_float(left_type) {
+        (left, cast_to(settings, right, &float), true)
+    } else if is_float(right_type) {
+        (cast_to(settings, left, &float), right, true)
+    } else {
+        (left, right, false)
+    }
+}
+
+/// A timestamp with zone against one without: the latter is in the session's zone.
+fn common_moment(
+    settings: &Settings,
+    left: Expr,
+    left_type: &PgType,
+    right: Expr,
+    right_type: &PgType,
+) -> (Expr, Expr) {
+    let local = |data_type: &PgType| matches!(data_type.oid, oids::DATE | oids::TIMESTAMP);
+    let zoned = PgType::new(oids::TIMESTAMPTZ);
+    if left_type.oid == oids::TIMESTAMPTZ && local(right_type) {
+        (left, cast_to(settings, right, &zoned))
+    } else if right_type.oid == oids::TIMESTAMPTZ && local(left_type) {
+        (cast_to(settings, left, &zoned), right)
+    } else {
+        (left, right)
+    }
+}
+
+/// Refuses operators that PostgreSQL does not have.
+fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<()> {
+    let shown = |data_type: &PgType| PgType { modifier: -1, ..data_type.clone() }.sql_name();
+    let missing = |left: &PgType, right: &PgType| {
+        let operator = if operator == Operator::NotEq { "<>".to_owned() } else { operator.to_string() };
+        SqlError::new(
+            SqlState::UNDEFINED_FUNCTION,
+            format!("operator does not exist: {} {operator} {}", shown(left), shown(right)),
+        )
+        .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+    };
+    // Of types of their own DataFusion says more than we know: records, lists, what catalogs make up.
+    let known = |data_type: &PgType| data_type.user.is_some() || !matches!(family(data_type), Family::Own(_));
+    if known(left) && known(right) && family(left) != family(right) {
+        return Err(missing(left, right).into());
+    }
+    match comparison(left) {
+        Comparison::None => Err(missing(left, right).into()),
+        Comparison::EqualityOnly if !matches!(operator, Operator::Eq | Operator::NotEq) => {
+            Err(SqlError::unsupported(format!("ordering values of type {} is not supported", shown(left))).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An untyped literal or parameter with the type of the other side.
+pub(super) fn take_type(settings: &Settings, expr: Expr, data_type: &PgType) -> Result<Expr> {
+    // A modifier is of the column, not of what is compared with it.
+    let data_type = PgType { modifier: -1, ..data_type.clone() };
+    let text = match &expr {
+        Expr::Literal(value, None) => value.try_as_str().flatten(),
+        Expr::Placeholder(placeholder) => {
+            let field = Arc::new(data_type.field(&placeholder.id, true));
+            return Ok(Expr::Placeholder(Placeholder::new_with_field(placeholder.id.clone(), Some(field))));
+        }
+        _ => None,
+    };
+    let Some(text) = text else {
+        let null = ScalarValue::try_from(&data_type.storage())?;
+        return Ok(typed_literal(null, &data_type));
+    };
+    if matches!(data_type.oid, oids::TEXT | oids::VARCHAR | oids::NAME | oids::UNKNOWN) {
+        return Ok(expr);
+    }
+    if is_reg(&data_type) {
+        return Ok(expr);
+    }
+    let value = parse_scalar_with(text, &data_type, settings.style()).map_err(external)?;
+    Ok(typed_literal(value, &data_type))
+}
+
+/// `regclass` and its like are the catalog's business.
+fn is_reg(data_type: &PgType) -> bool {
+    matches!(
+        data_type.oid,
+        oids::REGPROC | oids::REGCLASS | oids::REGTYPE | oids::REGNAMESPACE | oids::REGROLE | 2202..=2204
+    )
+}
+
+/// `||`: what is no string is printed as PostgreSQL prints it.
+fn plan_concatenation(settings: &Settings, left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let types = (operand(&left, schema), operand(&right, schema));
+    let text = |operand: &Option<Operand>| match operand {
+        Some(Operand::Typed(data_type)) => matches!(family(data_type), Family::Text),
+        Some(Operand::Unknown) => true,
+        None => false,
+    };
+    let printed = |expr: Expr, own: &Option<Operand>| match own {
+        Some(Operand::Typed(data_type))
+            if !data_type.is_array()
+                && (!text(own) || data_type.oid == oids::BPCHAR)
+                && data_type.oid != oids::JSONB =>
+        {
+            cast_to(settings, expr, &PgType::new(oids::TEXT))
+        }
+        _ => expr,
+    };
+    if text(&types.0) || text(&types.1) { (printed(left, &types.0), printed(right, &types.1)) } else { (left, right) }
+}

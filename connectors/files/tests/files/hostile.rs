@@ -158,7 +158,8 @@ fn survives(wrapper: &str, name: &str, bytes: &[u8]) {
         let scratch = Scratch::new();
         scratch.write(name, bytes);
         let source = scratch.source(wrapper);
-        let reading = query(&source, &[("filename", name)], "", "SELECT * FROM t");
+        let given = [("filename", name)];
+        let reading = query(&source, &given, "", "SELECT * FROM t");
         let answer = tokio::time::timeout(std::time::Duration::from_secs(30), reading).await.expect("a scan that ends");
         if let Err(error) = answer {
             assert!(!matches!(error, ConnectorError::Internal { .. }), "{error:?}");

@@ -67,7 +67,10 @@ impl BeneathStore {
                 continue;
             };
             if is_directory {
-                directories.push(path);
+                // Atoll's own directory within a root, or a link out of it, is not there for a listing.
+                if self.beneath(&path)?.is_directory() {
+                    directories.push(path);
+                }
                 continue;
             }
             match self.beneath(&path)?.open().and_then(|file| file.metadata()) {

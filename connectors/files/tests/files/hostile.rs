@@ -180,8 +180,13 @@ fn mutate(mut bytes: Vec<u8>, changes: &[(prop::sample::Index, u8)], cut: Option
     bytes
 }
 
+/// Cases of each property; `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn survives_broken_parquet_files(

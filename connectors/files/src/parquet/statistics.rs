@@ -53,8 +53,10 @@ impl Known {
             let column = group.columns().get(leaf)?;
             let statistics = column.statistics();
             let nulls = statistics.and_then(|found| found.null_count_opt());
-            known.null_count =
-                known.null_count.zip(nulls.and_then(|nulls| usize::try_from(nulls).ok())).map(|(sum, nulls)| sum + nulls);
+            known.null_count = known
+                .null_count
+                .zip(nulls.and_then(|nulls| usize::try_from(nulls).ok()))
+                .map(|(sum, nulls)| sum + nulls);
             let only_nulls = nulls.is_some_and(|nulls| i64::try_from(nulls).is_ok_and(|n| n == column.num_values()));
             let bounded =
                 statistics.is_some_and(|found| found.min_bytes_opt().is_some() && found.max_bytes_opt().is_some());

@@ -141,7 +141,7 @@ fn read_range(file: &File, range: Range<u64>) -> io::Result<Bytes> {
 
 /// Runs file system calls on the runtime's threads for blocking work.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    Ok(tokio::task::spawn_blocking(work).await??)
+    tokio::task::spawn_blocking(work).await?
 }
 
 fn read_only(operation: &str) -> Error {

@@ -71,7 +71,9 @@ impl Owner {
         if let Some(own) = find::<ConnectorError>(error) {
             return own.clone();
         }
-        if let Some(error) = find::<io::Error>(error)
+        // A connection's errors come from the operating system too.
+        if find::<HttpError>(error).is_none()
+            && let Some(error) = find::<io::Error>(error)
             && error.raw_os_error().is_some()
         {
             return self.io(path, error);

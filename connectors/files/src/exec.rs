@@ -13,7 +13,7 @@ use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricValue, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream,
@@ -222,7 +222,8 @@ impl ExecutionPlan for FileScanExec {
     fn metrics(&self) -> Option<MetricsSet> {
         let mut metrics = self.metrics.clone_inner();
         if let Work::Parquet(scan) = &self.work {
-            for metric in scan.metrics().iter() {
+            // The rows are counted above already.
+            for metric in scan.metrics().iter().filter(|metric| !matches!(metric.value(), MetricValue::OutputRows(_))) {
                 metrics.push(Arc::clone(metric));
             }
         }

@@ -140,7 +140,16 @@ impl Lister<'_> {
     ) -> Result<Vec<FileEntry>> {
         let paths = prefixes.iter().map(|prefix| self.child(prefix, name)).collect::<Result<Vec<_>>>()?;
         let one = paths.len() == 1;
+        // A name without an extension is likelier a directory, which an object store is not asked for as an object: some
+        // answer that with an error of their own.
+        let directory_first = store.lists && !store.local && !self.format.has_extension(name);
         let lookups = paths.into_iter().map(|path| async move {
+            if directory_first {
+                let files = self.directories(store, std::slice::from_ref(&path)).await?;
+                if !files.is_empty() {
+                    return Ok(files);
+                }
+            }
             match store.store.head(&path).await {
                 Ok(meta) => Ok(vec![self.entry(store, meta)]),
                 Err(object_store::Error::NotFound { .. }) if store.lists => {

@@ -119,7 +119,7 @@ async fn read(owner: &Owner, file: &FileEntry) -> Result<Footer> {
         Some(at) => tail.slice(at..tail.len() - TRAILER_BYTES),
         None => fetch(owner, file, start, end).await?,
     };
-    skim::check_footer(&footer).map_err(|reason| bad(reason))?;
+    skim::check_footer(&footer).map_err(bad)?;
     // The decoder is known to panic on some broken footers.
     let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| decode(&footer)));
     let decoded = decoded.unwrap_or_else(|payload| Err(panic_text(payload.as_ref()))).map_err(|reason| bad(&reason))?;

@@ -25,19 +25,54 @@ pub(crate) fn of_file(footer: &Footer, file_schema: &SchemaRef, targets: &[Targe
         .iter()
         .enumerate()
         .map(|(index, (conversion, data_type))| {
-            columns.get(index).map_or_else(ColumnStatistics::new_unknown, |file| convert(file, *conversion, data_type))
+            let Some(known) = Known::of_column(footer, file_schema.field(index).name()) else {
+                return ColumnStatistics::new_unknown();
+            };
+            columns
+                .get(index)
+                .map_or_else(ColumnStatistics::new_unknown, |file| convert(file, &known, *conversion, data_type))
         })
         .collect();
     Statistics { num_rows: Precision::Exact(rows), total_byte_size: Precision::Absent, column_statistics }
 }
 
-fn convert(file: &ColumnStatistics, conversion: Conversion, data_type: &PgType) -> ColumnStatistics {
+/// What all row groups together know of a column. DataFusion's own sum passes over groups that know nothing, and counts
+/// every row of a column that it does not find as NULL: as exact figures both would be wrong answers.
+struct Known {
+    null_count: Option<usize>,
+    bounds: bool,
+}
+
+impl Known {
+    /// `None` for nested columns, whose leaves say nothing of the whole.
+    fn of_column(footer: &Footer, name: &str) -> Option<Self> {
+        let leaves = footer.metadata.file_metadata().schema_descr().columns();
+        let leaf = leaves.iter().position(|leaf| matches!(leaf.path().parts(), [only] if only == name))?;
+        let mut known = Self { null_count: Some(0), bounds: true };
+        for group in footer.metadata.row_groups() {
+            let column = group.columns().get(leaf)?;
+            let statistics = column.statistics();
+            let nulls = statistics.and_then(|found| found.null_count_opt());
+            known.null_count = known
+                .null_count
+                .zip(nulls.and_then(|nulls| usize::try_from(nulls).ok()))
+                .map(|(sum, nulls)| sum + nulls);
+            let only_nulls = nulls.is_some_and(|nulls| i64::try_from(nulls).is_ok_and(|n| n == column.num_values()));
+            let bounded =
+                statistics.is_some_and(|found| found.min_bytes_opt().is_some() && found.max_bytes_opt().is_some());
+            known.bounds &= bounded || only_nulls;
+        }
+        Some(known)
+    }
+}
+
+fn convert(file: &ColumnStatistics, known: &Known, conversion: Conversion, data_type: &PgType) -> ColumnStatistics {
     let mut column = ColumnStatistics::new_unknown();
     if conversion == Conversion::Null {
         return column;
     }
-    column.null_count = file.null_count;
-    if !conversion.keeps_values() {
+    column.null_count = known.null_count.map_or(Precision::Absent, Precision::Exact);
+    if !conversion.keeps_values() || !known.bounds {
         return column;
     }
     let exact = matches!(

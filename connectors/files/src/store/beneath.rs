@@ -67,7 +67,10 @@ impl BeneathStore {
                 continue;
             };
             if is_directory {
-                directories.push(path);
+                // Atoll's own directory within a root, or a link out of it, is not there for a listing.
+                if self.beneath(&path)?.is_directory() {
+                    directories.push(path);
+                }
                 continue;
             }
             match self.beneath(&path)?.open().and_then(|file| file.metadata()) {
@@ -138,7 +141,7 @@ fn read_range(file: &File, range: Range<u64>) -> io::Result<Bytes> {
 
 /// Runs file system calls on the runtime's threads for blocking work.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    Ok(tokio::task::spawn_blocking(work).await??)
+    tokio::task::spawn_blocking(work).await?
 }
 
 fn read_only(operation: &str) -> Error {

@@ -324,6 +324,31 @@ async fn knows_counts_and_bounds_from_the_footers() {
 }
 
 #[tokio::test]
+async fn counts_what_footers_do_not() {
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
+    let scratch = Scratch::new();
+    let source = scratch.source("parquet");
+    let whole = batch(vec![
+        ("n", Arc::new(Int32Array::from(vec![Some(5), None, Some(7)])) as ArrayRef),
+        ("l", Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1)]), None, Some(vec![])]))),
+    ]);
+    scratch.parquet("with.parquet", &whole);
+    let properties = WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None).build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, whole.schema(), Some(properties)).unwrap();
+    writer.write(&whole).unwrap();
+    writer.close().unwrap();
+    scratch.write("without.parquet", bytes);
+    for name in ["with.parquet", "without.parquet", "with*.parquet"] {
+        let files = if name.contains('*') { 2 } else { 1 };
+        let sql = "SELECT count(*), count(n), count(l), min(n), max(n) FROM t";
+        let expected = format!("{}|{}|{}|5|7", 3 * files, 2 * files, 2 * files);
+        assert_eq!(query(&source, &[("filename", name)], "", sql).await.unwrap(), [expected], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn notices_a_file_that_was_replaced() {
     let scratch = Scratch::new();
     scratch.parquet("a.parquet", &ints("n", 0..100));

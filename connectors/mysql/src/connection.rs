@@ -37,7 +37,6 @@ const WRITE_TIMEOUT_S: u32 = 8 * 3600;
 const WAIT_TIMEOUT_S: usize = 8 * 3600;
 
 /// One server as one user reaches it. Holds idle connections, never more than `max_connections` with those in use.
-#[derive(Debug)]
 pub(crate) struct Pool {
     spec: ServerSpec,
     ssl_mode: SslMode,
@@ -48,7 +47,13 @@ pub(crate) struct Pool {
     evicting: AtomicBool,
 }
 
-#[derive(Debug)]
+// The driver's own types print the password.
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("server", &self.spec.name).finish_non_exhaustive()
+    }
+}
+
 struct Idle {
     conn: Conn,
     since: Instant,
@@ -300,7 +305,6 @@ fn close(conn: Conn) {
 }
 
 /// A connection in use. Dropping it closes it; [`Lease::give_back`] keeps it for the next.
-#[derive(Debug)]
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     conn: Option<Conn>,

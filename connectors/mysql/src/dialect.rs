@@ -57,8 +57,14 @@ impl MysqlDialect {
             oids::TIMESTAMP | oids::TIMESTAMPTZ if matches!(class, Class::DateTime | Class::Timestamp) => {
                 (Manner::Plain, Fidelity::Superset)
             }
-            oids::TEXT | oids::VARCHAR if matches!(class, Class::Utf8Text | Class::OtherText) => {
-                (Manner::Text { utf8: class == Class::Utf8Text }, fidelity(native || column_type.oid == oids::TEXT))
+            oids::TEXT | oids::VARCHAR => {
+                let charset = match class {
+                    Class::Utf8mb4Text => Charset::Utf8mb4,
+                    Class::Utf8Text => Charset::Utf8,
+                    Class::OtherText => Charset::Other,
+                    _ => return None,
+                };
+                (Manner::Text(charset), fidelity(native || column_type.oid == oids::TEXT))
             }
             oids::BYTEA if class == Class::Bytes => (Manner::Plain, Fidelity::Identical),
             oids::UUID if class == Class::Uuid => (Manner::Label, Fidelity::Identical),
@@ -76,10 +82,16 @@ enum Manner {
     Label,
     /// Under a collation, which may ignore case, accents and trailing spaces. Equal bytes are equal under every one of
     /// them, so that `column = literal` finds candidates by an index, and the bytes decide.
-    Text {
-        /// The stored bytes are UTF-8.
-        utf8: bool,
-    },
+    Text(Charset),
+}
+
+/// The character set of a text column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    Utf8mb4,
+    /// A part of it: the stored bytes are UTF-8.
+    Utf8,
+    Other,
 }
 
 impl Dialect for MysqlDialect {
@@ -116,18 +128,16 @@ impl Dialect for MysqlDialect {
         let sign = sign(operator)?;
         let sql = match manner {
             Manner::Plain => format!("({column} {sign} {literal})"),
+            Manner::Label if !has_collation(literal, Charset::Other) => return None,
             Manner::Label if operator == Operator::Eq => format!("({column} = {literal})"),
             Manner::Label if operator == Operator::NotEq && fidelity == Fidelity::Identical => {
                 format!("({column} <> {literal})")
             }
             Manner::Label => return None,
-            Manner::Text { utf8 } => {
-                let bytes = format!("{} {sign} CAST({literal} AS BINARY)", bytes_of(column, utf8));
-                if operator == Operator::Eq {
-                    format!("({column} = {literal} AND {bytes})")
-                } else {
-                    format!("({bytes})")
-                }
+            Manner::Text(charset) => {
+                let bytes = format!("{} {sign} CAST({literal} AS BINARY)", bytes_of(column, charset));
+                let indexed = operator == Operator::Eq && has_collation(literal, charset);
+                if indexed { format!("({column} = {literal} AND {bytes})") } else { format!("({bytes})") }
             }
         };
         Some(Pushed { sql, fidelity })
@@ -139,12 +149,14 @@ impl Dialect for MysqlDialect {
         let list = literals.join(", ");
         let sql = match manner {
             Manner::Plain => format!("({column} {word} ({list}))"),
+            Manner::Label if !literals.iter().all(|literal| has_collation(literal, Charset::Other)) => return None,
             Manner::Label if !negated || fidelity == Fidelity::Identical => format!("({column} {word} ({list}))"),
             Manner::Label => return None,
-            Manner::Text { utf8 } => {
+            Manner::Text(charset) => {
                 let casts: Vec<_> = literals.iter().map(|literal| format!("CAST({literal} AS BINARY)")).collect();
-                let bytes = format!("{} {word} ({})", bytes_of(column, utf8), casts.join(", "));
-                if negated { format!("({bytes})") } else { format!("({column} IN ({list}) AND {bytes})") }
+                let bytes = format!("{} {word} ({})", bytes_of(column, charset), casts.join(", "));
+                let indexed = !negated && literals.iter().all(|literal| has_collation(literal, charset));
+                if indexed { format!("({column} IN ({list}) AND {bytes})") } else { format!("({bytes})") }
             }
         };
         Some(Pushed { sql, fidelity })
@@ -163,26 +175,32 @@ impl Dialect for MysqlDialect {
     }
 
     fn like(&self, column: &str, column_type: &PgType, pattern: &str, negated: bool) -> Option<Pushed> {
-        let (Manner::Text { utf8 }, fidelity) = self.manner(column, column_type)? else { return None };
+        let (Manner::Text(charset), fidelity) = self.manner(column, column_type)? else { return None };
         // `_` is a character there only under a collation, and the bytes decide here.
         if pattern.contains(['_', '\\']) {
             return None;
         }
         let literal = text_literal(pattern);
         let word = if negated { "NOT LIKE" } else { "LIKE" };
-        let bytes = format!("{} {word} CAST({literal} AS BINARY)", bytes_of(column, utf8));
+        let bytes = format!("{} {word} CAST({literal} AS BINARY)", bytes_of(column, charset));
         // A prefix may be found by an index.
-        let sql = if negated || pattern.starts_with('%') {
-            format!("({bytes})")
-        } else {
-            format!("({column} LIKE {literal} AND {bytes})")
-        };
+        let indexed = !negated && !pattern.starts_with('%') && has_collation(&literal, charset);
+        let sql = if indexed { format!("({column} LIKE {literal} AND {bytes})") } else { format!("({bytes})") };
         Some(Pushed { sql, fidelity })
     }
 }
 
-fn bytes_of(column: &str, utf8: bool) -> String {
-    if utf8 { format!("CAST({column} AS BINARY)") } else { format!("CAST(CONVERT({column} USING utf8mb4) AS BINARY)") }
+fn bytes_of(column: &str, charset: Charset) -> String {
+    match charset {
+        Charset::Utf8mb4 | Charset::Utf8 => format!("CAST({column} AS BINARY)"),
+        Charset::Other => format!("CAST(CONVERT({column} USING utf8mb4) AS BINARY)"),
+    }
+}
+
+/// Whether a text literal may be compared with a column under the column's collation. What the column's character set does
+/// not have is an error there ("illegal mix of collations").
+fn has_collation(literal: &str, charset: Charset) -> bool {
+    charset == Charset::Utf8mb4 || (literal.is_ascii() && literal.starts_with('\''))
 }
 
 /// Quotes a name.
@@ -313,7 +331,7 @@ mod tests {
 
     #[test]
     fn text_is_compared_by_its_bytes() {
-        let facts = ColumnFacts { class: Class::Utf8Text, native: PgType::new(oids::TEXT) };
+        let facts = ColumnFacts { class: Class::Utf8mb4Text, native: PgType::new(oids::TEXT) };
         let dialect = MysqlDialect::new([("a".to_owned(), facts)]);
         let text = PgType::new(oids::TEXT);
         let pushed = dialect.comparison("`a`", &text, Operator::Eq, "'x'").unwrap();

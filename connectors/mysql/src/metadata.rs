@@ -28,7 +28,9 @@ pub(crate) enum Class {
     Double,
     Year,
     Bit,
-    /// Text whose bytes are UTF-8 as they are stored.
+    /// Text in `utf8mb4`.
+    Utf8mb4Text,
+    /// Text in a part of it, whose bytes are UTF-8 as they are stored: `utf8mb3`, `ascii`.
     Utf8Text,
     /// Text in another character set.
     OtherText,
@@ -101,6 +103,9 @@ pub(crate) async fn schemas(pool: &Pool, conn: &mut Conn) -> Result<Vec<String>>
 
 /// Tables and views of a schema.
 pub(crate) async fn tables(pool: &Pool, conn: &mut Conn, schema: &str) -> Result<Vec<TableSummary>> {
+    if !is_name(schema) {
+        return Ok(Vec::new());
+    }
     let sql = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} \
          AND TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED', 'SYSTEM VIEW', 'SEQUENCE')",
@@ -129,6 +134,11 @@ pub(crate) async fn table(pool: &Pool, conn: &mut Conn, schema: &str, table: &st
     })
 }
 
+/// Whether a database or table can have this name: they are in `utf8mb3`, with which no other character may be compared.
+fn is_name(name: &str) -> bool {
+    name.chars().all(|c| c <= '\u{FFFF}' && c != '\0')
+}
+
 /// Describes the tables of a schema that exist, in the order in which they were asked for.
 pub(crate) async fn describe(
     pool: &Pool,
@@ -137,7 +147,8 @@ pub(crate) async fn describe(
     tables: &[String],
 ) -> Result<Vec<(String, RemoteTable)>> {
     let mut described = HashMap::with_capacity(tables.len());
-    for some in tables.chunks(TABLES_A_QUERY) {
+    let names: Vec<_> = tables.iter().filter(|name| is_name(name) && is_name(schema)).cloned().collect();
+    for some in names.chunks(TABLES_A_QUERY) {
         describe_some(pool, conn, schema, some, &mut described).await?;
     }
     Ok(tables.iter().filter_map(|name| Some((name.clone(), described.remove(name)?))).collect())
@@ -209,7 +220,12 @@ async fn json_checks(pool: &Pool, conn: &mut Conn, schema: &str, names: &str) ->
          AND TABLE_NAME IN ({names}) AND CHECK_CLAUSE LIKE 'json_valid(%'",
         text_literal(schema)
     );
-    let rows: Vec<(String, String)> = select(pool, conn, &sql).await?;
+    let rows: Vec<(String, String)> = match select(pool, conn, &sql).await {
+        Ok(rows) => rows,
+        // Before 10.2.22 the view does not say which table a check is of: text, then.
+        Err(ConnectorError::Remote { .. }) => return Ok(HashSet::new()),
+        Err(error) => return Err(error),
+    };
     let column = |clause: &str| {
         let inner = clause.strip_prefix("json_valid(`")?.strip_suffix("`)")?;
         Some(inner.replace("``", "`").to_lowercase())
@@ -324,7 +340,8 @@ impl ColumnRow {
 
     fn text_class(&self) -> Class {
         match self.character_set.as_deref() {
-            Some("utf8mb4" | "utf8mb3" | "utf8" | "ascii") => Class::Utf8Text,
+            Some("utf8mb4") => Class::Utf8mb4Text,
+            Some("utf8mb3" | "utf8" | "ascii") => Class::Utf8Text,
             _ => Class::OtherText,
         }
     }

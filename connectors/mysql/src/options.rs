@@ -89,7 +89,7 @@ pub(crate) enum SslMode {
     Preferred,
     /// Encrypted, whoever the server is.
     Required,
-    /// Encrypted, and the certificate is signed by a trusted authority.
+    /// Encrypted, and the certificate is signed by a trusted authority. The driver checks its name as well.
     VerifyCa,
     /// And it names the host.
     VerifyIdentity,

@@ -47,7 +47,7 @@ pub(crate) fn pg_type(declared: &str) -> PgType {
         "time" | "time without time zone" => oids::TIME,
         "uuid" => oids::UUID,
         "json" => oids::JSON,
-        "numeric" | "decimal" | "dec" | "number" => return numeric(arguments),
+        "numeric" | "decimal" | "dec" | "number" | "num" => return numeric(arguments),
         _ if base.split_whitespace().any(is_integer_word) => oids::INT8,
         _ => match Affinity::of(declared, false) {
             Affinity::Real => oids::FLOAT8,

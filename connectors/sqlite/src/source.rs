@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::connection::Database;
 use crate::declared::{self, Affinity};
-use crate::dialect::ColumnFacts;
+use crate::dialect::{ColumnFacts, identifier};
 use crate::options;
 use crate::provider::SqliteTable;
 use crate::scan::SCANS_MAX;
@@ -224,10 +224,19 @@ fn read_shape(connection: &Connection, table: &str) -> rusqlite::Result<Option<T
         Ok((row.get::<_, String>(0)?, declared, row.get::<_, bool>(2)?, row.get::<_, u32>(3)?))
     })?;
     let columns = columns.collect::<rusqlite::Result<Vec<_>>>()?;
+    let origins = if stored { Vec::new() } else { origins(connection, &name)? };
     let single_key = columns.iter().filter(|column| column.3 > 0).count() == 1;
     let columns = columns
         .into_iter()
-        .map(|(name, declared, not_null, key)| {
+        .enumerate()
+        .map(|(index, (name, declared, not_null, key))| {
+            let declared = match origins.get(index) {
+                // SQLite says BLOB of a view's column whose values have several types, too.
+                Some(origin) if Affinity::of(&declared, false) == Affinity::Blob => {
+                    origin.clone().filter(|origin| Affinity::of(origin, false) == Affinity::Blob).unwrap_or_default()
+                }
+                _ => declared,
+            };
             // Of all primary keys of ordinary tables only the alias of the row id refuses NULL by itself.
             let row_id = key > 0 && single_key && !without_rowid && declared.eq_ignore_ascii_case("integer");
             RemoteColumn {
@@ -240,6 +249,12 @@ fn read_shape(connection: &Connection, table: &str) -> rusqlite::Result<Option<T
         })
         .collect();
     Ok(Some(TableShape { name, utf8, stored, strict, columns }))
+}
+
+/// The declared types of the columns that a view's columns are taken from as they are; `None` for those it computes.
+fn origins(connection: &Connection, view: &str) -> rusqlite::Result<Vec<Option<String>>> {
+    let statement = connection.prepare(&format!("SELECT * FROM \"main\".{}", identifier(view)))?;
+    Ok(statement.columns().iter().map(|column| column.decl_type().map(str::to_owned)).collect())
 }
 
 #[cfg(test)]

@@ -204,7 +204,7 @@ async fn reports_values_that_do_not_fit_and_how_to_read_them() {
     let shop = Shop::new(
         "CREATE TABLE odd (id INTEGER PRIMARY KEY, qty INTEGER, price REAL, day DATE, name TEXT, flag BOOLEAN);
          INSERT INTO odd VALUES (1, 'many', 1.0, '2024-01-01', 'a', 1), (2, 2.5, 'cheap', 20240101, x'ff', 2),
-             (3, 3, 2, 'yesterday', x'62', 'true'), (4, 4, 9007199254740993, '2024-01-02', 'd', 0);",
+             (3, 3, 2, 'some day', x'62', 'true'), (4, 4, 9007199254740993, '2024-01-02', 'd', 0);",
     );
     let context = shop.context("odd").await;
     let (sqlstate, message, hint) = remote_error(&context, "SELECT qty FROM odd WHERE id = 1").await;
@@ -235,7 +235,7 @@ async fn reports_values_that_do_not_fit_and_how_to_read_them() {
     let context = shop.declared("odd", &columns).await;
     assert_eq!(
         rows(&context, "SELECT qty, price, day, flag FROM odd").await,
-        ["many|1|2024-01-01|1", "2.5|cheap|20240101|2", "3|2|yesterday|true", "4|9007199254740992|2024-01-02|0"]
+        ["many|1|2024-01-01|1", "2.5|cheap|20240101|2", "3|2|some day|true", "4|9.007199254740992e+15|2024-01-02|0"]
     );
     let context = shop.declared("odd", &[("id", oids::INT2), ("qty", oids::FLOAT8), ("price", oids::INT4)]).await;
     assert_eq!(rows(&context, "SELECT id, qty FROM odd WHERE id = 2").await, ["2|2.5"]);
@@ -417,6 +417,8 @@ async fn reports_files_that_are_missing_foreign_or_out_of_bounds() {
     let refused = [root.join("data")];
     assert_eq!(source(root, "same.db", &refused).tables("main").await.unwrap().len(), 1);
     let error = source(root, "inner.db", &refused).tables("main").await.unwrap_err();
+    assert!(matches!(error, ConnectorError::File { missing: false, .. }), "{error:?}");
+    let error = source(root, "data/catalog.db", &refused).tables("main").await.unwrap_err();
     assert!(matches!(error, ConnectorError::Denied { .. }), "{error:?}");
     // The server is usable afterwards.
     assert_eq!(open("shop.db").tables("main").await.unwrap().len(), 1);
@@ -504,11 +506,15 @@ async fn views_and_virtual_tables_are_read() {
         "CREATE TABLE a (name TEXT); CREATE TABLE b (number INTEGER);
          INSERT INTO a VALUES ('5'), ('x'); INSERT INTO b VALUES (5), (6);
          CREATE VIEW both AS SELECT name FROM a UNION ALL SELECT number FROM b;
+         CREATE TABLE files (body BLOB); INSERT INTO files VALUES (x'00ff');
+         CREATE VIEW mixed AS SELECT body, number + 1 AS next, number / 2.0 AS half, upper('x') AS big FROM files, b;
          CREATE VIRTUAL TABLE notes USING fts5(body); INSERT INTO notes VALUES ('hello world'), ('bye');",
     );
     let context = shop.context("both").await;
     assert_eq!(rows(&context, "SELECT name FROM both ORDER BY name").await, ["5", "5", "6", "x"]);
     assert_eq!(rows(&context, "SELECT count(*) FROM both WHERE name = '5'").await, ["2"]);
+    let context = shop.context("mixed").await;
+    assert_eq!(rows(&context, "SELECT * FROM mixed WHERE next > 6").await, ["00ff|7|3|X"]);
     let context = shop.context("notes").await;
     assert_eq!(rows(&context, "SELECT body FROM notes WHERE body = 'bye'").await, ["bye"]);
 }

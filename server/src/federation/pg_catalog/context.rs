@@ -111,7 +111,7 @@ pub struct PgCatalogContext {
     pub settings: Vec<Setting>,
     /// What `pg_stat_activity` shows.
     pub backends: Vec<BackendInfo>,
-    /// What `pg_proc` shows besides the functions that types name.
+    /// What `pg_proc` shows besides the functions of this module and those that types name.
     pub functions: Vec<FunctionInfo>,
     /// This session's process id.
     pub pid: i32,

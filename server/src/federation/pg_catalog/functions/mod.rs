@@ -14,6 +14,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 
 use super::context::PgCatalogContext;
+use crate::catalog::Oid;
 use udf::{CatalogFunction, Definition};
 
 pub(super) use definitions::{index_definition, view_definition};
@@ -51,6 +52,19 @@ fn definitions_of_all() -> impl Iterator<Item = &'static Definition> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// The names of the functions that PostgreSQL has too, and what they return, for `pg_proc`.
+pub(super) fn documented() -> impl Iterator<Item = (&'static str, Oid)> {
+    // Those that only the rewrite calls are not PostgreSQL's.
+    let internal = |name: &str| {
+        name.starts_with("reg")
+            || ["text_array", "array_any_equal", "vector_subscript", "array_subscript"].contains(&name)
+            || ["option_name", "option_value", "domain_base_type"].contains(&name)
+    };
+    definitions_of_all()
+        .filter(move |definition| !internal(definition.name))
+        .map(|definition| (definition.name, udf::return_oid(definition.returns)))
 }
 
 /// What a function returns, for places that must know it before planning.

@@ -270,6 +270,11 @@ impl ScalarUDFImpl for CatalogFunction {
     }
 }
 
+/// The OID of what a function returns, for `pg_proc`.
+pub(super) fn return_oid(returns: Returns) -> Oid {
+    PgType::of_field(&return_field("", returns, None)).oid
+}
+
 /// `42883`, as PostgreSQL says it.
 fn undefined(name: &str, types: &[DataType]) -> DataFusionError {
     let names: Vec<String> = types.iter().map(|data_type| PgType::of_arrow(data_type).sql_name()).collect();

@@ -4,6 +4,7 @@ use atoll_connector_api::types::oids;
 
 use super::super::context::PgCatalogContext;
 use super::super::facts::{ColumnFact, facts};
+use super::super::functions::documented;
 use super::{Cell, Rows};
 use crate::catalog::Oid;
 use crate::catalog::model::{BOOTSTRAP_SUPERUSER_OID, PG_CATALOG_OID, PUBLIC_SCHEMA_OID};
@@ -117,9 +118,12 @@ pub(super) fn enums(context: &PgCatalogContext, rows: &mut Rows) {
 /// `pg_proc`: the functions that types name, and those that the session says it has.
 pub(super) fn procs(context: &PgCatalogContext, rows: &mut Rows) {
     let known = facts().procs().map(|(oid, name)| (oid, name, 'f', 0));
-    let registered = (FUNCTION_OIDS..)
-        .zip(&context.functions)
-        .map(|(oid, function)| (oid, function.name.as_str(), function.kind, function.return_type));
+    let ours = documented().map(|(name, return_type)| (name, 'f', return_type));
+    let given = context.functions.iter().map(|f| (f.name.as_str(), f.kind, f.return_type));
+    // A function that the session names too is listed once.
+    let named = given.filter(|(name, _, _)| !documented().any(|(own, _)| own == *name));
+    let registered =
+        (FUNCTION_OIDS..).zip(ours.chain(named)).map(|(oid, (name, kind, returns))| (oid, name, kind, returns));
     for (oid, name, kind, return_type) in known.chain(registered) {
         if rows.skips("oid", oid) || rows.skips_text("proname", name) {
             continue;

@@ -12,20 +12,6 @@ use crate::counts::Counts;
 use crate::servers::{self, PASSWORD, Server};
 use crate::{cargo_command, interrupt, packages, root, s3};
 
-/// Tests that do not hold at present: left out, and named at every run.
-const KNOWN_FAILING: &[&str] = &[
-    "aggregates_have_postgresqls_types",
-    "a_cancel_request_stops_the_work_within_a_second",
-    "a_terminated_server_tells_its_clients",
-    "both_protocols_give_the_same_rows",
-    "statement_timeout_stops_the_work_within_a_second",
-    "prints_durations_as_mysql_does",
-    "pushed_filters_answer_as_local_ones",
-    "sessions_read_only_in_utc_and_see_new_rows",
-    "reports_files_that_are_missing_foreign_or_out_of_bounds",
-    "reports_values_that_do_not_fit_and_how_to_read_them",
-    "views_and_virtual_tables_are_read",
-];
 /// Access key of the S3 server.
 const S3_KEY: &str = "atoll-test";
 
@@ -61,10 +47,6 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
         cargo.arg(filter);
     }
     cargo.args(["--", "--nocapture", "--test-threads=2"]);
-    for name in KNOWN_FAILING {
-        println!("SKIPPED {name}: it is known to fail");
-        cargo.args(["--skip", name]);
-    }
     if arguments.full {
         cargo.arg("--include-ignored");
     }

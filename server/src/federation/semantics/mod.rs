@@ -15,6 +15,7 @@ mod compare;
 mod grouping;
 mod operators;
 mod rewrite;
+mod subqueries;
 #[cfg(test)]
 mod tests;
 
@@ -108,6 +109,7 @@ impl std::hash::Hash for Settings {
 pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Result<SessionState> {
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(analyzer::PostgresComparisons::new(settings.clone())));
+    rules.push(Arc::new(subqueries::CorrelatedSubqueries::new(settings.clone())));
     let mut builder = builder.with_analyzer_rules(rules);
     builder
         .expr_planners()

@@ -1,0 +1,243 @@
+//! The projections and filters of a subquery, taken off what it reads.
+
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType};
+use datafusion::error::Result;
+use datafusion::logical_expr::utils::{merge_schema, split_conjunction};
+use datafusion::logical_expr::{
+    Aggregate, Distinct, EmptyRelation, Expr, FetchType, LogicalPlan, LogicalPlanBuilder, SkipType, SortExpr, lit,
+};
+use std::sync::Arc;
+
+/// Column of a joined subquery that is true, and null where no row matched.
+pub(super) const MATCHED: &str = "matched";
+
+/// A plan whose columns and conditions are written over the columns of its base, outer references left as they are.
+pub(super) struct Chain {
+    /// Reads nothing of the outer query, unless it is an aggregate without groups.
+    pub(super) base: LogicalPlan,
+    /// One expression for each column of the plan.
+    pub(super) columns: Vec<Expr>,
+    /// Conditions that read the outer query, or stand above an open aggregate.
+    pub(super) filters: Vec<Expr>,
+    pub(super) order: Vec<SortExpr>,
+    schema: DFSchemaRef,
+    /// Whether no expression has been moved.
+    plain: bool,
+}
+
+impl Chain {
+    /// The aggregate without groups that is the base and that reads the outer query below it.
+    pub(super) fn open_aggregate(&self) -> Option<&Aggregate> {
+        match &self.base {
+            LogicalPlan::Aggregate(aggregate) if !outer_references(&self.base).is_empty() => Some(aggregate),
+            _ => None,
+        }
+    }
+
+    /// Whether this is `SELECT expression` without FROM.
+    pub(super) const fn reads_one_row(&self) -> bool {
+        matches!(self.base, LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: true, .. }))
+    }
+
+    /// Whether every column is one of the base's, or computed at the top alone.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// An expression over the plan's columns, over the base's.
+    pub(super) fn substitute(&self, expr: &Expr) -> Result<Expr> {
+        let replaced = expr.clone().transform_up(|expr| {
+            let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
+            let index = self.schema.index_of_column(column)?;
+            Ok(match self.columns.get(index) {
+                Some(replacement) if replacement != &expr => Transformed::yes(replacement.clone()),
+                _ => Transformed::no(expr),
+            })
+        })?;
+        Ok(replaced.data)
+    }
+
+    /// The base under a name of its own, with the columns that some expressions read and [`MATCHED`]; and the
+    /// expressions over it and the outer query's columns. `None` where they read what neither has.
+    pub(super) fn attach(
+        &self,
+        name: &str,
+        exprs: &[Expr],
+        outer: &DFSchema,
+    ) -> Result<Option<(LogicalPlan, Vec<Expr>)>> {
+        let base = self.base.schema();
+        let mut used: Vec<Column> = Vec::new();
+        let mut renamed = Vec::new();
+        for expr in exprs {
+            let expr = expr.clone().transform_up(|expr| {
+                let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
+                let (qualifier, field) = base.qualified_field_from_column(column)?;
+                let column = Column::new(qualifier.cloned(), field.name());
+                let index = used.iter().position(|known| *known == column).unwrap_or_else(|| {
+                    used.push(column);
+                    used.len() - 1
+                });
+                Ok(Transformed::yes(Expr::Column(Column::new(Some(name), format!("c{index}")))))
+            })?;
+            let Some(expr) = resolve(&expr.data, outer)? else { return Ok(None) };
+            renamed.push(expr);
+        }
+        let mut columns: Vec<Expr> =
+            used.into_iter().enumerate().map(|(index, column)| Expr::Column(column).alias(format!("c{index}"))).collect();
+        columns.push(lit(true).alias(MATCHED));
+        let side = LogicalPlanBuilder::from(self.base.clone()).project(columns)?.alias(name)?.build()?;
+        Ok(Some((side, renamed)))
+    }
+}
+
+/// Takes a plan apart; `None` where it reads the outer query in a place that cannot be moved.
+pub(super) fn peel(plan: &LogicalPlan) -> Result<Option<Chain>> {
+    if outer_references(plan).is_empty() {
+        return Ok(Some(whole(plan)));
+    }
+    let schema = Arc::clone(plan.schema());
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let Some(below) = peel(&projection.input)? else { return Ok(None) };
+            if projection.expr.iter().any(|expr| expr.is_volatile() || has_subquery(expr)) {
+                return Ok(None);
+            }
+            let columns: Vec<Expr> = projection
+                .expr
+                .iter()
+                .map(|expr| below.substitute(&expr.clone().unalias_nested().data))
+                .collect::<Result<_>>()?;
+            Ok(Some(Chain { columns, schema, ..below }))
+        }
+        LogicalPlan::SubqueryAlias(alias) => {
+            Ok(peel(&alias.input)?.map(|below| Chain { schema, plain: false, ..below }))
+        }
+        LogicalPlan::Filter(filter) => {
+            let Some(mut below) = peel(&filter.input)? else { return Ok(None) };
+            let open = below.open_aggregate().is_some();
+            for condition in split_conjunction(&filter.predicate) {
+                if condition.is_volatile() || has_subquery(condition) {
+                    return Ok(None);
+                }
+                let moved = below.substitute(condition)?;
+                if open || moved.contains_outer() {
+                    below.filters.push(moved);
+                } else {
+                    below.base = LogicalPlanBuilder::from(below.base).filter(moved)?.build()?;
+                }
+            }
+            Ok(Some(below))
+        }
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
+            let Some(mut below) = peel(&sort.input)? else { return Ok(None) };
+            if sort.expr.iter().any(|item| has_subquery(&item.expr)) {
+                return Ok(None);
+            }
+            below.order = sort
+                .expr
+                .iter()
+                .map(|item| Ok(SortExpr { expr: below.substitute(&item.expr)?, ..item.clone() }))
+                .collect::<Result<_>>()?;
+            Ok(Some(below))
+        }
+        LogicalPlan::Join(join) if join.join_type == JoinType::Inner => {
+            let children = [&join.left, &join.right];
+            if children.iter().any(|child| !outer_references(child).is_empty()) {
+                return Ok(None);
+            }
+            let mut filters = Vec::new();
+            let mut inner = Vec::new();
+            let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
+            let conditions = join.filter.iter().flat_map(|filter| split_conjunction(filter)).cloned();
+            for condition in on.chain(conditions) {
+                if has_subquery(&condition) {
+                    return Ok(None);
+                }
+                if condition.contains_outer() { filters.push(condition) } else { inner.push(condition) }
+            }
+            let right = join.right.as_ref().clone();
+            let base = LogicalPlanBuilder::from(join.left.as_ref().clone());
+            let base = if inner.is_empty() { base.cross_join(right)? } else { base.join_on(right, JoinType::Inner, inner)? };
+            Ok(Some(Chain { filters, ..whole(&base.build()?) }))
+        }
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => Ok(Some(whole(plan))),
+        _ => Ok(None),
+    }
+}
+
+fn whole(plan: &LogicalPlan) -> Chain {
+    Chain {
+        columns: plan.schema().columns().into_iter().map(Expr::Column).collect(),
+        schema: Arc::clone(plan.schema()),
+        base: plan.clone(),
+        filters: Vec::new(),
+        order: Vec::new(),
+        plain: true,
+    }
+}
+
+/// What is below `LIMIT 1`, and whether there was one; below `DISTINCT`, too, which one row does not need.
+pub(super) fn without_limit_one(plan: &LogicalPlan) -> (&LogicalPlan, bool) {
+    match plan {
+        LogicalPlan::Limit(limit)
+            if matches!(limit.get_skip_type(), Ok(SkipType::Literal(0)))
+                && matches!(limit.get_fetch_type(), Ok(FetchType::Literal(Some(1)))) =>
+        {
+            (&limit.input, true)
+        }
+        LogicalPlan::Distinct(Distinct::All(input)) => (without_limit_one(input).0, false),
+        plan => (plan, false),
+    }
+}
+
+/// An expression with its outer references resolved to columns; `None` where one belongs to a query further out.
+pub(super) fn resolve(expr: &Expr, outer: &DFSchema) -> Result<Option<Expr>> {
+    let mut complete = true;
+    let resolved = expr.clone().transform_up(|expr| {
+        let Expr::OuterReferenceColumn(_, column) = &expr else { return Ok(Transformed::no(expr)) };
+        if outer.index_of_column(column).is_err() {
+            complete = false;
+            return Ok(Transformed::no(expr));
+        }
+        Ok(Transformed::yes(Expr::Column(column.clone())))
+    })?;
+    Ok(complete.then_some(resolved.data))
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    expr.exists(|expr| {
+        Ok(matches!(
+            expr,
+            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)
+        ))
+    })
+    .unwrap_or(true)
+}
+
+/// The columns of outer queries that a plan reads, in its own subqueries too.
+fn outer_references(plan: &LogicalPlan) -> Vec<Column> {
+    let mut found = Vec::new();
+    let visited = plan.apply(|node| {
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                match expr {
+                    Expr::OuterReferenceColumn(_, column) => found.push(column.clone()),
+                    Expr::ScalarSubquery(subquery) => nested(&subquery.subquery, &schema, &mut found),
+                    Expr::Exists(exists) => nested(&exists.subquery.subquery, &schema, &mut found),
+                    Expr::InSubquery(list) => nested(&list.subquery.subquery, &schema, &mut found),
+                    Expr::SetComparison(comparison) => nested(&comparison.subquery.subquery, &schema, &mut found),
+                    _ => {}
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    debug_assert!(visited.is_ok(), "visiting does not fail");
+    found
+}
+
+fn nested(plan: &LogicalPlan, schema: &DFSchema, found: &mut Vec<Column>) {
+    found.extend(outer_references(plan).into_iter().filter(|column| schema.index_of_column(column).is_err()));
+}

@@ -163,7 +163,7 @@ async fn a_slow_reader_holds_up_the_producer_and_not_memory() {
 async fn both_protocols_give_the_same_rows() {
     let server = TestServer::start(&[]).await;
     let client = server.connect().await;
-    let query = "SELECT n, (SELECT max(m) FROM generate_series(1, 5) AS b(m) WHERE m <= n) AS top \
+    let query = "SELECT n::int4, (SELECT max(m) FROM generate_series(1, 5) AS b(m) WHERE m <= n)::int4 AS top \
                  FROM generate_series(1, 7) AS a(n) ORDER BY 1";
     let simple: Vec<(String, String)> = client
         .simple_query(query)

@@ -129,7 +129,7 @@ fn figure_name(expr: &Expr) -> Option<String> {
         Expr::Ceil { .. } => Some("ceil".to_owned()),
         Expr::Floor { .. } => Some("floor".to_owned()),
         Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
-        Expr::Exists { .. } => Some("exists".to_owned()),
+        Expr::Exists { negated: false, .. } => Some("exists".to_owned()),
         Expr::Array(_) => Some("array".to_owned()),
         Expr::Tuple(_) => Some("row".to_owned()),
         Expr::Subquery(query) => subquery_name(query),

@@ -3,7 +3,7 @@
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType};
 use datafusion::error::Result;
-use datafusion::logical_expr::utils::{merge_schema, split_conjunction};
+use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction};
 use datafusion::logical_expr::{
     Aggregate, Distinct, EmptyRelation, Expr, FetchType, LogicalPlan, LogicalPlanBuilder, SkipType, SortExpr, lit,
 };
@@ -21,6 +21,8 @@ pub(super) struct Chain {
     /// Conditions that read the outer query, or stand above an open aggregate.
     pub(super) filters: Vec<Expr>,
     pub(super) order: Vec<SortExpr>,
+    /// Rows to skip and rows to keep, in that order.
+    pub(super) limit: Option<(usize, usize)>,
     schema: DFSchemaRef,
     /// Whether no expression has been moved.
     plain: bool,
@@ -37,7 +39,7 @@ impl Chain {
 
     /// Whether this is `SELECT expression` without FROM.
     pub(super) const fn reads_one_row(&self) -> bool {
-        matches!(self.base, LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: true, .. }))
+        self.limit.is_none() && matches!(self.base, LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: true, .. }))
     }
 
     /// Whether every column is one of the base's, or computed at the top alone.
@@ -91,6 +93,11 @@ impl Chain {
     }
 }
 
+/// [`peel`] without a limit and without an aggregate that reads the outer query.
+pub(super) fn peel_rows(plan: &LogicalPlan) -> Result<Option<Chain>> {
+    Ok(peel(plan)?.filter(|chain| chain.limit.is_none() && chain.open_aggregate().is_none()))
+}
+
 /// Takes a plan apart; `None` where it reads the outer query in a place that cannot be moved.
 pub(super) fn peel(plan: &LogicalPlan) -> Result<Option<Chain>> {
     if outer_references(plan).is_empty() {
@@ -113,24 +120,9 @@ pub(super) fn peel(plan: &LogicalPlan) -> Result<Option<Chain>> {
         LogicalPlan::SubqueryAlias(alias) => {
             Ok(peel(&alias.input)?.map(|below| Chain { schema, plain: false, ..below }))
         }
-        LogicalPlan::Filter(filter) => {
-            let Some(mut below) = peel(&filter.input)? else { return Ok(None) };
-            let open = below.open_aggregate().is_some();
-            for condition in split_conjunction(&filter.predicate) {
-                if condition.is_volatile() || has_subquery(condition) {
-                    return Ok(None);
-                }
-                let moved = below.substitute(condition)?;
-                if open || moved.contains_outer() {
-                    below.filters.push(moved);
-                } else {
-                    below.base = LogicalPlanBuilder::from(below.base).filter(moved)?.build()?;
-                }
-            }
-            Ok(Some(below))
-        }
+        LogicalPlan::Filter(filter) => peel_filter(&filter.predicate, &filter.input),
         LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
-            let Some(mut below) = peel(&sort.input)? else { return Ok(None) };
+            let Some(mut below) = peel(&sort.input)?.filter(|below| below.limit.is_none()) else { return Ok(None) };
             if sort.expr.iter().any(|item| has_subquery(&item.expr)) {
                 return Ok(None);
             }
@@ -161,9 +153,49 @@ pub(super) fn peel(plan: &LogicalPlan) -> Result<Option<Chain>> {
             let base = if inner.is_empty() { base.cross_join(right)? } else { base.join_on(right, JoinType::Inner, inner)? };
             Ok(Some(Chain { filters, ..whole(&base.build()?) }))
         }
+        LogicalPlan::Limit(limit) => {
+            let Some(below) = peel(&limit.input)?.filter(|below| below.limit.is_none()) else { return Ok(None) };
+            let (Ok(SkipType::Literal(skip)), Ok(FetchType::Literal(fetch))) =
+                (limit.get_skip_type(), limit.get_fetch_type())
+            else {
+                return Ok(None);
+            };
+            Ok(Some(Chain { limit: Some((skip, fetch.unwrap_or(usize::MAX))), ..below }))
+        }
+        LogicalPlan::Subquery(lateral) => peel(&lateral.subquery),
         LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => Ok(Some(whole(plan))),
         _ => Ok(None),
     }
+}
+
+fn peel_filter(predicate: &Expr, input: &Arc<LogicalPlan>) -> Result<Option<Chain>> {
+    let (outer, inner): (Vec<&Expr>, Vec<&Expr>) =
+        split_conjunction(predicate).into_iter().partition(|condition| reads_outer(condition, input.schema()));
+    if outer.iter().any(|condition| condition.is_volatile() || has_subquery(condition)) {
+        return Ok(None);
+    }
+    let Some(mut chain) = peel(input)?.filter(|chain| chain.limit.is_none()) else { return Ok(None) };
+    if outer_references(input).is_empty() {
+        if let Some(inner) = conjunction(inner.into_iter().cloned()) {
+            chain.base = LogicalPlanBuilder::from(chain.base).filter(inner)?.build()?;
+        }
+    } else if inner.iter().any(|condition| condition.is_volatile() || has_subquery(condition)) {
+        return Ok(None);
+    } else {
+        for condition in inner {
+            let moved = chain.substitute(condition)?;
+            if chain.open_aggregate().is_some() || moved.contains_outer() {
+                chain.filters.push(moved);
+            } else {
+                chain.base = LogicalPlanBuilder::from(chain.base).filter(moved)?.build()?;
+            }
+        }
+    }
+    for condition in outer {
+        let moved = chain.substitute(condition)?;
+        chain.filters.push(moved);
+    }
+    Ok(Some(chain))
 }
 
 fn whole(plan: &LogicalPlan) -> Chain {
@@ -173,6 +205,7 @@ fn whole(plan: &LogicalPlan) -> Chain {
         base: plan.clone(),
         filters: Vec::new(),
         order: Vec::new(),
+        limit: None,
         plain: true,
     }
 }
@@ -216,26 +249,36 @@ fn has_subquery(expr: &Expr) -> bool {
 }
 
 /// The columns of outer queries that a plan reads, in its own subqueries too.
-fn outer_references(plan: &LogicalPlan) -> Vec<Column> {
+pub(super) fn outer_references(plan: &LogicalPlan) -> Vec<Column> {
     let mut found = Vec::new();
     let visited = plan.apply(|node| {
         let schema = merge_schema(&node.inputs());
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                match expr {
-                    Expr::OuterReferenceColumn(_, column) => found.push(column.clone()),
-                    Expr::ScalarSubquery(subquery) => nested(&subquery.subquery, &schema, &mut found),
-                    Expr::Exists(exists) => nested(&exists.subquery.subquery, &schema, &mut found),
-                    Expr::InSubquery(list) => nested(&list.subquery.subquery, &schema, &mut found),
-                    Expr::SetComparison(comparison) => nested(&comparison.subquery.subquery, &schema, &mut found),
-                    _ => {}
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
+        node.apply_expressions(|expr| outer_references_of(expr, &schema, &mut found))?;
+        Ok(TreeNodeRecursion::Continue)
     });
     debug_assert!(visited.is_ok(), "visiting does not fail");
     found
+}
+
+/// Those of an expression over columns of `schema`.
+fn outer_references_of(expr: &Expr, schema: &DFSchema, found: &mut Vec<Column>) -> Result<TreeNodeRecursion> {
+    expr.apply(|expr| {
+        match expr {
+            Expr::OuterReferenceColumn(_, column) => found.push(column.clone()),
+            Expr::ScalarSubquery(subquery) => nested(&subquery.subquery, schema, found),
+            Expr::Exists(exists) => nested(&exists.subquery.subquery, schema, found),
+            Expr::InSubquery(list) => nested(&list.subquery.subquery, schema, found),
+            Expr::SetComparison(comparison) => nested(&comparison.subquery.subquery, schema, found),
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+}
+
+/// Whether an expression over columns of `schema` reads an outer query, itself or in a subquery.
+pub(super) fn reads_outer(expr: &Expr, schema: &DFSchema) -> bool {
+    let mut found = Vec::new();
+    outer_references_of(expr, schema, &mut found).is_err() || !found.is_empty()
 }
 
 fn nested(plan: &LogicalPlan, schema: &DFSchema, found: &mut Vec<Column>) {

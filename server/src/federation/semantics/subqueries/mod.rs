@@ -1,10 +1,11 @@
 //! Correlated subqueries that DataFusion does not decorrelate: by inequality, without an aggregate, in a SELECT list.
 //!
 //! The last of the analyzer's rules. A scalar subquery becomes a left join of the numbered outer rows with the
-//! subquery's tables, grouped by the outer row; `EXISTS` and `IN` become mark joins with SQL's three values. What
-//! correlates in a way that [`chain`] cannot take apart stays as it is, and DataFusion refuses it.
+//! subquery's tables, grouped by the outer row; `EXISTS` and `IN` become mark joins with SQL's three values; `LATERAL`
+//! becomes a join. What correlates in a way that [`chain`] cannot take apart is refused.
 
 mod chain;
+mod lateral;
 mod single_value;
 
 use std::sync::Arc;
@@ -12,21 +13,24 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, ScalarValue};
 use datafusion::config::ConfigOptions;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::functions_window::expr_fn::row_number;
-use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, Exists, InSubquery};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, AggregateFunctionParams, Exists, InSubquery, SetComparison, SetQuantifier,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     Aggregate, AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
-    lit, when,
+    lit, not, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use self::chain::{Chain, peel, resolve, without_limit_one};
+use self::chain::{Chain, outer_references, peel, peel_rows, reads_outer, resolve, without_limit_one};
 use super::Settings;
 use super::operators::{needs_key, plan_comparison};
+use crate::error::SqlError;
 
 /// The rule.
 #[derive(Debug)]
@@ -59,6 +63,9 @@ struct Rewriter<'a> {
 
 impl Rewriter<'_> {
     fn node(&mut self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        if let LogicalPlan::Join(join) = plan {
+            return lateral::join(join, || self.next());
+        }
         let filters = matches!(plan, LogicalPlan::Filter(_));
         let widens = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_));
         if !widens && !matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_)) {
@@ -126,14 +133,19 @@ impl Rewriter<'_> {
     fn expression(&mut self, expr: Expr, joined: &mut LogicalPlan) -> Result<Transformed<Expr>> {
         expr.transform_up(|expr| {
             let replaced = match &expr {
-                Expr::ScalarSubquery(subquery) => self.scalar(subquery, joined)?,
-                Expr::Exists(Exists { subquery, negated }) => self.exists(subquery, joined)?.map(|found| {
-                    if *negated { Expr::Not(Box::new(found)) } else { found }
-                }),
+                Expr::ScalarSubquery(subquery) => match self.scalar(subquery, joined)? {
+                    Place::Native => return Ok(Transformed::no(expr)),
+                    Place::Joined(value) => Some(value),
+                    Place::Unmovable => None,
+                },
+                Expr::Exists(Exists { subquery, negated }) => {
+                    self.exists(subquery, joined)?.map(|found| if *negated { not(found) } else { found })
+                }
                 Expr::InSubquery(list) => self.is_in(list, joined)?,
-                _ => None,
+                Expr::SetComparison(comparison) => self.compares(comparison, joined)?,
+                _ => return Ok(Transformed::no(expr)),
             };
-            Ok(replaced.map_or_else(|| Transformed::no(expr), Transformed::yes))
+            replaced.map(Transformed::yes).ok_or_else(unsupported)
         })
     }
 
@@ -143,97 +155,69 @@ impl Rewriter<'_> {
     }
 
     /// The value of a correlated scalar subquery, a column of `joined` from now on.
-    fn scalar(&mut self, subquery: &Subquery, joined: &mut LogicalPlan) -> Result<Option<Expr>> {
-        if subquery.outer_ref_columns.is_empty() {
-            return Ok(None);
+    fn scalar(&mut self, subquery: &Subquery, joined: &mut LogicalPlan) -> Result<Place> {
+        if outer_references(&subquery.subquery).is_empty() {
+            return Ok(Place::Native);
         }
         let outer = Arc::clone(joined.schema());
         let (plan, one) = without_limit_one(&subquery.subquery);
-        let Some(upper) = peel(plan)? else { return Ok(None) };
-        let [value] = upper.columns.as_slice() else { return Ok(None) };
-        if upper.reads_one_row() {
-            return Ok(resolve(value, &outer)?.filter(|_| upper.filters.is_empty()));
+        let Some(upper) = peel(plan)?.filter(|upper| upper.limit.is_none()) else { return Ok(Place::Unmovable) };
+        // More columns than one are DataFusion's error.
+        let [value] = upper.columns.as_slice() else { return Ok(Place::Native) };
+        if upper.reads_one_row() && upper.filters.is_empty() {
+            return Ok(resolve(value, &outer)?.map_or(Place::Unmovable, Place::Joined));
         }
         let parts = if let Some(aggregate) = upper.open_aggregate() {
-            let Some(inner) = peel(&aggregate.input)? else { return Ok(None) };
-            if inner.open_aggregate().is_some() || is_native(&upper, aggregate, &inner) {
-                return Ok(None);
+            let Some(parts) = Parts::of(aggregate)? else { return Ok(Place::Unmovable) };
+            if is_native(&upper, aggregate, &parts.inner) {
+                return Ok(Place::Native);
             }
-            let calls = aggregate.aggr_expr.iter().map(|call| inner.substitute(call)).collect::<Result<Vec<_>>>()?;
-            Parts { inner, calls, schema: Arc::clone(&aggregate.schema), value: value.clone(), having: upper.filters }
+            parts
         } else {
             let call = if one { first(value, &upper) } else { single(value) };
             let aggregate = Aggregate::try_new(Arc::new(upper.base.clone()), Vec::new(), vec![call.clone()])?;
             let value = Expr::Column(aggregate.schema.columns().remove(0));
-            Parts { inner: upper, calls: vec![call], schema: aggregate.schema, value, having: Vec::new() }
+            let parts = Parts { inner: upper, calls: vec![call], schema: aggregate.schema };
+            return self.scalar_of(&parts, &value, &[], one, joined);
         };
-        self.join_grouped(parts, &outer, joined)
+        self.scalar_of(&parts, value, &upper.filters, true, joined)
     }
 
-    /// Joins outer rows with what the subquery reads, and groups by the outer row.
-    fn join_grouped(&mut self, parts: Parts, outer: &DFSchema, joined: &mut LogicalPlan) -> Result<Option<Expr>> {
-        let Parts { inner, calls, schema, value, having } = parts;
+    /// Adds the value over an aggregate as a column to `joined`; null where HAVING is not true.
+    fn scalar_of(
+        &mut self,
+        parts: &Parts,
+        value: &Expr,
+        having: &[Expr],
+        may_hoist: bool,
+        joined: &mut LogicalPlan,
+    ) -> Result<Place> {
+        let outer = Arc::clone(joined.schema());
+        let (below, hoisted) = hoist(joined, may_hoist);
         let name = self.next();
-        let mut exprs = calls;
-        let condition_at = exprs.len();
-        exprs.extend(inner.filters.iter().cloned());
-        let Some((side, exprs)) = inner.attach(&name, &exprs, outer)? else { return Ok(None) };
-        let (calls, conditions) = exprs.split_at(condition_at);
-        let matched = Column::new(Some(name.clone()), chain::MATCHED);
-
-        let row = format!("{name}_row");
-        let numbered = LogicalPlanBuilder::from(joined.clone()).window(vec![row_number().alias(&row)])?.build()?;
-        let groups: Vec<Expr> = numbered.schema().columns().into_iter().map(Expr::Column).collect();
-        let conditions = if conditions.is_empty() { vec![lit(true)] } else { conditions.to_vec() };
-        let mut aggregates = Vec::new();
-        for (index, call) in calls.iter().enumerate() {
-            aggregates.push(only_matched(call.clone(), &matched)?.alias(format!("{name}_{index}")));
-        }
-        let grouped = LogicalPlanBuilder::from(numbered)
-            .join_on(side, JoinType::Left, conditions)?
-            .aggregate(groups, aggregates)?
-            .build()?;
-
-        // What is above the aggregate reads its columns by their old names.
-        let above = |expr: &Expr| -> Result<Option<Expr>> {
-            let renamed = expr.clone().transform_up(|expr| {
-                Ok(match &expr {
-                    Expr::Column(column) => match schema.index_of_column(column) {
-                        Ok(index) => {
-                            Transformed::yes(Expr::Column(Column::new_unqualified(format!("{name}_{index}"))))
-                        }
-                        Err(_) => Transformed::no(expr),
-                    },
-                    _ => Transformed::no(expr),
-                })
-            })?;
-            resolve(&renamed.data, outer)
+        let exprs: Vec<Expr> = std::iter::once(value).chain(having).cloned().collect();
+        let Some((grouped, mut exprs)) = join_grouped(&name, parts, &exprs, below)? else {
+            return Ok(Place::Unmovable);
         };
-        let Some(mut value) = above(&value)? else { return Ok(None) };
-        for condition in &having {
-            let Some(condition) = above(condition)? else { return Ok(None) };
-            let data_type = value.get_type(grouped.schema())?;
-            value = when(condition, value).otherwise(Expr::Literal(ScalarValue::try_from(&data_type)?, None))?;
-        }
+        let value = exprs.remove(0);
+        let value = where_true(exprs, value, grouped.schema())?;
         let result = format!("{name}_value");
         let mut columns: Vec<Expr> = outer.columns().into_iter().map(Expr::Column).collect();
         columns.push(value.alias(&result));
-        *joined = LogicalPlanBuilder::from(grouped).project(columns)?.build()?;
-        Ok(Some(Expr::Column(Column::new_unqualified(result))))
+        *joined = lowered(LogicalPlanBuilder::from(grouped).project(columns)?.build()?, hoisted)?;
+        Ok(Place::Joined(Expr::Column(Column::new_unqualified(result))))
     }
 
     fn exists(&mut self, subquery: &Subquery, joined: &mut LogicalPlan) -> Result<Option<Expr>> {
         let (plan, _) = without_limit_one(&subquery.subquery);
-        let Some(chain) = peel(plan)?.filter(|chain| chain.open_aggregate().is_none()) else { return Ok(None) };
+        let Some(chain) = peel_rows(plan)? else { return Ok(None) };
         self.mark(&chain, &[], joined)
     }
 
     /// `x IN (SELECT y …)`: true where a row matches, null where one might, else false.
     fn is_in(&mut self, list: &InSubquery, joined: &mut LogicalPlan) -> Result<Option<Expr>> {
         let InSubquery { expr, subquery, negated } = list;
-        let Some(chain) = peel(&subquery.subquery)?.filter(|chain| chain.open_aggregate().is_none()) else {
-            return Ok(None);
-        };
+        let Some(chain) = peel_rows(&subquery.subquery)? else { return Ok(None) };
         let [value] = chain.columns.as_slice() else { return Ok(None) };
         let outer = Arc::clone(joined.schema());
         let mut schema = outer.as_ref().clone();
@@ -254,7 +238,26 @@ impl Rewriter<'_> {
             case.when(expr.as_ref().clone().is_null().and(any), Expr::Literal(ScalarValue::Boolean(None), None));
         }
         let result = case.otherwise(lit(false))?;
-        Ok(Some(if *negated { Expr::Not(Box::new(result)) } else { result }))
+        Ok(Some(if *negated { not(result) } else { result }))
+    }
+
+    /// `x < ANY (SELECT y …)`, `x < ALL (SELECT y …)`.
+    fn compares(&mut self, comparison: &SetComparison, joined: &mut LogicalPlan) -> Result<Option<Expr>> {
+        let SetComparison { expr, subquery, op, quantifier } = comparison;
+        let all = matches!(quantifier, SetQuantifier::All);
+        let Some(chain) = peel_rows(&subquery.subquery)? else { return Ok(None) };
+        let [value] = chain.columns.as_slice() else { return Ok(None) };
+        let outer = Arc::clone(joined.schema());
+        let mut schema = outer.as_ref().clone();
+        schema.merge(chain.base.schema());
+        let x = as_outer(expr.as_ref().clone(), &outer)?;
+        let compared = plan_comparison(self.settings, x, *op, value.clone(), &schema)?;
+        let decides = if all { not(compared.clone()) } else { compared.clone() };
+        let Some(decided) = self.mark(&chain, &[decides], joined)? else { return Ok(None) };
+        let Some(unknown) = self.mark(&chain, &[compared.is_null()], joined)? else { return Ok(None) };
+        let mut case = when(decided, lit(!all));
+        let case = case.when(unknown, Expr::Literal(ScalarValue::Boolean(None), None)).otherwise(lit(all))?;
+        Ok(Some(case))
     }
 
     /// Whether a row of a chain passes its filters and `more`: a column of `joined` from now on.
@@ -267,29 +270,127 @@ impl Rewriter<'_> {
         } else {
             (side, conditions)
         };
-        *joined = LogicalPlanBuilder::from(joined.clone()).join_on(side, JoinType::LeftMark, conditions)?.build()?;
+        let (below, hoisted) = hoist(joined, true);
+        let marked = LogicalPlanBuilder::from(below).join_on(side, JoinType::LeftMark, conditions)?.build()?;
         // The mark has the same name in every join: a name of its own keeps the next one apart.
-        let outer = joined.schema().columns();
+        let outer = marked.schema().columns();
         let Some((mark, others)) = outer.split_last() else { return Ok(None) };
         let result = format!("{name}_mark");
         let mut columns: Vec<Expr> = others.iter().cloned().map(Expr::Column).collect();
         columns.push(Expr::Column(mark.clone()).alias(&result));
-        *joined = LogicalPlanBuilder::from(joined.clone()).project(columns)?.build()?;
+        *joined = lowered(LogicalPlanBuilder::from(marked).project(columns)?.build()?, hoisted)?;
         Ok(Some(Expr::Column(Column::new_unqualified(result))))
     }
 }
 
-/// A scalar subquery taken apart.
+/// A plan without its filter at the top, where that reads a query further out: above the join it can still be moved.
+/// Not where a row that it drops could be an error.
+fn hoist(plan: &LogicalPlan, may_hoist: bool) -> (LogicalPlan, Option<Expr>) {
+    match plan {
+        LogicalPlan::Filter(filter) if may_hoist && reads_outer(&filter.predicate, filter.input.schema()) => {
+            (filter.input.as_ref().clone(), Some(filter.predicate.clone()))
+        }
+        plan => (plan.clone(), None),
+    }
+}
+
+fn lowered(plan: LogicalPlan, hoisted: Option<Expr>) -> Result<LogicalPlan> {
+    match hoisted {
+        Some(predicate) => LogicalPlanBuilder::from(plan).filter(predicate)?.build(),
+        None => Ok(plan),
+    }
+}
+
+/// What becomes of a scalar subquery.
+enum Place {
+    /// It stays: DataFusion decorrelates it, or it is not correlated.
+    Native,
+    /// This takes its place.
+    Joined(Expr),
+    /// Nobody decorrelates it.
+    Unmovable,
+}
+
+fn unsupported() -> DataFusionError {
+    SqlError::unsupported("a subquery that reads the outer query in this way is not supported")
+        .hint("Write it as a join, or move the outer query's columns into the subquery's own WHERE clause.")
+        .into()
+}
+
+/// An aggregate without groups, taken apart.
 struct Parts {
     inner: Chain,
     /// The aggregates, over the columns of the chain's base.
     calls: Vec<Expr>,
     /// What the aggregate's columns are called above it.
     schema: DFSchemaRef,
-    /// The result, over the aggregate's columns.
-    value: Expr,
-    /// `HAVING`: where it is not true there is no row, and the value is null.
-    having: Vec<Expr>,
+}
+
+impl Parts {
+    fn of(aggregate: &Aggregate) -> Result<Option<Self>> {
+        let Some(inner) = peel_rows(&aggregate.input)? else { return Ok(None) };
+        let calls = aggregate.aggr_expr.iter().map(|call| inner.substitute(call)).collect::<Result<Vec<_>>>()?;
+        Ok(Some(Self { inner, calls, schema: Arc::clone(&aggregate.schema) }))
+    }
+}
+
+/// Numbers outer rows, joins them with what a subquery reads and groups by the outer row; and expressions over the
+/// aggregate's columns, over the result.
+fn join_grouped(
+    name: &str,
+    parts: &Parts,
+    above: &[Expr],
+    outer: LogicalPlan,
+) -> Result<Option<(LogicalPlan, Vec<Expr>)>> {
+    let Parts { inner, calls, schema, .. } = parts;
+    let outer_schema = Arc::clone(outer.schema());
+    let exprs: Vec<Expr> = calls.iter().chain(&inner.filters).cloned().collect();
+    let Some((side, exprs)) = inner.attach(name, &exprs, &outer_schema)? else { return Ok(None) };
+    let (calls, conditions) = exprs.split_at(calls.len());
+    let matched = Column::new(Some(name), chain::MATCHED);
+    let numbered = numbered(name, outer)?;
+    let groups: Vec<Expr> = numbered.schema().columns().into_iter().map(Expr::Column).collect();
+    let mut aggregates = Vec::new();
+    for (index, call) in calls.iter().enumerate() {
+        aggregates.push(only_matched(call.clone(), &matched)?.alias(format!("{name}_{index}")));
+    }
+    let grouped = LogicalPlanBuilder::from(numbered)
+        .join_on(side, JoinType::Left, or_true(conditions))?
+        .aggregate(groups, aggregates)?
+        .build()?;
+    let mut over = Vec::new();
+    for expr in above {
+        // What is above the aggregate reads its columns by their old names.
+        let renamed = expr.clone().transform_up(|expr| {
+            let index = match &expr {
+                Expr::Column(column) => schema.index_of_column(column).ok(),
+                _ => None,
+            };
+            Ok(index.map_or_else(
+                || Transformed::no(expr),
+                |index| Transformed::yes(Expr::Column(Column::new_unqualified(format!("{name}_{index}")))),
+            ))
+        })?;
+        let Some(expr) = resolve(&renamed.data, &outer_schema)? else { return Ok(None) };
+        over.push(expr);
+    }
+    Ok(Some((grouped, over)))
+}
+
+/// A plan with its rows numbered in a column after the others.
+fn numbered(name: &str, plan: LogicalPlan) -> Result<LogicalPlan> {
+    LogicalPlanBuilder::from(plan).window(vec![row_number().alias(format!("{name}_row"))])?.build()
+}
+
+fn or_true(conditions: &[Expr]) -> Vec<Expr> {
+    if conditions.is_empty() { vec![lit(true)] } else { conditions.to_vec() }
+}
+
+/// A value, null where a condition is not true.
+fn where_true(conditions: Vec<Expr>, value: Expr, schema: &DFSchema) -> Result<Expr> {
+    let Some(condition) = conjunction(conditions) else { return Ok(value) };
+    let null = ScalarValue::try_from(&value.get_type(schema)?)?;
+    when(condition, value).otherwise(Expr::Literal(null, None))
 }
 
 /// What DataFusion decorrelates well: an aggregate over equalities of inner and outer columns becomes a hash join.

@@ -1,0 +1,129 @@
+//! `LATERAL`: a join whose right side reads columns of its left side.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, JoinType};
+use datafusion::error::Result;
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder, lit};
+
+use super::chain::{Chain, MATCHED, outer_references, peel};
+use super::{Parts, as_outer, join_grouped, numbered, or_true, unsupported, where_true};
+
+/// Plans a lateral join as a join; another one stays.
+///
+/// # Errors
+/// `0A000` where the right side cannot be taken apart.
+pub(super) fn join(join: Join, mut name: impl FnMut() -> String) -> Result<Transformed<LogicalPlan>> {
+    // A right side that reads a query further out reads it below a plain join: nothing to do here.
+    if !is_lateral(&join.right) || outer_references(&join.right).is_empty() {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
+    if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
+        return Err(unsupported());
+    }
+    let chain = peel(&join.right)?.ok_or_else(unsupported)?;
+    let left = Arc::unwrap_or_clone(Arc::clone(&join.left));
+    let planned = match chain.open_aggregate().map(Parts::of).transpose()? {
+        Some(Some(parts)) if chain.limit.is_none() => aggregated(&join, left, &chain, &parts, &name())?,
+        None => rows(&join, left, &chain, &name())?,
+        Some(_) => None,
+    };
+    Ok(Transformed::yes(planned.ok_or_else(unsupported)?))
+}
+
+fn is_lateral(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Subquery(_) => true,
+        LogicalPlan::SubqueryAlias(alias) => is_lateral(&alias.input),
+        LogicalPlan::Projection(projection) => is_lateral(&projection.input),
+        _ => false,
+    }
+}
+
+/// The join's own conditions over the right side's base and outer references to the left.
+fn conditions(join: &Join, chain: &Chain) -> Result<Vec<Expr>> {
+    let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
+    let filter = join.filter.iter().flat_map(|filter| split_conjunction(filter)).cloned();
+    on.chain(filter)
+        .filter(|condition| *condition != lit(true))
+        .map(|condition| chain.substitute(&as_outer(condition, join.left.schema())?))
+        .collect()
+}
+
+/// The right side's columns under their own names.
+fn named(join: &Join, values: Vec<Expr>) -> Vec<Expr> {
+    let left = join.left.schema().columns().into_iter().map(Expr::Column);
+    let right = join.right.schema().iter().zip(values);
+    left.chain(right.map(|((qualifier, field), value)| value.alias_qualified(qualifier.cloned(), field.name())))
+        .collect()
+}
+
+/// A right side of any number of rows.
+fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Option<LogicalPlan>> {
+    let outer_join = join.join_type == JoinType::Left;
+    let own = conditions(join, chain)?;
+    // The join's conditions choose among the rows that the limit keeps, of which an outer join needs one at least.
+    if chain.limit.is_some_and(|(skip, fetch)| (outer_join && (skip > 0 || fetch == 0)) || !own.is_empty()) {
+        return Ok(None);
+    }
+    let order: Vec<Expr> = chain.order.iter().map(|item| item.expr.clone()).collect();
+    let (columns, ordered) = (chain.columns.len(), order.len());
+    let exprs: Vec<Expr> = chain.columns.iter().cloned().chain(order).chain(chain.filters.clone()).chain(own).collect();
+    let Some((side, exprs)) = chain.attach(name, &exprs, left.schema())? else { return Ok(None) };
+    let (columns, rest) = exprs.split_at(columns);
+    let (order, conditions) = rest.split_at(ordered);
+
+    let mut plan = LogicalPlanBuilder::from(numbered_if(chain.limit.is_some(), name, left)?)
+        .join_on(side, join.join_type, or_true(conditions))?;
+    if let Some((skip, fetch)) = chain.limit {
+        let order = chain.order.iter().zip(order).map(|(item, expr)| item.with_expr(expr.clone())).collect();
+        let place = format!("{name}_place");
+        let row = Expr::Column(Column::new_unqualified(format!("{name}_row")));
+        let number = row_number().partition_by(vec![row]).order_by(order).build()?.alias(&place);
+        plan = plan.window(vec![number])?;
+        let place = Expr::Column(Column::new_unqualified(place));
+        let first = u64::try_from(skip).unwrap_or(u64::MAX);
+        let last = first.saturating_add(u64::try_from(fetch).unwrap_or(u64::MAX));
+        plan = plan.filter(place.clone().gt(lit(first)).and(place.lt_eq(lit(last))))?;
+    }
+    let matched = Expr::Column(Column::new(Some(name), MATCHED));
+    let mut values = Vec::new();
+    for column in columns {
+        // Without a matching row even a constant is null.
+        let conditions = if outer_join { vec![matched.clone()] } else { Vec::new() };
+        values.push(where_true(conditions, column.clone(), plan.schema())?);
+    }
+    plan.project(named(join, values))?.build().map(Some)
+}
+
+fn numbered_if(wanted: bool, name: &str, plan: LogicalPlan) -> Result<LogicalPlan> {
+    if wanted { numbered(name, plan) } else { Ok(plan) }
+}
+
+/// A right side that is an aggregate without groups: one row for each of the left side's.
+fn aggregated(
+    join: &Join,
+    left: LogicalPlan,
+    chain: &Chain,
+    parts: &Parts,
+    name: &str,
+) -> Result<Option<LogicalPlan>> {
+    let count = chain.columns.len();
+    let exprs: Vec<Expr> =
+        chain.columns.iter().chain(&chain.filters).cloned().chain(conditions(join, chain)?).collect();
+    let Some((grouped, mut values)) = join_grouped(name, parts, &exprs, left)? else { return Ok(None) };
+    let conditions = values.split_off(count);
+    let mut plan = LogicalPlanBuilder::from(grouped);
+    if join.join_type == JoinType::Left {
+        values = values
+            .into_iter()
+            .map(|value| where_true(conditions.clone(), value, plan.schema()))
+            .collect::<Result<_>>()?;
+    } else if let Some(condition) = conjunction(conditions) {
+        plan = plan.filter(condition)?;
+    }
+    plan.project(named(join, values))?.build().map(Some)
+}

@@ -108,7 +108,9 @@ struct Replay {
 }
 
 fn replays(client: &str) -> Vec<Replay> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sql-tests/suites/clients").join(client);
+    // Read at run time: clones that share a target directory share this program.
+    let server = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let folder = PathBuf::from(server).join("../sql-tests/suites/clients").join(client);
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .filter_map(|entry| Some(entry.ok()?.path()))

@@ -39,7 +39,8 @@ impl Chain {
 
     /// Whether this is `SELECT expression` without FROM.
     pub(super) const fn reads_one_row(&self) -> bool {
-        self.limit.is_none() && matches!(self.base, LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: true, .. }))
+        self.limit.is_none()
+            && matches!(self.base, LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: true, .. }))
     }
 
     /// Whether every column is one of the base's, or computed at the top alone.
@@ -85,8 +86,11 @@ impl Chain {
             let Some(expr) = resolve(&expr.data, outer)? else { return Ok(None) };
             renamed.push(expr);
         }
-        let mut columns: Vec<Expr> =
-            used.into_iter().enumerate().map(|(index, column)| Expr::Column(column).alias(format!("c{index}"))).collect();
+        let mut columns: Vec<Expr> = used
+            .into_iter()
+            .enumerate()
+            .map(|(index, column)| Expr::Column(column).alias(format!("c{index}")))
+            .collect();
         columns.push(lit(true).alias(MATCHED));
         let side = LogicalPlanBuilder::from(self.base.clone()).project(columns)?.alias(name)?.build()?;
         Ok(Some((side, renamed)))
@@ -150,7 +154,8 @@ pub(super) fn peel(plan: &LogicalPlan) -> Result<Option<Chain>> {
             }
             let right = join.right.as_ref().clone();
             let base = LogicalPlanBuilder::from(join.left.as_ref().clone());
-            let base = if inner.is_empty() { base.cross_join(right)? } else { base.join_on(right, JoinType::Inner, inner)? };
+            let base =
+                if inner.is_empty() { base.cross_join(right)? } else { base.join_on(right, JoinType::Inner, inner)? };
             Ok(Some(Chain { filters, ..whole(&base.build()?) }))
         }
         LogicalPlan::Limit(limit) => {
@@ -240,10 +245,7 @@ pub(super) fn resolve(expr: &Expr, outer: &DFSchema) -> Result<Option<Expr>> {
 
 fn has_subquery(expr: &Expr) -> bool {
     expr.exists(|expr| {
-        Ok(matches!(
-            expr,
-            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)
-        ))
+        Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)))
     })
     .unwrap_or(true)
 }

@@ -76,8 +76,11 @@ fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Opt
     let (columns, rest) = exprs.split_at(columns);
     let (order, conditions) = rest.split_at(ordered);
 
-    let mut plan = LogicalPlanBuilder::from(numbered_if(chain.limit.is_some(), name, left)?)
-        .join_on(side, join.join_type, or_true(conditions))?;
+    let mut plan = LogicalPlanBuilder::from(numbered_if(chain.limit.is_some(), name, left)?).join_on(
+        side,
+        join.join_type,
+        or_true(conditions),
+    )?;
     if let Some((skip, fetch)) = chain.limit {
         let order = chain.order.iter().zip(order).map(|(item, expr)| item.with_expr(expr.clone())).collect();
         let place = format!("{name}_place");
@@ -104,13 +107,7 @@ fn numbered_if(wanted: bool, name: &str, plan: LogicalPlan) -> Result<LogicalPla
 }
 
 /// A right side that is an aggregate without groups: one row for each of the left side's.
-fn aggregated(
-    join: &Join,
-    left: LogicalPlan,
-    chain: &Chain,
-    parts: &Parts,
-    name: &str,
-) -> Result<Option<LogicalPlan>> {
+fn aggregated(join: &Join, left: LogicalPlan, chain: &Chain, parts: &Parts, name: &str) -> Result<Option<LogicalPlan>> {
     let count = chain.columns.len();
     let exprs: Vec<Expr> =
         chain.columns.iter().chain(&chain.filters).cloned().chain(conditions(join, chain)?).collect();

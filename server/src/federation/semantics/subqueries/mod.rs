@@ -22,8 +22,8 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
-    lit, not, when,
+    Aggregate, AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit,
+    not, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -78,11 +78,8 @@ impl Rewriter<'_> {
         let mut exprs = Vec::new();
         for expr in plan.expressions() {
             let name = names.save(&expr);
-            let rewritten = if filters {
-                self.predicate(expr, &mut joined)?
-            } else {
-                self.expression(expr, &mut joined)?
-            };
+            let rewritten =
+                if filters { self.predicate(expr, &mut joined)? } else { self.expression(expr, &mut joined)? };
             changed |= rewritten.transformed;
             exprs.push(name.restore(rewritten.data));
         }
@@ -120,9 +117,8 @@ impl Rewriter<'_> {
             Expr::Not(inner) => matches!(inner.as_ref(), Expr::Exists(_)),
             Expr::Exists(_) => true,
             Expr::InSubquery(InSubquery { expr, subquery, .. }) => {
-                let keyed = |field: &arrow::datatypes::Field| {
-                    needs_key(&atoll_connector_api::types::PgType::of_field(field))
-                };
+                let keyed =
+                    |field: &arrow::datatypes::Field| needs_key(&atoll_connector_api::types::PgType::of_field(field));
                 !subquery.subquery.schema().fields().iter().any(|field| keyed(field))
                     && !expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_)))).unwrap_or(true)
             }
@@ -421,7 +417,8 @@ fn single(value: &Expr) -> Expr {
 }
 
 fn aggregate(func: Arc<AggregateUDF>, value: Expr, order_by: Vec<datafusion::logical_expr::SortExpr>) -> Expr {
-    let params = AggregateFunctionParams { args: vec![value], distinct: false, filter: None, order_by, null_treatment: None };
+    let params =
+        AggregateFunctionParams { args: vec![value], distinct: false, filter: None, order_by, null_treatment: None };
     Expr::AggregateFunction(AggregateFunction { func, params })
 }
 

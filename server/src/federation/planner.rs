@@ -164,7 +164,9 @@ impl Planner {
             }
         }
         if !system {
-            semantics::merge_join_columns(&mut query, &|part| self.describe(part, &sources, parameters))?;
+            let describe = |part| self.describe(part, &sources, parameters);
+            semantics::unify_values(&mut query, &describe)?;
+            semantics::merge_join_columns(&mut query, &describe)?;
         }
         self.check_columns(&query, &sources, &named, parameters)?;
         let plan = self.to_plan(query, &sources, parameters).map_err(|error| sqlstate::sql_error(&error))?;

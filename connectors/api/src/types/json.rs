@@ -146,8 +146,6 @@ impl Value {
                 out.push(RANK_OBJECT);
                 write_count(members.len(), out);
                 for (key, value) in members {
-                    // Keys are stored, and compared, by length first.
-                    write_count(key.len(), out);
                     write_escaped(key.as_bytes(), out);
                     value.write_key(out)?;
                 }

@@ -30,6 +30,15 @@ pub(super) fn one_zero(expr: Expr) -> Expr {
     }
 }
 
+/// Whether an expression, perhaps named, came from [`one_zero`].
+pub(super) fn has_one_zero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => has_one_zero(&alias.expr),
+        Expr::ScalarFunction(call) => call.func.name() == NAME,
+        _ => false,
+    }
+}
+
 /// Whether a literal is a number that is zero; `None` for what is no number.
 fn zero_of(value: &ScalarValue) -> Option<bool> {
     match value {

@@ -12,7 +12,7 @@ use datafusion::logical_expr::expr::{AggregateFunction, GroupingSet};
 use datafusion::logical_expr::{Aggregate, Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::compare::key_of;
-use super::float::{is_float, one_zero};
+use super::float::{has_one_zero, is_float, one_zero};
 use super::type_of;
 use crate::error::SqlError;
 
@@ -57,6 +57,9 @@ fn distinct_on(mut on: DistinctOn) -> Result<Transformed<LogicalPlan>> {
         if type_of(expr, schema.as_ref()).is_some_and(|data_type| groups_by_key(&data_type)) {
             let key = group_key(expr.clone(), schema.as_ref());
             changed |= key != *expr;
+            for sort in on.sort_expr.iter_mut().flatten().filter(|sort| sort.expr == *expr) {
+                sort.expr = key.clone();
+            }
             *expr = key;
         }
     }
@@ -70,7 +73,9 @@ pub(super) fn aggregate(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>
     let keyed: Vec<bool> = aggregate
         .group_expr
         .iter()
-        .map(|expr| type_of(expr, schema.as_ref()).is_some_and(|data_type| groups_by_key(&data_type)))
+        .map(|expr| {
+            !has_one_zero(expr) && type_of(expr, schema.as_ref()).is_some_and(|data_type| groups_by_key(&data_type))
+        })
         .collect();
     let sets = aggregate.group_expr.iter().find_map(|expr| match expr {
         Expr::GroupingSet(GroupingSet::Cube(exprs) | GroupingSet::Rollup(exprs)) => Some(exprs.clone()),

@@ -38,6 +38,7 @@ use datafusion::optimizer::Analyzer;
 
 pub use join_using::{JoinedColumn, merge_join_columns};
 pub use rewrite::rewrite_casts;
+pub use values::unify_values;
 
 use crate::error::{SqlError, SqlState};
 

@@ -8,14 +8,14 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut,
 };
 
-use super::{any, cast, choice, values};
+use super::{any, cast, choice};
 use crate::error::{SqlError, SqlResult};
 
 /// Turns `CAST`, `::`, `DATE '…'` and `INTERVAL '…'` into calls of ours, in subqueries too. Casts to `regclass` and its
 /// like stay: names of relations are the catalog's business.
 ///
 /// # Errors
-/// What `VALUES` lists have no type for; a type that does not exist is found when the call is planned.
+/// None so far: a type that does not exist is found when the call is planned.
 pub fn rewrite_casts(query: &mut Query) -> SqlResult<()> {
     match query.visit(&mut Rewriter) {
         ControlFlow::Break(error) => Err(error),
@@ -33,26 +33,9 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-        match unify_values(&mut query.body) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
-    }
-
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         rewrite(expr);
         ControlFlow::Continue(())
-    }
-}
-
-fn unify_values(body: &mut SetExpr) -> SqlResult<()> {
-    match body {
-        SetExpr::SetOperation { left, right, .. } => {
-            unify_values(left)?;
-            unify_values(right)
-        }
-        body => values::unify(body),
     }
 }
 

@@ -1,20 +1,21 @@
 //! `VALUES`: columns in the type that their rows have in common, by PostgreSQL's rule for `UNION`.
 //!
-//! What the syntax tree shows of a cell is enough for literals and casts. A column with anything else in it, in a list that
-//! is not too long, becomes a `UNION ALL`, whose types are found when it is planned.
+//! What the syntax tree shows of a cell is enough for literals and casts. Everything else is planned for its type.
 
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SetExpr, SetOperator, SetQuantifier, UnaryOperator, Value,
-    Values,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SelectItem, SetExpr, UnaryOperator, Value, Values,
+    VisitMut, VisitorMut,
 };
+use std::ops::ControlFlow;
 
+use super::join_using::Describe;
 use super::rewrite::{parsed, pg_cast};
 use super::{cast, choice};
 use crate::error::{SqlError, SqlResult, SqlState};
 
-/// Rows up to which a list with cells of unknown types becomes a `UNION ALL`.
-const UNION_ROWS_MAX: usize = 100;
+/// Cells of one list that are planned for their types.
+const PLANNED_CELLS_MAX: usize = 1000;
 
 /// What is known of a cell.
 enum Cell {
@@ -55,7 +56,7 @@ fn cell(expr: &Expr) -> Cell {
 }
 
 /// The type of a number as it is written.
-pub(super) fn number_type(digits: &str) -> PgType {
+fn number_type(digits: &str) -> PgType {
     let oid = if digits.parse::<i32>().is_ok() {
         oids::INT4
     } else if digits.parse::<i64>().is_ok() {
@@ -66,31 +67,70 @@ pub(super) fn number_type(digits: &str) -> PgType {
     PgType::new(oid)
 }
 
-/// Gives the cells of a `VALUES` list the types of their columns.
+/// Gives the cells of all `VALUES` lists of a query the types of their columns.
 ///
 /// # Errors
 /// `42804` where a column's types have nothing in common; `42601` where rows differ in length.
-pub(super) fn unify(body: &mut SetExpr) -> SqlResult<()> {
-    let SetExpr::Values(values) = body else { return Ok(()) };
+pub fn unify_values(query: &mut Query, describe: &Describe<'_>) -> SqlResult<()> {
+    struct Lists<'a>(&'a Describe<'a>);
+    impl VisitorMut for Lists<'_> {
+        type Break = SqlError;
+
+        fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+            match unify_body(&mut query.body, self.0) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
+            }
+        }
+    }
+    match query.visit(&mut Lists(describe)) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn unify_body(body: &mut SetExpr, describe: &Describe<'_>) -> SqlResult<()> {
+    let values = match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            unify_body(left, describe)?;
+            return unify_body(right, describe);
+        }
+        SetExpr::Values(values) => values,
+        _ => return Ok(()),
+    };
     let columns = values.rows.first().map_or(0, |row| row.content.len());
     if values.rows.iter().any(|row| row.content.len() != columns) {
         return Err(SqlError::syntax("VALUES lists must all be the same length"));
     }
-    let mut other = false;
     for column in 0..columns {
-        other |= unify_column(values, column)?;
-    }
-    if other && values.rows.len() > 1 && values.rows.len() <= UNION_ROWS_MAX {
-        *body = as_union(values)?;
+        unify_column(values, column, describe)?;
     }
     Ok(())
 }
 
-/// Returns whether the column holds expressions, which only planning can type.
-fn unify_column(values: &mut Values, column: usize) -> SqlResult<bool> {
-    let cells: Vec<Cell> = values.rows.iter().filter_map(|row| row.content.get(column)).map(cell).collect();
-    if cells.iter().any(|cell| matches!(cell, Cell::Other)) {
-        return Ok(true);
+/// The type of an expression that needs no relation; `None` where it cannot be planned alone.
+fn planned(expr: &Expr, describe: &Describe<'_>) -> Option<PgType> {
+    let mut query = parsed("SELECT NULL AS column1").ok()?;
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let Some(SelectItem::ExprWithAlias { expr: value, .. }) = select.projection.first_mut()
+    {
+        *value = expr.clone();
+    }
+    describe(query).ok()?.into_iter().next().map(|column| column.data_type)
+}
+
+fn unify_column(values: &mut Values, column: usize, describe: &Describe<'_>) -> SqlResult<()> {
+    let mut cells = Vec::with_capacity(values.rows.len());
+    for expr in values.rows.iter().filter_map(|row| row.content.get(column)) {
+        cells.push(match cell(expr) {
+            Cell::Other if values.rows.len() == 1 => return Ok(()),
+            Cell::Other if values.rows.len() > PLANNED_CELLS_MAX => return Ok(()),
+            Cell::Other => match planned(expr, describe) {
+                Some(data_type) => Cell::Typed(data_type),
+                None => return Ok(()),
+            },
+            cell => cell,
+        });
     }
     let mut common: Option<PgType> = None;
     for data_type in cells.iter().filter_map(|cell| match cell {
@@ -114,35 +154,10 @@ fn unify_column(values: &mut Values, column: usize) -> SqlResult<bool> {
         let Some(expr) = row.content.get_mut(column) else { continue };
         // All cells must agree in how they say their type: a literal says it otherwise than a cast.
         let same = matches!(&cell, Cell::Typed(data_type) if *data_type == common);
-        if !same || !matches!(expr, Expr::Function(_)) {
+        if !same || !matches!(self::cell(expr), Cell::Typed(_)) || !matches!(expr, Expr::Function(_)) {
             let null = Expr::Value(Value::Null.with_empty_span());
             *expr = pg_cast(std::mem::replace(expr, null), &name);
         }
     }
-    Ok(false)
-}
-
-fn as_union(values: &mut Values) -> SqlResult<SetExpr> {
-    let mut union: Option<SetExpr> = None;
-    for row in std::mem::take(&mut values.rows) {
-        let names: Vec<String> = (1..=row.content.len()).map(|number| format!("NULL AS column{number}")).collect();
-        let mut query = parsed(&format!("SELECT {}", names.join(", ")))?;
-        if let SetExpr::Select(select) = query.body.as_mut() {
-            for (item, value) in select.projection.iter_mut().zip(row.content) {
-                if let datafusion::sql::sqlparser::ast::SelectItem::ExprWithAlias { expr, .. } = item {
-                    *expr = value;
-                }
-            }
-        }
-        union = Some(match union {
-            None => *query.body,
-            Some(left) => SetExpr::SetOperation {
-                op: SetOperator::Union,
-                set_quantifier: SetQuantifier::All,
-                left: Box::new(left),
-                right: query.body,
-            },
-        });
-    }
-    union.ok_or_else(|| SqlError::internal("a list of values without rows"))
+    Ok(())
 }

@@ -133,7 +133,8 @@ impl Planner {
     ) -> SqlResult<Planned> {
         refused::refuse(&query)?;
         naming::name_columns(&mut query);
-        if pg_catalog::mentions_system_catalog(&query) {
+        let system = pg_catalog::mentions_system_catalog(&query);
+        if system {
             // System tables keep their arrays as lists: their casts are the rewrite's.
             pg_catalog::rewrite(&mut query);
         } else {
@@ -161,6 +162,11 @@ impl Planner {
                     });
                 }
             }
+        }
+        if !system {
+            let describe = |part| self.describe(part, &sources, parameters);
+            semantics::unify_values(&mut query, &describe)?;
+            semantics::merge_join_columns(&mut query, &describe)?;
         }
         self.check_columns(&query, &sources, &named, parameters)?;
         let plan = self.to_plan(query, &sources, parameters).map_err(|error| sqlstate::sql_error(&error))?;
@@ -190,6 +196,22 @@ impl Planner {
         let plan = SqlToRel::new_with_options(&provider, options)
             .sql_statement_to_plan_with_context(SqlStatement::Query(Box::new(query)), &mut context)?;
         semantics::analyze(&self.state, plan)
+    }
+
+    /// The columns of a part of a query.
+    fn describe(
+        &self,
+        part: Query,
+        sources: &ResolvedRelations,
+        parameters: &[Option<PgType>],
+    ) -> SqlResult<Vec<semantics::JoinedColumn>> {
+        let plan = self.to_plan(part, sources, parameters).map_err(|error| sqlstate::sql_error(&error))?;
+        let columns = plan.schema().iter().map(|(relation, field)| semantics::JoinedColumn {
+            relation: relation.map(|relation| relation.table().to_owned()),
+            name: field.name().clone(),
+            data_type: PgType::of_field(field),
+        });
+        Ok(columns.collect())
     }
 
     /// Opens one relation: checks rights, asks its source.

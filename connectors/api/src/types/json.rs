@@ -41,6 +41,46 @@ pub(crate) fn normalize(text: &str, out: &mut String) -> Result<()> {
     }
 }
 
+/// Appends the key of a `jsonb` value: the order of its bytes is PostgreSQL's order of the values, and equal values, such
+/// as `1.1` and `1.10`, have equal keys.
+///
+/// # Errors
+/// `22P02`, `54001`.
+pub(crate) fn write_key(text: &str, out: &mut Vec<u8>) -> Result<()> {
+    let mut parser = Parser { bytes: text.as_bytes(), text, at: 0, depth: 0 };
+    parser.spaces();
+    let Some(value) = parser.value()? else { return Err(parser.error("json")) };
+    match &value {
+        // An empty array of its own comes before everything else, for reasons of history.
+        Value::Array(values) if values.is_empty() => out.push(RANK_EMPTY_ARRAY),
+        value => value.write_key(out)?,
+    }
+    Ok(())
+}
+
+const RANK_EMPTY_ARRAY: u8 = 0;
+const RANK_NULL: u8 = 1;
+const RANK_STRING: u8 = 2;
+const RANK_NUMBER: u8 = 3;
+const RANK_BOOLEAN: u8 = 4;
+const RANK_ARRAY: u8 = 5;
+const RANK_OBJECT: u8 = 6;
+
+/// Bytes with an end that comes before everything that goes on.
+fn write_escaped(key: &[u8], out: &mut Vec<u8>) {
+    for byte in key {
+        out.push(*byte);
+        if *byte == 0 {
+            out.push(0xff);
+        }
+    }
+    out.extend([0, 0]);
+}
+
+fn write_count(count: usize, out: &mut Vec<u8>) {
+    out.extend(u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
+}
+
 /// Appends a string with its quotes, escaped as PostgreSQL does.
 pub(crate) fn write_string(text: &str, out: &mut String) {
     out.push('"');
@@ -78,6 +118,42 @@ enum Value {
 }
 
 impl Value {
+    fn write_key(&self, out: &mut Vec<u8>) -> Result<()> {
+        match self {
+            Self::Plain(text) => match text.as_str() {
+                "null" => out.push(RANK_NULL),
+                "false" => out.extend([RANK_BOOLEAN, 0]),
+                "true" => out.extend([RANK_BOOLEAN, 1]),
+                number => {
+                    let mut key = Vec::new();
+                    Numeric::parse(number)?.write_key(&mut key);
+                    out.push(RANK_NUMBER);
+                    write_escaped(&key, out);
+                }
+            },
+            Self::String(text) => {
+                out.push(RANK_STRING);
+                write_escaped(text.as_bytes(), out);
+            }
+            Self::Array(values) => {
+                out.push(RANK_ARRAY);
+                write_count(values.len(), out);
+                for value in values {
+                    value.write_key(out)?;
+                }
+            }
+            Self::Object(members) => {
+                out.push(RANK_OBJECT);
+                write_count(members.len(), out);
+                for (key, value) in members {
+                    write_escaped(key.as_bytes(), out);
+                    value.write_key(out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn write(&self, out: &mut String) {
         match self {
             Self::Plain(text) => out.push_str(text),

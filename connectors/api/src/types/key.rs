@@ -12,7 +12,7 @@ use super::interval::Interval;
 use super::network::Inet;
 use super::numeric::Numeric;
 use super::text::{OutputStyle, TextWriter};
-use super::{datetime, input, interval, misc};
+use super::{datetime, input, interval, json, misc};
 use crate::{ConnectorError, Result};
 
 /// How values of a type compare.
@@ -36,14 +36,14 @@ pub fn comparison(data_type: &PgType) -> Comparison {
 fn comparison_of(codec: &Codec) -> Comparison {
     match codec.kind {
         Kind::Numeric if matches!(codec.data_type.storage(), arrow::datatypes::DataType::Utf8View) => Comparison::Key,
-        Kind::Interval | Kind::TimeTz | Kind::Inet | Kind::Cidr | Kind::Money | Kind::Lsn => Comparison::Key,
+        Kind::Interval | Kind::TimeTz | Kind::Inet | Kind::Cidr | Kind::Money | Kind::Lsn | Kind::Jsonb => Comparison::Key,
         Kind::Enum if !codec.data_type.labels().is_empty() => Comparison::Key,
         Kind::Array => match codec.element.as_deref().map(comparison_of) {
             Some(Comparison::Storage | Comparison::Key) => Comparison::Key,
             Some(Comparison::EqualityOnly) => Comparison::EqualityOnly,
             _ => Comparison::None,
         },
-        Kind::Jsonb | Kind::Range | Kind::MultiRange | Kind::Opaque | Kind::Enum | Kind::TsVector | Kind::Tid => {
+        Kind::Range | Kind::MultiRange | Kind::Opaque | Kind::Enum | Kind::TsVector | Kind::Tid => {
             Comparison::EqualityOnly
         }
         Kind::Json | Kind::Shape(_) => Comparison::None,
@@ -111,7 +111,8 @@ fn write_key(codec: &Codec, text: &str, out: &mut Vec<u8>) -> Result<()> {
         }
         Kind::Array => write_array_key(codec, text, out)?,
         Kind::BpChar => out.extend(text.trim_end_matches(' ').as_bytes()),
-        Kind::Jsonb | Kind::Json | Kind::Range | Kind::MultiRange | Kind::Shape(_) => {
+        Kind::Jsonb => json::write_key(text, out)?,
+        Kind::Json | Kind::Range | Kind::MultiRange | Kind::Shape(_) => {
             return Err(ConnectorError::unsupported(format!(
                 "ordering values of type {} is not supported",
                 codec.data_type.sql_name()

@@ -2,24 +2,22 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
-use atoll_connector_api::types::PgType;
+use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::functions::encoding::expr_fn::encode;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, BinaryExpr, InList, Placeholder, ScalarFunction, Sort, WindowFunction,
+    AggregateFunction, Between, BinaryExpr, InList, InSubquery, Placeholder, ScalarFunction, Sort, WindowFunction,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, Union, lit};
+use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, lit};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::{needs_key, plan_comparison, take_type};
-use super::{Operand, Settings, any, cast, choice, compare, grouping, operand, type_of};
-use crate::error::{SqlError, SqlState};
+use super::{Operand, Settings, any, cast, compare, float, grouping, operand, set_operations, type_of};
 
 /// The rule's name.
 pub(super) const NAME: &str = "postgres_comparisons";
@@ -38,6 +36,12 @@ impl PostgresComparisons {
 
 impl AnalyzerRule for PostgresComparisons {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = plan
+            .transform_up_with_subqueries(|node| match node {
+                LogicalPlan::Join(join) => set_operations::join(&self.settings, join),
+                node => Ok(Transformed::no(node)),
+            })?
+            .data;
         Ok(plan.transform_up_with_subqueries(|node| self.node(node))?.data)
     }
 
@@ -62,7 +66,7 @@ impl PostgresComparisons {
             LogicalPlan::Sort(sort) => Ok(sort_by_keys(sort, &schema)),
             LogicalPlan::Join(join) => join_by_keys(join),
             LogicalPlan::Aggregate(aggregate) => grouping::aggregate(aggregate),
-            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Union(union) => set_operations::union(&self.settings, union),
             LogicalPlan::Distinct(distinct) => grouping::distinct(distinct),
             plan => Ok(Transformed::no(plan)),
         })?;
@@ -70,59 +74,11 @@ impl PostgresComparisons {
         plan.map_data(LogicalPlan::recompute_schema)
     }
 
-    /// The columns of a union's parts in the type that they have in common.
-    fn union(&self, union: Union) -> Result<Transformed<LogicalPlan>> {
-        let columns = union.inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or(0);
-        let mut targets: Vec<Option<PgType>> = Vec::with_capacity(columns);
-        for index in 0..columns {
-            let fields: Vec<_> = union.inputs.iter().map(|input| input.schema().field(index)).collect();
-            let mut types =
-                fields.iter().filter(|field| field.data_type() != &DataType::Null).map(|field| PgType::of_field(field));
-            let Some(first) = types.next() else {
-                targets.push(None);
-                continue;
-            };
-            let common = types.try_fold(first.clone(), |common, next| {
-                choice::unify(&common, &next).ok_or_else(|| {
-                    let name = |data_type: &PgType| PgType { modifier: -1, ..data_type.clone() }.sql_name();
-                    SqlError::new(
-                        SqlState::DATATYPE_MISMATCH,
-                        format!("UNION types {} and {} cannot be matched", name(&common), name(&next)),
-                    )
-                })
-            })?;
-            let storage = fields.first().map(|field| field.data_type());
-            let same =
-                fields.iter().all(|field| PgType::of_field(field) == common && Some(field.data_type()) == storage);
-            targets.push((!same && common.user.is_none()).then_some(common));
-        }
-        if targets.iter().all(Option::is_none) {
-            return Ok(Transformed::no(LogicalPlan::Union(union)));
-        }
-        let mut inputs = Vec::with_capacity(union.inputs.len());
-        for input in &union.inputs {
-            let exprs: Vec<Expr> = input
-                .schema()
-                .iter()
-                .zip(&targets)
-                .map(|((qualifier, field), target)| {
-                    let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-                    match target {
-                        Some(target) => cast::cast_to(&self.settings, column, target)
-                            .alias_qualified(qualifier.cloned(), field.name()),
-                        None => column,
-                    }
-                })
-                .collect();
-            inputs.push(Arc::new(LogicalPlanBuilder::from(input.as_ref().clone()).project(exprs)?.build()?));
-        }
-        Ok(Transformed::yes(LogicalPlan::Union(Union::try_new(inputs)?)))
-    }
-
     fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         match expr {
             Expr::Between(between) => self.between(between, schema),
             Expr::InList(list) => self.in_list(list, schema),
+            Expr::InSubquery(subquery) => self.in_subquery(subquery, schema),
             Expr::AggregateFunction(call) => Ok(count_distinct(call, schema)),
             Expr::WindowFunction(call) => Ok(window_by_keys(call, schema)),
             Expr::BinaryExpr(BinaryExpr { left, op, right })
@@ -183,7 +139,7 @@ impl PostgresComparisons {
         let Some(Operand::Typed(data_type)) = operand(&expr, schema) else {
             return Ok(Transformed::no(Expr::InList(InList { expr, list, negated })));
         };
-        if needs_key(&data_type) {
+        if needs_key(&data_type) || float::is_float(&data_type) {
             let mut parts = list
                 .into_iter()
                 .map(|item| plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, item, schema))
@@ -211,6 +167,66 @@ impl PostgresComparisons {
     }
 }
 
+impl PostgresComparisons {
+    /// `x IN (SELECT …)`: by keys where equal values are stored differently, in one type where the sides differ.
+    fn in_subquery(&self, call: InSubquery, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let InSubquery { expr, subquery, negated } = call;
+        let original = |expr, subquery| Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })));
+        let inner = Arc::clone(subquery.subquery.schema());
+        let [column] = &inner.columns()[..] else { return original(expr, subquery) };
+        let column = Expr::Column(column.clone());
+        let (Some(left_type), Some(right_type)) = (operand(&expr, schema), type_of(&column, inner.as_ref())) else {
+            return original(expr, subquery);
+        };
+        let left = match &left_type {
+            Operand::Unknown => take_type(&self.settings, (*expr).clone(), &right_type)?,
+            Operand::Typed(_) => (*expr).clone(),
+        };
+        // The sides of the comparison that each row stands for, as an operator would have planned them.
+        let mut both = schema.clone();
+        both.merge(inner.as_ref());
+        let keyed = match &left_type {
+            Operand::Unknown => needs_key(&right_type) || float::is_float(&right_type),
+            Operand::Typed(left_type) => {
+                [left_type, &right_type].iter().any(|side| needs_key(side) || float::is_float(side))
+            }
+        };
+        if !keyed {
+            let left_known = left_type != Operand::Unknown;
+            if left_known {
+                plan_comparison(&self.settings, left.clone(), Operator::Eq, column, &both)?;
+                return original(expr, subquery);
+            }
+            return Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(left), subquery, negated })));
+        }
+        let left_type = match left_type {
+            Operand::Unknown => right_type.clone(),
+            Operand::Typed(left_type) => left_type,
+        };
+        let either = |oid: u32| left_type.oid == oid || right_type.oid == oid;
+        let (left, right) = if float::is_float(&left_type) || float::is_float(&right_type) {
+            let double = PgType::new(oids::FLOAT8);
+            let as_double = |expr: Expr, data_type: &PgType| {
+                if *data_type == double { expr } else { cast::cast_to(&self.settings, expr, &double) }
+            };
+            (float::one_zero(as_double(left, &left_type)), float::one_zero(as_double(column, &right_type)))
+        } else {
+            let numeric = either(oids::NUMERIC);
+            (compare::key_of(left, numeric), compare::key_of(column, numeric))
+        };
+        if left_type.oid != right_type.oid {
+            plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, inner_column(&inner), &both)?;
+        }
+        let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).project(vec![right])?.build()?;
+        let subquery = subquery.with_plan(Arc::new(plan));
+        Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(left), subquery, negated })))
+    }
+}
+
+fn inner_column(schema: &DFSchema) -> Expr {
+    schema.columns().into_iter().next().map_or(Expr::Literal(ScalarValue::Null, None), Expr::Column)
+}
+
 /// The order and partitions of a window.
 fn window_by_keys(mut call: Box<WindowFunction>, schema: &DFSchema) -> Transformed<Expr> {
     let mut changed = order_by_keys(&mut call.params.order_by, schema);
@@ -224,8 +240,9 @@ fn window_by_keys(mut call: Box<WindowFunction>, schema: &DFSchema) -> Transform
     }
     for expr in &mut call.params.partition_by {
         if type_of(expr, schema).is_some_and(|data_type| grouping::groups_by_key(&data_type)) {
-            *expr = compare::key_of(expr.clone(), false);
-            changed = true;
+            let key = grouping::group_key(expr.clone(), schema);
+            changed |= key != *expr;
+            *expr = key;
         }
     }
     let call = Expr::WindowFunction(call);
@@ -234,10 +251,17 @@ fn window_by_keys(mut call: Box<WindowFunction>, schema: &DFSchema) -> Transform
 
 fn order_by_keys(order: &mut [Sort], schema: &DFSchema) -> bool {
     let mut changed = false;
+    let alone = order.len() == 1;
     for item in order {
-        if type_of(&item.expr, schema).is_some_and(|data_type| needs_key(&data_type)) {
+        let Some(data_type) = type_of(&item.expr, schema) else { continue };
+        if needs_key(&data_type) {
             item.expr = compare::key_of(item.expr.clone(), false);
             changed = true;
+        } else if float::is_float(&data_type) && !alone {
+            // Two zeros are peers, so that the next key decides.
+            let key = float::one_zero(item.expr.clone());
+            changed |= key != item.expr;
+            item.expr = key;
         }
     }
     changed
@@ -258,7 +282,11 @@ fn count_distinct(mut call: AggregateFunction, schema: &DFSchema) -> Transformed
         let call = Expr::AggregateFunction(call);
         return if ordered { Transformed::yes(call) } else { Transformed::no(call) };
     }
-    call.params.args = call.params.args.into_iter().map(|arg| compare::key_of(arg, false)).collect();
+    let args: Vec<Expr> = call.params.args.iter().map(|arg| grouping::group_key(arg.clone(), schema)).collect();
+    if args == call.params.args && !ordered {
+        return Transformed::no(Expr::AggregateFunction(call));
+    }
+    call.params.args = args;
     Transformed::yes(Expr::AggregateFunction(call))
 }
 
@@ -287,6 +315,10 @@ fn join_by_keys(mut join: Join) -> Result<Transformed<LogicalPlan>> {
             *left = compare::key_of(left.clone(), numeric);
             *right = compare::key_of(right.clone(), numeric);
             changed = true;
+        } else if float::is_float(&left_type) || float::is_float(&right_type) {
+            let keys = (float::one_zero(left.clone()), float::one_zero(right.clone()));
+            changed |= keys.0 != *left || keys.1 != *right;
+            (*left, *right) = keys;
         }
     }
     Ok(if changed { Transformed::yes(LogicalPlan::Join(join)) } else { Transformed::no(LogicalPlan::Join(join)) })

@@ -201,6 +201,8 @@ impl Operation {
                 Arithmetic::Remainder => a % b,
             };
             let value = if single { f64::from(to_single(value)) } else { value };
+            // The machine's own NaN has a sign, by which it would not equal others.
+            let value = if value.is_nan() { f64::NAN } else { value };
             if value.is_infinite() && a.is_finite() && b.is_finite() {
                 return Err(range("overflow"));
             }

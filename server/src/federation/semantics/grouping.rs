@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use atoll_connector_api::types::key::{Comparison, comparison};
 use atoll_connector_api::types::{PgType, oids};
+use datafusion::common::DFSchema;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, GroupingSet};
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Aggregate, Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::compare::key_of;
+use super::float::{has_one_zero, is_float, one_zero};
 use super::type_of;
 use crate::error::SqlError;
 
@@ -20,20 +22,49 @@ pub(super) fn groups_by_key(data_type: &PgType) -> bool {
         Some(element) => groups_by_key(&element),
         None => {
             comparison(data_type) == Comparison::Key
-                && matches!(data_type.oid, oids::NUMERIC | oids::INTERVAL | oids::TIMETZ)
+                && matches!(data_type.oid, oids::NUMERIC | oids::INTERVAL | oids::TIMETZ | oids::JSONB)
+                || is_float(data_type)
         }
     }
 }
 
+/// What values of such a type are grouped by.
+pub(super) fn group_key(expr: Expr, schema: &DFSchema) -> Expr {
+    let data_type = type_of(&expr, schema);
+    if data_type.as_ref().is_some_and(is_float) { one_zero(expr) } else { key_of(expr, false) }
+}
+
 /// `SELECT DISTINCT` over such types is `GROUP BY` all columns.
 pub(super) fn distinct(distinct: Distinct) -> Result<Transformed<LogicalPlan>> {
-    let Distinct::All(input) = &distinct else { return Ok(Transformed::no(LogicalPlan::Distinct(distinct))) };
+    let input = match distinct {
+        Distinct::All(input) => input,
+        Distinct::On(on) => return distinct_on(on),
+    };
+    let distinct = Distinct::All(Arc::clone(&input));
     if !input.schema().fields().iter().any(|field| groups_by_key(&PgType::of_field(field))) {
         return Ok(Transformed::no(LogicalPlan::Distinct(distinct)));
     }
     let columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
-    let aggregate = Aggregate::try_new(Arc::clone(input), columns, Vec::new())?;
+    let aggregate = Aggregate::try_new(input, columns, Vec::new())?;
     Ok(Transformed::yes(self::aggregate(aggregate)?.data))
+}
+
+/// `DISTINCT ON` compares keys and shows what the select list says.
+fn distinct_on(mut on: DistinctOn) -> Result<Transformed<LogicalPlan>> {
+    let schema = Arc::clone(on.input.schema());
+    let mut changed = false;
+    for expr in &mut on.on_expr {
+        if type_of(expr, schema.as_ref()).is_some_and(|data_type| groups_by_key(&data_type)) {
+            let key = group_key(expr.clone(), schema.as_ref());
+            changed |= key != *expr;
+            for sort in on.sort_expr.iter_mut().flatten().filter(|sort| sort.expr == *expr) {
+                sort.expr = key.clone();
+            }
+            *expr = key;
+        }
+    }
+    let plan = LogicalPlan::Distinct(Distinct::On(on));
+    Ok(if changed { Transformed::yes(plan) } else { Transformed::no(plan) })
 }
 
 /// Groups by keys and shows of each group the first of its values.
@@ -42,7 +73,9 @@ pub(super) fn aggregate(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>
     let keyed: Vec<bool> = aggregate
         .group_expr
         .iter()
-        .map(|expr| type_of(expr, schema.as_ref()).is_some_and(|data_type| groups_by_key(&data_type)))
+        .map(|expr| {
+            !has_one_zero(expr) && type_of(expr, schema.as_ref()).is_some_and(|data_type| groups_by_key(&data_type))
+        })
         .collect();
     let sets = aggregate.group_expr.iter().find_map(|expr| match expr {
         Expr::GroupingSet(GroupingSet::Cube(exprs) | GroupingSet::Rollup(exprs)) => Some(exprs.clone()),
@@ -67,7 +100,7 @@ pub(super) fn aggregate(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>
     let mut shown = Vec::new();
     for (index, expr) in aggregate.group_expr.iter().enumerate() {
         if keyed.get(index) == Some(&true) {
-            groups.push(key_of(expr.clone(), false).alias(format!("pg_key_{index}")));
+            groups.push(group_key(expr.clone(), schema.as_ref()).alias(format!("pg_key_{index}")));
             let name = format!("pg_group_{index}");
             aggregates.push(
                 Expr::AggregateFunction(AggregateFunction::new_udf(

@@ -12,12 +12,16 @@ mod arithmetic;
 mod cast;
 mod choice;
 mod compare;
+mod float;
 mod grouping;
+mod join_using;
 mod operators;
 mod rewrite;
+mod set_operations;
 mod subqueries;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +37,9 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::Analyzer;
 
+pub use join_using::{JoinedColumn, merge_join_columns};
 pub use rewrite::rewrite_casts;
+pub use values::unify_values;
 
 use crate::error::{SqlError, SqlState};
 
@@ -144,7 +150,7 @@ pub fn analyze(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
-    let mut functions = vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare()];
+    let mut functions = vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float()];
     functions.extend(arithmetic::functions(settings));
     functions.extend(choice::functions(settings));
     functions.extend(any::functions(settings));

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::arithmetic::{self, Arithmetic};
 use super::cast::{cast_to, fold};
+use super::float::{self, Comparable};
 use super::{Operand, Settings, compare, external, operand, typed_literal};
 use crate::error::{SqlError, SqlState};
 
@@ -130,7 +131,7 @@ pub(super) fn plan_comparison(
     if needs_key(&left_type) || needs_key(&right_type) {
         let (left, right, float) = numeric_pair(settings, left, &left_type, right, &right_type);
         if float {
-            return Ok(binary(left, operator, right));
+            return Ok(float_comparison(left, operator, right));
         }
         let (left, right) = (literal_as(left, &right_type)?, literal_as(right, &left_type)?);
         // An equality of columns must stay one for joins; everything else stays readable for connectors.
@@ -140,8 +141,18 @@ pub(super) fn plan_comparison(
         }
         return Ok(compare::comparison(left, operator, right));
     }
+    if float::is_float(&left_type) || float::is_float(&right_type) {
+        return Ok(float_comparison(left, operator, right));
+    }
     let (left, right) = common_moment(settings, left, &left_type, right, &right_type);
     Ok(binary(left, operator, right))
+}
+
+fn float_comparison(left: Expr, operator: Operator, right: Expr) -> Expr {
+    match float::comparable(left, operator, right) {
+        Comparable::Plain(left, right) => binary(left, operator, right),
+        Comparable::Planned(predicate) => predicate,
+    }
 }
 
 /// A literal number against a numeric becomes one in the numeric's own storage, which connectors can send.
@@ -163,7 +174,7 @@ fn is_literal(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(..) | Expr::Placeholder(_))
 }
 
-fn binary(left: Expr, operator: Operator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, operator: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)))
 }
 

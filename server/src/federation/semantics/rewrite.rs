@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{any, cast, choice};
-use crate::error::SqlResult;
+use crate::error::{SqlError, SqlResult};
 
 /// Turns `CAST`, `::`, `DATE '…'` and `INTERVAL '…'` into calls of ours, in subqueries too. Casts to `regclass` and its
 /// like stay: names of relations are the catalog's business.
@@ -17,21 +17,23 @@ use crate::error::SqlResult;
 /// # Errors
 /// None so far: a type that does not exist is found when the call is planned.
 pub fn rewrite_casts(query: &mut Query) -> SqlResult<()> {
-    let _ = query.visit(&mut Rewriter);
-    Ok(())
+    match query.visit(&mut Rewriter) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 struct Rewriter;
 
 impl VisitorMut for Rewriter {
-    type Break = ();
+    type Break = SqlError;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         narrow_results(&mut query.body);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         rewrite(expr);
         ControlFlow::Continue(())
     }
@@ -48,7 +50,6 @@ fn narrow_results(body: &mut SetExpr) {
                 }
             }
         }
-        SetExpr::Values(values) => values.rows.iter_mut().flat_map(|row| row.content.iter_mut()).for_each(narrow),
         SetExpr::SetOperation { left, right, .. } => {
             narrow_results(left);
             narrow_results(right);
@@ -75,8 +76,34 @@ fn narrow(expr: &mut Expr) {
     }
 }
 
+/// Functions whose constants DataFusion reads while it plans.
+const PLAIN_NUMBERS: &[&str] = &["lag", "lead", "ntile", "nth_value", cast::NAME];
+
 fn rewrite(expr: &mut Expr) {
     let call = match expr {
+        // What neither bigint nor a plain decimal holds.
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, false) if is_long(&digits.to_string()) => {
+                let digits = digits.to_string();
+                pg_cast(Expr::Value(Value::SingleQuotedString(digits).with_empty_span()), "numeric")
+            }
+            _ => return,
+        },
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_lowercase();
+            if let (false, FunctionArguments::List(list)) = (PLAIN_NUMBERS.contains(&name.as_str()), &mut function.args) {
+                for arg in &mut list.args {
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
+                        narrow(arg);
+                    }
+                }
+            }
+            return;
+        }
+        Expr::Array(array) => {
+            array.elem.iter_mut().for_each(narrow);
+            return;
+        }
         Expr::Cast {
             kind: CastKind::Cast | CastKind::DoubleColon,
             expr: inner,
@@ -127,6 +154,13 @@ fn rewrite(expr: &mut Expr) {
     *expr = call;
 }
 
+/// Whether a number is written in a way that only `numeric` takes: with an exponent, or with many digits.
+fn is_long(digits: &str) -> bool {
+    const DIGITS_MAX: usize = 37;
+    let whole = !digits.contains(['.', 'e', 'E']);
+    (whole && digits.parse::<i64>().is_err()) || digits.contains(['e', 'E']) || digits.len() > DIGITS_MAX
+}
+
 /// The type's name as its resolution takes it: a user's type without quotes.
 fn type_text(data_type: &DataType) -> String {
     let text = data_type.to_string();
@@ -173,9 +207,14 @@ fn interval_type(interval: &Interval) -> Option<String> {
     Some(name)
 }
 
-fn pg_cast(value: impl Into<Box<Expr>>, name: &str) -> Expr {
+pub(super) fn pg_cast(value: impl Into<Box<Expr>>, name: &str) -> Expr {
     let name = Expr::Value(Value::SingleQuotedString(name.to_owned()).with_empty_span());
     call(cast::NAME, vec![*value.into(), name])
+}
+
+/// A query of ours.
+pub(super) fn parsed(text: &str) -> SqlResult<Query> {
+    crate::statement::parse_query(text)
 }
 
 /// `x = ANY (array)`.

@@ -19,6 +19,7 @@ use crate::wire::{AuthMode, ServerTls, WireConfig, WireServer};
 /// # Errors
 /// Settings, directories, addresses and certificates that cannot be used.
 pub fn serve(args: ServeArgs) -> Result<()> {
+    hide_memory()?;
     let print = args.print_config;
     let config = Config::load(args)?;
     if print {
@@ -32,6 +33,14 @@ pub fn serve(args: ServeArgs) -> Result<()> {
         server.announce();
         server.run_until_signal().await
     })
+}
+
+/// A core dump would hold passwords, and the process's memory is nobody else's business either. The limit is for kernels
+/// that pipe the dumps of processes which are not dumpable to a program.
+pub(super) fn hide_memory() -> Result<()> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("could not turn core dumps off")?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).context("could not turn core dumps off")
 }
 
 /// The runtime of the sockets; queries run on the engine's own.
@@ -58,14 +67,11 @@ pub(super) struct Server {
 impl Server {
     /// Opens everything and listens.
     pub(super) async fn start(config: &Config, secrets: EnvironmentSecrets) -> Result<Self> {
-        // A core dump would hold passwords; the process's memory is nobody else's business either.
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-            .context("could not turn core dumps off")?;
         let tls = match (&config.tls_cert, &config.tls_key) {
             (Some(certificate), Some(key)) => Some(ServerTls::load(certificate, key)?),
             _ => None,
         };
-        let wire = WireConfig {
+        let mut wire = WireConfig {
             listen: config.listen.clone(),
             unix_socket_dir: Some(config.socket_dir.clone().unwrap_or_else(|| config.data_dir.clone())),
             auth: match config.auth {
@@ -73,22 +79,30 @@ impl Server {
                 Auth::Trust => AuthMode::Trust,
             },
             tls,
+            tls_required: config.tls_required,
             max_connections: config.max_connections,
             reserved_superuser_connections: config.reserved_superuser_connections,
+            startup_timeout: config.startup_timeout(),
             shutdown_grace: config.shutdown_grace(),
+            message_bytes_max: config.message_bytes_max(),
+            prepared_statements_max: config.prepared_statements_max,
+            portals_max: config.portals_max,
             ..WireConfig::default()
         };
         let master_key = secrets.master_key.as_deref().map(SecretKey::from_text).transpose()?;
         let store = Arc::new(
             Store::open(StoreConfig {
                 data_dir: config.data_dir.clone(),
-                url: config.catalog_url.clone(),
+                url: config.catalog_url.as_ref().map(|url| url.expose().to_owned()),
                 database: config.database.clone(),
                 superuser_password: secrets.password,
                 master_key,
             })
             .await?,
         );
+        // From the key that all servers of a catalog share: whoever asks about a role twice, here or there, before or after
+        // a restart, cannot tell by its salt whether it exists.
+        wire.mock_nonce = store.key().derive("scram mock verifiers");
         let password = store.initial_password().cloned();
         let files = FilesRoots::open(&config.files_root, std::slice::from_ref(&config.data_dir))
             .context("could not open a --files-root")?;
@@ -110,6 +124,8 @@ impl Server {
                 temp_dir,
                 cpu_threads: config.cpu_threads,
                 max_connections: config.max_connections,
+                prepared_statements_max: config.prepared_statements_max,
+                portals_max: config.portals_max,
             },
             store,
             host,

@@ -40,6 +40,10 @@ pub struct EngineConfig {
     pub cpu_threads: usize,
     /// Connections of one kind are counted against it by the wire; roles have limits of their own.
     pub max_connections: usize,
+    /// Statements that PREPARE may keep in one session.
+    pub prepared_statements_max: usize,
+    /// Cursors open in one session.
+    pub portals_max: usize,
 }
 
 /// What all connections share.

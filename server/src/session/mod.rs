@@ -33,11 +33,6 @@ pub use outcome::{CancelReason, Canceller, Outcome, ResultColumn, Rows, RowsTag,
 use settings::Settings;
 use transaction::TransactionState;
 
-/// Statements that PREPARE may keep in one session.
-const PREPARED_MAX: usize = 10_000;
-/// Cursors open in one session.
-const CURSORS_MAX: usize = 1_000;
-
 /// What a client says when it connects, authenticated.
 #[derive(Debug, Clone)]
 pub struct Startup {

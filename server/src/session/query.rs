@@ -17,7 +17,7 @@ use futures::StreamExt;
 
 use super::cursor::Cursor;
 use super::execute::{self, Limits};
-use super::{CURSORS_MAX, Outcome, PREPARED_MAX, Prepared, ResultColumn, Rows, RowsTag, Session};
+use super::{Outcome, Prepared, ResultColumn, Rows, RowsTag, Session};
 use crate::catalog::Catalog;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::planner::{Planned, Planner};
@@ -229,7 +229,7 @@ impl Session {
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
-        if self.prepared.len() >= PREPARED_MAX {
+        if self.prepared.len() >= self.engine.config.prepared_statements_max {
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many prepared statements"));
         }
         let given = types
@@ -333,7 +333,7 @@ impl Session {
                 format!("cursor \"{}\" already exists", declare.name),
             ));
         }
-        if self.cursors.len() >= CURSORS_MAX {
+        if self.cursors.len() >= self.engine.config.portals_max {
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many open cursors"));
         }
         let Statement::Query(query) = &declare.query.statement else {

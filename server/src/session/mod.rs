@@ -8,10 +8,12 @@ mod execute;
 pub mod outcome;
 mod query;
 pub mod settings;
+mod stoppable;
 mod system;
 mod transaction;
 mod variables;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -198,7 +200,7 @@ impl Session {
         };
         self.apply_pending_settings();
         self.require_not_failed(&statement.statement)?;
-        self.canceller.begin_statement();
+        self.show_activity(&statement);
         let prepared = self.describe(statement, types).await;
         if prepared.is_err() {
             self.fail();
@@ -214,18 +216,7 @@ impl Session {
     pub async fn run(&mut self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> SqlResult<Outcome> {
         let Some(statement) = &prepared.statement else { return Ok(Outcome::Empty) };
         self.apply_pending_settings();
-        self.canceller.begin_statement();
-        let now = SystemTime::now();
-        let fresh = self.transaction.idle();
-        self.backend.update(|backend| {
-            backend.query = backends::shown_query(&secretless(statement));
-            backend.query_started = Some(now);
-            backend.state_changed = now;
-            backend.state = "active";
-            if fresh {
-                backend.transaction_started = Some(now);
-            }
-        });
+        self.show_activity(statement);
         self.transaction.enter(&mut self.settings);
         let outcome = match self.require_not_failed(&statement.statement).and_then(|()| self.rebase()) {
             Ok(()) => self.dispatch(prepared, statement, parameters).await,
@@ -235,6 +226,32 @@ impl Session {
             self.fail();
         }
         outcome
+    }
+
+    /// The limits of a statement, whose time runs from its first call.
+    fn limits(&self) -> Limits {
+        self.canceller.arm(self.settings.time("statement_timeout"));
+        Limits::new(self.canceller.clone())
+    }
+
+    /// Shows a statement in `pg_stat_activity`: from its planning on, so that it sees itself.
+    fn show_activity(&self, statement: &ParsedStatement) {
+        let now = SystemTime::now();
+        let fresh = self.transaction.idle();
+        let query = backends::shown_query(&shown_text(statement));
+        self.backend.update(|backend| {
+            if backend.state != "active" {
+                backend.state_changed = now;
+            }
+            if backend.state != "active" || backend.query != query {
+                backend.query_started = Some(now);
+            }
+            backend.query = query;
+            backend.state = "active";
+            if fresh {
+                backend.transaction_started = Some(now);
+            }
+        });
     }
 
     /// Read committed: each statement of a transaction sees what others have committed meanwhile, beneath its own DDL.
@@ -252,7 +269,7 @@ impl Session {
         statement: &ParsedStatement,
         parameters: Vec<ScalarValue>,
     ) -> SqlResult<Outcome> {
-        let limits = Limits::new(self.canceller.clone(), self.settings.time("statement_timeout"));
+        let limits = self.limits();
         match &statement.statement {
             Statement::Empty => Ok(Outcome::Empty),
             Statement::Query(_) => Ok(Outcome::Rows(self.select(prepared, parameters, &limits).await?)),
@@ -356,6 +373,11 @@ impl Session {
     /// How long the client may stay idle inside a transaction block; `None`: for ever.
     pub fn idle_in_transaction_timeout(&self) -> Option<std::time::Duration> {
         self.settings.time("idle_in_transaction_session_timeout")
+    }
+
+    /// How long the client may stay idle outside a transaction block; `None`: for ever.
+    pub fn idle_session_timeout(&self) -> Option<std::time::Duration> {
+        self.settings.time("idle_session_timeout")
     }
 
     fn login_user(&self) -> Oid {
@@ -492,15 +514,30 @@ impl Prepared {
     }
 }
 
-/// A statement's text for `pg_stat_activity`: without the text where it may hold a secret.
-fn secretless(statement: &ParsedStatement) -> String {
+/// A statement's text for `pg_stat_activity`: the command alone where options or attributes may hold a secret.
+fn shown_text(statement: &ParsedStatement) -> Cow<'_, str> {
+    let secretless = |words: &'static str| Cow::Borrowed(words);
     match &statement.statement {
-        Statement::CreateUserMapping(_) => "CREATE USER MAPPING …".to_owned(),
-        Statement::AlterUserMapping(_) => "ALTER USER MAPPING …".to_owned(),
-        Statement::CreateRole(_) => "CREATE ROLE …".to_owned(),
-        Statement::AlterRole(_) => "ALTER ROLE …".to_owned(),
-        Statement::CreateServer(_) => "CREATE SERVER …".to_owned(),
-        Statement::AlterServer(_) => "ALTER SERVER …".to_owned(),
-        _ => statement.text.clone(),
+        Statement::CreateUserMapping(_) => secretless("CREATE USER MAPPING …"),
+        Statement::AlterUserMapping(_) => secretless("ALTER USER MAPPING …"),
+        Statement::CreateRole(_) => secretless("CREATE ROLE …"),
+        Statement::AlterRole(_) => secretless("ALTER ROLE …"),
+        Statement::CreateServer(_) => secretless("CREATE SERVER …"),
+        Statement::AlterServer(_) => secretless("ALTER SERVER …"),
+        Statement::CreateWrapper(_) => secretless("CREATE FOREIGN DATA WRAPPER …"),
+        Statement::AlterWrapper(_) => secretless("ALTER FOREIGN DATA WRAPPER …"),
+        Statement::CreateForeignTable(_) => secretless("CREATE FOREIGN TABLE …"),
+        Statement::AlterForeignTable(_) => secretless("ALTER FOREIGN TABLE …"),
+        Statement::ImportForeignSchema(_) => secretless("IMPORT FOREIGN SCHEMA …"),
+        // What EXPLAIN and PREPARE refuse is shown while it is refused.
+        Statement::Explain(explain) => match shown_text(&explain.statement) {
+            Cow::Borrowed(shown) if shown != explain.statement.text => secretless("EXPLAIN …"),
+            _ => Cow::Borrowed(&statement.text),
+        },
+        Statement::Prepare { statement: inner, .. } => match shown_text(inner) {
+            Cow::Borrowed(shown) if shown != inner.text => secretless("PREPARE …"),
+            _ => Cow::Borrowed(&statement.text),
+        },
+        _ => Cow::Borrowed(&statement.text),
     }
 }

@@ -82,7 +82,7 @@ impl Session {
     /// Connection and remote errors.
     pub(super) async fn open_live(&mut self) -> SqlResult<()> {
         let Some(name) = self.live.clone() else { return Ok(()) };
-        let limits = Limits::new(self.canceller.clone(), None);
+        let limits = Limits::new(self.canceller.clone());
         let (host, catalog, user) = (Arc::clone(&self.engine.host), self.catalog(), self.current_user);
         let schemas = limits
             .run(self.engine.cpu(), async move {

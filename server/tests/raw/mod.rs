@@ -1,5 +1,7 @@
 //! A client that can misbehave: frames by hand, with just enough of the protocol to get in.
 
+#![allow(dead_code, reason = "not every test file uses every helper")]
+
 use std::num::NonZeroU32;
 
 use base64::Engine as _;
@@ -19,6 +21,11 @@ impl Target {
     /// Starts it.
     pub(crate) async fn start() -> Self {
         Self { server: TestServer::start(&[]).await }
+    }
+
+    /// Starts it with further arguments.
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        Self { server: TestServer::start(arguments).await }
     }
 
     /// A bare socket.

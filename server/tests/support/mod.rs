@@ -100,6 +100,27 @@ impl TestServer {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
     }
 
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The CPU time that the server has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name in parentheses: state, ppid …; user and system time are fields 14 and 15, in ticks of 10 ms.
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// The CPU time that the server uses in half a second.
+    pub async fn cpu_now(&self) -> Duration {
+        let before = self.cpu_time();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        self.cpu_time() - before
+    }
+
     /// Sends SIGTERM and waits; bounded by 20 seconds.
     pub async fn terminate(&mut self) -> ExitStatus {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -57,6 +57,8 @@ pub struct Engine {
     pub backends: Backends,
     /// When the server started.
     pub started: SystemTime,
+    /// Held while a statement whose commit met another's is applied again.
+    pub(super) repeating: tokio::sync::Mutex<()>,
     store: Arc<Store>,
     cpu: Option<tokio::runtime::Runtime>,
     template: SessionState,
@@ -90,6 +92,7 @@ impl Engine {
             host,
             backends: Backends::default(),
             started: SystemTime::now(),
+            repeating: tokio::sync::Mutex::default(),
             store,
             cpu: Some(cpu),
             template,

@@ -119,10 +119,11 @@ impl Session {
         }
         let live = system::database_of(&engine, &catalog, user, startup.database.as_deref(), &startup.user)?;
         let mut settings = Settings::default();
-        for (name, value) in &role.settings {
-            // A role's stored setting may have become invalid; PostgreSQL warns and goes on.
+        // The role's own count more than the database's. One that was stored may have become invalid: PostgreSQL warns and
+        // goes on.
+        for (name, value) in catalog.database_settings().into_iter().flatten().chain(&role.settings) {
             if let Err(error) = settings.set_base_checked(name, value) {
-                tracing::warn!("setting \"{name}\" of role \"{}\": {error}", startup.user);
+                tracing::warn!(sqlstate = error.sqlstate.as_str(), "a stored setting of \"{name}\" is not valid");
             }
         }
         for (name, value) in &startup.settings {
@@ -218,7 +219,7 @@ impl Session {
         self.apply_pending_settings();
         self.show_activity(statement);
         self.transaction.enter(&mut self.settings);
-        let outcome = match self.require_not_failed(&statement.statement).and_then(|()| self.rebase()) {
+        let outcome = match self.require_not_failed(&statement.statement).and_then(|()| self.rebase(statement)) {
             Ok(()) => self.dispatch(prepared, statement, parameters).await,
             Err(error) => Err(error),
         };
@@ -255,7 +256,11 @@ impl Session {
     }
 
     /// Read committed: each statement of a transaction sees what others have committed meanwhile, beneath its own DDL.
-    fn rebase(&mut self) -> SqlResult<()> {
+    fn rebase(&mut self, statement: &ParsedStatement) -> SqlResult<()> {
+        // A conflict must not keep a block from ending: ROLLBACK does not care, and COMMIT finds it while it ends.
+        if matches!(statement.statement, Statement::Transaction(_)) {
+            return Ok(());
+        }
         let newest = self.engine.catalog();
         match &mut self.transaction.working {
             Some(working) => working.rebase(&newest),
@@ -495,7 +500,7 @@ impl Session {
         self.cursors.retain(|_, cursor| cursor.hold);
         self.role_settings();
         match working {
-            Some(working) => self.commit(working).await,
+            Some((working, repeatable)) => self.commit(working, repeatable).await,
             None => Ok(()),
         }
     }

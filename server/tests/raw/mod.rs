@@ -45,6 +45,20 @@ impl Target {
     }
 }
 
+/// The salt and the iterations that a role is offered.
+pub(crate) async fn salt_of(target: &Target, user: &str) -> (String, String) {
+    let mut raw = Raw { socket: target.socket().await, pid: 0, key: Vec::new() };
+    raw.start_up(user).await;
+    raw.message().await.unwrap();
+    let first = "n,,n=,r=rawclient";
+    let length = u32::try_from(first.len()).unwrap().to_be_bytes();
+    raw.send(b'p', &[b"SCRAM-SHA-256\0", &length[..], first.as_bytes()].concat()).await;
+    let (_, body) = raw.message().await.unwrap();
+    let server_first = String::from_utf8(body[4..].to_vec()).unwrap();
+    let (salt, iterations) = server_first.split_once(",s=").unwrap().1.split_once(",i=").unwrap();
+    (salt.to_owned(), iterations.to_owned())
+}
+
 /// A connection, logged in.
 pub(crate) struct Raw {
     socket: TcpStream,
@@ -63,9 +77,7 @@ impl Raw {
     /// Logs in with SCRAM-SHA-256.
     pub(crate) async fn connect(target: &Target) -> Self {
         let mut raw = Self { socket: target.socket().await, pid: 0, key: Vec::new() };
-        let startup = "\0\x03\0\0user\0atoll\0database\0atoll\0\0";
-        let length = u32::try_from(startup.len() + 4).unwrap();
-        raw.send_bytes(&[&length.to_be_bytes()[..], startup.as_bytes()].concat()).await;
+        raw.start_up("atoll").await;
         raw.authenticate(PASSWORD).await;
         for (tag, body) in raw.until_ready().await {
             if tag == b'K' {
@@ -75,6 +87,13 @@ impl Raw {
         }
         assert_eq!(raw.key.len(), 4, "protocol 3.0 has short keys");
         raw
+    }
+
+    /// Sends a startup packet.
+    pub(crate) async fn start_up(&mut self, user: &str) {
+        let startup = format!("\0\x03\0\0user\0{user}\0database\0atoll\0\0");
+        let length = u32::try_from(startup.len() + 4).unwrap();
+        self.send_bytes(&[&length.to_be_bytes()[..], startup.as_bytes()].concat()).await;
     }
 
     async fn authenticate(&mut self, password: &str) {

@@ -52,8 +52,20 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
 pub(super) fn start_log(filter: &str) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).context("the log filter is not valid")?;
     let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    hide_panics();
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color).with_writer(std::io::stderr).try_init();
     Ok(())
+}
+
+/// Logs where a panic was, and its text only where that is part of the program: one made while it ran may hold a value of a
+/// statement, a row or a password.
+fn hide_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(a text made at run time)");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        tracing::error!(thread = thread.name().unwrap_or_default(), place, "panic: {text}");
+    }));
 }
 
 /// A running server.

@@ -519,30 +519,71 @@ impl Prepared {
     }
 }
 
-/// A statement's text for `pg_stat_activity`: the command alone where options or attributes may hold a secret.
+/// A statement's text for `pg_stat_activity`: its first word alone where options or attributes may hold a secret. What is not
+/// known to hold none counts as one that does: a statement that is refused is shown while it is.
 fn shown_text(statement: &ParsedStatement) -> Cow<'_, str> {
-    let secretless = |words: &'static str| Cow::Borrowed(words);
-    match &statement.statement {
-        Statement::CreateUserMapping(_) => secretless("CREATE USER MAPPING …"),
-        Statement::AlterUserMapping(_) => secretless("ALTER USER MAPPING …"),
-        Statement::CreateRole(_) => secretless("CREATE ROLE …"),
-        Statement::AlterRole(_) => secretless("ALTER ROLE …"),
-        Statement::CreateServer(_) => secretless("CREATE SERVER …"),
-        Statement::AlterServer(_) => secretless("ALTER SERVER …"),
-        Statement::CreateWrapper(_) => secretless("CREATE FOREIGN DATA WRAPPER …"),
-        Statement::AlterWrapper(_) => secretless("ALTER FOREIGN DATA WRAPPER …"),
-        Statement::CreateForeignTable(_) => secretless("CREATE FOREIGN TABLE …"),
-        Statement::AlterForeignTable(_) => secretless("ALTER FOREIGN TABLE …"),
-        Statement::ImportForeignSchema(_) => secretless("IMPORT FOREIGN SCHEMA …"),
-        // What EXPLAIN and PREPARE refuse is shown while it is refused.
-        Statement::Explain(explain) => match shown_text(&explain.statement) {
-            Cow::Borrowed(shown) if shown != explain.statement.text => secretless("EXPLAIN …"),
-            _ => Cow::Borrowed(&statement.text),
-        },
-        Statement::Prepare { statement: inner, .. } => match shown_text(inner) {
-            Cow::Borrowed(shown) if shown != inner.text => secretless("PREPARE …"),
-            _ => Cow::Borrowed(&statement.text),
-        },
-        _ => Cow::Borrowed(&statement.text),
+    if holds_no_secret(&statement.statement) {
+        return Cow::Borrowed(&statement.text);
+    }
+    let text = statement.text.trim_start();
+    let word = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    let object = match &statement.statement {
+        Statement::CreateUserMapping(_) | Statement::AlterUserMapping(_) => " USER MAPPING",
+        Statement::CreateRole(_) | Statement::AlterRole(_) => " ROLE",
+        Statement::CreateServer(_) | Statement::AlterServer(_) => " SERVER",
+        Statement::CreateWrapper(_) | Statement::AlterWrapper(_) => " FOREIGN DATA WRAPPER",
+        Statement::CreateForeignTable(_) | Statement::AlterForeignTable(_) => " FOREIGN TABLE",
+        Statement::ImportForeignSchema(_) => " FOREIGN SCHEMA",
+        _ => "",
+    };
+    Cow::Owned(format!("{}{object} …", word.to_ascii_uppercase()))
+}
+
+fn holds_no_secret(statement: &Statement) -> bool {
+    match statement {
+        Statement::Query(_)
+        | Statement::CopyTo(_)
+        | Statement::CreateSchema(_)
+        | Statement::AlterSchema(_)
+        | Statement::CreateView(_)
+        | Statement::AlterView(_)
+        | Statement::AlterRoleSetting(_)
+        | Statement::AlterDatabaseSetting(_)
+        | Statement::RenameRole { .. }
+        | Statement::GrantRole(_)
+        | Statement::Grant(_)
+        | Statement::Drop(_)
+        | Statement::DropUserMapping(_)
+        | Statement::DropOwned { .. }
+        | Statement::ReassignOwned { .. }
+        | Statement::Comment(_)
+        | Statement::CreateExtension { .. }
+        | Statement::Transaction(_)
+        | Statement::Set(_)
+        | Statement::Show { .. }
+        | Statement::Reset { .. }
+        | Statement::Discard(_)
+        | Statement::Execute { .. }
+        | Statement::Deallocate { .. }
+        | Statement::Fetch(_)
+        | Statement::CloseCursor { .. }
+        | Statement::Listen { .. }
+        | Statement::NoOp { .. }
+        | Statement::Empty => true,
+        Statement::Explain(explain) => holds_no_secret(&explain.statement.statement),
+        Statement::Prepare { statement, .. } => holds_no_secret(&statement.statement),
+        Statement::DeclareCursor(declare) => holds_no_secret(&declare.query.statement),
+        Statement::CreateUserMapping(_)
+        | Statement::AlterUserMapping(_)
+        | Statement::CreateRole(_)
+        | Statement::AlterRole(_)
+        | Statement::CreateServer(_)
+        | Statement::AlterServer(_)
+        | Statement::CreateWrapper(_)
+        | Statement::AlterWrapper(_)
+        | Statement::CreateForeignTable(_)
+        | Statement::AlterForeignTable(_)
+        | Statement::ImportForeignSchema(_)
+        | Statement::Unsupported { .. } => false,
     }
 }

@@ -29,7 +29,14 @@ impl TestServer {
 
     /// Starts one on a directory that may hold a catalog.
     pub async fn start_in(directory: tempfile::TempDir, arguments: &[&str]) -> Self {
-        let mut child = command(&directory).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(directory, arguments, &[]).await
+    }
+
+    /// The same with further variables in its environment.
+    pub async fn start_with(directory: tempfile::TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = command(&directory);
+        command.args(arguments).envs(variables.iter().copied()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
         let kept = std::sync::Arc::clone(&log);

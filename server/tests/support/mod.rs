@@ -99,6 +99,11 @@ impl TestServer {
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
+    /// How many files and sockets the server holds.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Resident memory in MiB.
     pub fn resident_mib(&self) -> u64 {
         // The server is not dumpable, which hides its memory map but not its status.

@@ -93,6 +93,9 @@ pub struct Database {
     /// Its OID is [`DATABASE_OID`].
     #[serde(flatten)]
     pub header: Header,
+    /// `ALTER DATABASE … SET`.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// A role.
@@ -477,6 +480,14 @@ impl Catalog {
     /// The database's name.
     pub fn database_name(&self) -> &str {
         self.get(DATABASE_OID).map_or("", |object| object.header().name.as_str())
+    }
+
+    /// The settings that every session begins with.
+    pub fn database_settings(&self) -> Option<&BTreeMap<String, String>> {
+        match self.get(DATABASE_OID)?.as_ref() {
+            Object::Database(database) => Some(&database.settings),
+            _ => None,
+        }
     }
 
     /// An object by identity.

@@ -12,7 +12,7 @@ use super::model::ScramVerifier;
 /// `SCRAM_SHA_256_DEFAULT_ITERATIONS` in PostgreSQL's `common/scram-common.h`.
 pub const ITERATIONS: u32 = 4_096;
 /// `SCRAM_DEFAULT_SALT_LEN`, bytes.
-const SALT_BYTES: usize = 16;
+pub const SALT_BYTES: usize = 16;
 /// SHA-256's output, bytes.
 const KEY_BYTES: usize = digest::SHA256_OUTPUT_LEN;
 /// Beyond this many, one login attempt would keep a core busy for seconds; a verifier that asks for more is refused.

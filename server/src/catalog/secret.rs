@@ -11,6 +11,7 @@ use atoll_connector_api::paths::FilesRoots;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::model::{Oid, SealedSecret, StoredOption, StoredValue};
@@ -56,7 +57,12 @@ pub enum SecretError {
 
 /// The catalog's master key. `Debug` shows nothing; clones share it.
 #[derive(Clone)]
-pub struct SecretKey(Arc<LessSafeKey>);
+pub struct SecretKey(Arc<KeyMaterial>);
+
+struct KeyMaterial {
+    sealing: LessSafeKey,
+    deriving: Prk,
+}
 
 impl std::fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,7 +74,19 @@ impl SecretKey {
     /// A key of exactly these bytes.
     pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, bytes).expect("AES-256-GCM takes every key of 32 bytes");
-        Self(Arc::new(LessSafeKey::new(key)))
+        let deriving = Salt::new(HKDF_SHA256, b"atoll:v1").extract(bytes);
+        Self(Arc::new(KeyMaterial { sealing: LessSafeKey::new(key), deriving }))
+    }
+
+    /// 32 bytes for another purpose, which tell nothing about the key (HKDF, RFC 5869). They are the same for all servers
+    /// of one catalog, and after each restart.
+    pub fn derive(&self, purpose: &str) -> [u8; KEY_BYTES] {
+        let mut derived = [0; KEY_BYTES];
+        let info = [purpose.as_bytes()];
+        let output =
+            self.0.deriving.expand(&info, HKDF_SHA256).expect("HKDF yields up to 255 hashes, one is asked for");
+        output.fill(&mut derived).expect("a hash of SHA-256 has 32 bytes");
+        derived
     }
 
     /// A key as `ATOLL_MASTER_KEY` holds it: 32 bytes in base64 or hexadecimal.
@@ -127,6 +145,7 @@ impl SecretKey {
         SystemRandom::new().fill(&mut nonce).map_err(|_| SecretError::Random)?;
         let mut sealed = plain.as_bytes().to_vec();
         self.0
+            .sealing
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(associated_data(object, option)),
@@ -151,6 +170,7 @@ impl SecretKey {
         let mut sealed = sealed.to_vec();
         let plain = self
             .0
+            .sealing
             .open_in_place(
                 Nonce::assume_unique_for_key(*nonce),
                 Aad::from(associated_data(object, option)),
@@ -290,6 +310,15 @@ mod tests {
         assert!(key.open(20_000, "token", &sealed).is_err());
         assert!(SecretKey::from_bytes(&[8; KEY_BYTES]).open(20_000, "password", &sealed).is_err());
         assert_ne!(key.seal(20_000, "password", CANARY).unwrap(), sealed, "nonces differ");
+    }
+
+    #[test]
+    fn what_is_derived_depends_on_key_and_purpose_alone() {
+        let key = SecretKey::from_bytes(&[7; KEY_BYTES]);
+        assert_eq!(key.derive("a"), SecretKey::from_bytes(&[7; KEY_BYTES]).derive("a"));
+        assert_ne!(key.derive("a"), key.derive("b"));
+        assert_ne!(key.derive("a"), SecretKey::from_bytes(&[8; KEY_BYTES]).derive("a"));
+        assert_ne!(key.derive("a"), [7; KEY_BYTES]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Typed settings of the program: the only reader of the command line, the environment and the configuration file.
 
+mod catalog_url;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,7 +9,18 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::session::settings::parse_time_ms;
+use crate::session::settings::{parse_memory, parse_time_ms};
+
+pub use catalog_url::CatalogUrl;
+
+/// Bounds of `startup_timeout`: a human types a password neither in less, nor for longer.
+const STARTUP_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
+/// Bounds of `message_bytes_max`: less would refuse ordinary statements; PostgreSQL's own limit is 1 GB.
+const MESSAGE_BYTES: std::ops::RangeInclusive<u64> = 65_536..=1_073_741_824;
+/// Upper bound of `prepared_statements_max`.
+const PREPARED_STATEMENTS_MAX: usize = 1_000_000;
+/// Upper bound of `portals_max`.
+const PORTALS_MAX: usize = 100_000;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -58,9 +71,10 @@ pub struct ServeArgs {
     /// Name of the one database [default: atoll]
     #[arg(long, value_name = "NAME", env = "ATOLL_DATABASE")]
     pub database: Option<String>,
-    /// PostgreSQL URL of a catalog that several servers share, instead of SQLite in the data directory
+    /// PostgreSQL URL of a catalog that several servers share, instead of SQLite in the data directory; with a password,
+    /// better in the environment or the file, since others can read command lines
     #[arg(long, value_name = "URL", env = "ATOLL_CATALOG_URL", hide_env_values = true)]
-    pub catalog_url: Option<String>,
+    pub catalog_url: Option<CatalogUrl>,
     /// Configuration file
     #[arg(long, value_name = "FILE.toml", env = "ATOLL_CONFIG")]
     pub config: Option<PathBuf>,
@@ -76,12 +90,27 @@ pub struct ServeArgs {
     /// Private key for TLS, PEM
     #[arg(long, value_name = "FILE", env = "ATOLL_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
+    /// Whether other machines have to encrypt where a certificate is given [default: true]
+    #[arg(long, value_name = "BOOL", env = "ATOLL_TLS_REQUIRED")]
+    pub tls_required: Option<bool>,
     /// Directory of the unix socket [default: the data directory]
     #[arg(long, value_name = "DIR", env = "ATOLL_SOCKET_DIR")]
     pub socket_dir: Option<PathBuf>,
     /// Connections at once [default: 100]
     #[arg(long, value_name = "N", env = "ATOLL_MAX_CONNECTIONS")]
     pub max_connections: Option<usize>,
+    /// How long a connection may take to log in, from 1s to 10min [default: 30s]
+    #[arg(long, value_name = "TIME", env = "ATOLL_STARTUP_TIMEOUT")]
+    pub startup_timeout: Option<String>,
+    /// Size of a client's message, a statement with its parameters, from 64kB to 1GB [default: 64MB]
+    #[arg(long, value_name = "SIZE", env = "ATOLL_MESSAGE_BYTES_MAX")]
+    pub message_bytes_max: Option<String>,
+    /// Named prepared statements in one session [default: 10000]
+    #[arg(long, value_name = "N", env = "ATOLL_PREPARED_STATEMENTS_MAX")]
+    pub prepared_statements_max: Option<usize>,
+    /// Portals and cursors in one session [default: 1000]
+    #[arg(long, value_name = "N", env = "ATOLL_PORTALS_MAX")]
+    pub portals_max: Option<usize>,
     /// Threads for queries [default: four for each core, at least 16]
     #[arg(long, value_name = "N", env = "ATOLL_CPU_THREADS")]
     pub cpu_threads: Option<usize>,
@@ -123,19 +152,24 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     pub data_dir: PathBuf,
     pub database: String,
-    #[serde(skip_serializing)]
-    pub catalog_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub catalog_url: Option<CatalogUrl>,
     pub files_root: Vec<PathBuf>,
     pub auth: Auth,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_cert: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<PathBuf>,
+    pub tls_required: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket_dir: Option<PathBuf>,
     pub max_connections: usize,
     /// Of them, kept for superusers.
     pub reserved_superuser_connections: usize,
+    pub startup_timeout: String,
+    pub message_bytes_max: String,
+    pub prepared_statements_max: usize,
+    pub portals_max: usize,
     pub cpu_threads: usize,
     pub shutdown_grace: String,
     pub network_allow: Vec<String>,
@@ -155,9 +189,14 @@ impl Default for Config {
             auth: Auth::Scram,
             tls_cert: None,
             tls_key: None,
+            tls_required: true,
             socket_dir: None,
             max_connections: 100,
             reserved_superuser_connections: 3,
+            startup_timeout: "30s".to_owned(),
+            message_bytes_max: "64MB".to_owned(),
+            prepared_statements_max: 10_000,
+            portals_max: 1_000,
             cpu_threads: 0,
             shutdown_grace: "5s".to_owned(),
             network_allow: Vec::new(),
@@ -217,7 +256,8 @@ impl Config {
             ($($field:ident),*) => { $(if let Some(value) = args.$field { config.$field = value; })* };
         }
         take!(listen, data_dir, database, files_root, auth, max_connections, cpu_threads, shutdown_grace);
-        take!(network_allow, secret_env, secret_dir, log);
+        take!(network_allow, secret_env, secret_dir, log, tls_required);
+        take!(startup_timeout, message_bytes_max, prepared_statements_max, portals_max);
         config.catalog_url = args.catalog_url.or(config.catalog_url);
         config.tls_cert = args.tls_cert.or(config.tls_cert);
         config.tls_key = args.tls_key.or(config.tls_key);
@@ -250,10 +290,36 @@ impl Config {
         if self.max_connections == 0 || self.max_connections > 100_000 {
             return refuse("max_connections", "is from 1 to 100000");
         }
+        if self.reserved_superuser_connections >= self.max_connections {
+            return refuse("reserved_superuser_connections", "is less than max_connections");
+        }
+        if !parse_time_ms(&self.startup_timeout).is_some_and(|time| STARTUP_TIMEOUT_MS.contains(&time)) {
+            return refuse("startup_timeout", "is a time from 1s to 10min");
+        }
+        if !parse_memory(&self.message_bytes_max).is_some_and(|bytes| MESSAGE_BYTES.contains(&bytes)) {
+            return refuse("message_bytes_max", "is a size from 64kB to 1GB");
+        }
+        if !(1..=PREPARED_STATEMENTS_MAX).contains(&self.prepared_statements_max) {
+            return refuse("prepared_statements_max", "is from 1 to 1000000");
+        }
+        if !(1..=PORTALS_MAX).contains(&self.portals_max) {
+            return refuse("portals_max", "is from 1 to 100000");
+        }
         if parse_time_ms(&self.shutdown_grace).is_none() {
             return refuse("shutdown_grace", "is a time such as 500ms, 10s or 1min");
         }
         Ok(())
+    }
+
+    /// From accepting a connection to the end of its authentication.
+    pub fn startup_timeout(&self) -> Duration {
+        Duration::from_millis(parse_time_ms(&self.startup_timeout).unwrap_or(*STARTUP_TIMEOUT_MS.start()))
+    }
+
+    /// Bytes in one message of a client.
+    pub fn message_bytes_max(&self) -> usize {
+        let bytes = parse_memory(&self.message_bytes_max).unwrap_or(*MESSAGE_BYTES.start());
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// How long running queries may go on at shutdown.
@@ -261,7 +327,7 @@ impl Config {
         Duration::from_millis(parse_time_ms(&self.shutdown_grace).unwrap_or(0))
     }
 
-    /// The settings as a configuration file, without secrets.
+    /// The settings as a configuration file; a password in the catalog's URL is masked.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_default()
     }
@@ -290,10 +356,36 @@ mod tests {
 
     #[test]
     fn printed_settings_read_back_and_hold_no_secret() {
-        let config = Config { catalog_url: Some("postgres://u:canary@h/d".to_owned()), ..Config::default() };
+        let url = CatalogUrl::from("postgres://u:canary@h/d?sslmode=require".to_owned());
+        let config = Config { catalog_url: Some(url), ..Config::default() };
         let text = config.to_toml();
         assert!(!text.contains("canary"), "{text}");
-        assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
+        assert!(text.contains("postgres://u:***@h/d?sslmode=require"), "{text}");
+        assert!(!format!("{config:?}").contains("canary"));
+        let read = toml::from_str::<Config>(&text).unwrap();
+        assert_eq!(Config { catalog_url: None, ..read }, Config::default());
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_refused_with_their_names() {
+        let text = |text: &str| Some(text.to_owned());
+        for (args, name) in [
+            (ServeArgs { startup_timeout: text("999ms"), ..ServeArgs::default() }, "startup_timeout"),
+            (ServeArgs { startup_timeout: text("11min"), ..ServeArgs::default() }, "startup_timeout"),
+            (ServeArgs { startup_timeout: text("soon"), ..ServeArgs::default() }, "startup_timeout"),
+            (ServeArgs { message_bytes_max: text("63kB"), ..ServeArgs::default() }, "message_bytes_max"),
+            (ServeArgs { message_bytes_max: text("2GB"), ..ServeArgs::default() }, "message_bytes_max"),
+            (ServeArgs { message_bytes_max: text("-1"), ..ServeArgs::default() }, "message_bytes_max"),
+            (ServeArgs { prepared_statements_max: Some(0), ..ServeArgs::default() }, "prepared_statements_max"),
+            (ServeArgs { portals_max: Some(100_001), ..ServeArgs::default() }, "portals_max"),
+            (ServeArgs { max_connections: Some(3), ..ServeArgs::default() }, "reserved_superuser_connections"),
+        ] {
+            let error = Config::load(args).unwrap_err().to_string();
+            assert!(error.contains(&format!("invalid value for {name}")), "{error}");
+        }
+        let args = ServeArgs { startup_timeout: text("1s"), message_bytes_max: text("1GB"), ..ServeArgs::default() };
+        let config = Config::load(args).unwrap();
+        assert_eq!((config.startup_timeout(), config.message_bytes_max()), (Duration::from_secs(1), 1 << 30));
     }
 
     #[test]

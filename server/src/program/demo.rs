@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 
-use super::serve::{Server, psql_line, runtime, start_log};
+use super::serve::{Server, hide_memory, psql_line, runtime, start_log};
 use crate::config::{Config, DemoArgs, EnvironmentSecrets};
 use crate::session::{Engine, Outcome, Session, Startup};
 
@@ -43,6 +43,7 @@ const QUERIES: &[(&str, &str)] = &[
 /// # Errors
 /// The directory or the address cannot be used.
 pub fn demo(args: &DemoArgs) -> Result<()> {
+    hide_memory()?;
     start_log("warn")?;
     let (directory, _kept) = directory(args)?;
     let files = directory.join("files");

@@ -19,6 +19,7 @@ use crate::wire::{AuthMode, ServerTls, WireConfig, WireServer};
 /// # Errors
 /// Settings, directories, addresses and certificates that cannot be used.
 pub fn serve(args: ServeArgs) -> Result<()> {
+    hide_memory()?;
     let print = args.print_config;
     let config = Config::load(args)?;
     if print {
@@ -34,6 +35,14 @@ pub fn serve(args: ServeArgs) -> Result<()> {
     })
 }
 
+/// A core dump would hold passwords, and the process's memory is nobody else's business either. The limit is for kernels
+/// that pipe the dumps of processes which are not dumpable to a program.
+pub(super) fn hide_memory() -> Result<()> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("could not turn core dumps off")?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).context("could not turn core dumps off")
+}
+
 /// The runtime of the sockets; queries run on the engine's own.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().thread_name("atoll-io").enable_all().build()?)
@@ -43,8 +52,20 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
 pub(super) fn start_log(filter: &str) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).context("the log filter is not valid")?;
     let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    hide_panics();
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color).with_writer(std::io::stderr).try_init();
     Ok(())
+}
+
+/// Logs where a panic was, and its text only where that is part of the program: one made while it ran may hold a value of a
+/// statement, a row or a password.
+fn hide_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(a text made at run time)");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        tracing::error!(thread = thread.name().unwrap_or_default(), place, "panic: {text}");
+    }));
 }
 
 /// A running server.
@@ -58,14 +79,11 @@ pub(super) struct Server {
 impl Server {
     /// Opens everything and listens.
     pub(super) async fn start(config: &Config, secrets: EnvironmentSecrets) -> Result<Self> {
-        // A core dump would hold passwords; the process's memory is nobody else's business either.
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-            .context("could not turn core dumps off")?;
         let tls = match (&config.tls_cert, &config.tls_key) {
             (Some(certificate), Some(key)) => Some(ServerTls::load(certificate, key)?),
             _ => None,
         };
-        let wire = WireConfig {
+        let mut wire = WireConfig {
             listen: config.listen.clone(),
             unix_socket_dir: Some(config.socket_dir.clone().unwrap_or_else(|| config.data_dir.clone())),
             auth: match config.auth {
@@ -73,22 +91,30 @@ impl Server {
                 Auth::Trust => AuthMode::Trust,
             },
             tls,
+            tls_required: config.tls_required,
             max_connections: config.max_connections,
             reserved_superuser_connections: config.reserved_superuser_connections,
+            startup_timeout: config.startup_timeout(),
             shutdown_grace: config.shutdown_grace(),
+            message_bytes_max: config.message_bytes_max(),
+            prepared_statements_max: config.prepared_statements_max,
+            portals_max: config.portals_max,
             ..WireConfig::default()
         };
         let master_key = secrets.master_key.as_deref().map(SecretKey::from_text).transpose()?;
         let store = Arc::new(
             Store::open(StoreConfig {
                 data_dir: config.data_dir.clone(),
-                url: config.catalog_url.clone(),
+                url: config.catalog_url.as_ref().map(|url| url.expose().to_owned()),
                 database: config.database.clone(),
                 superuser_password: secrets.password,
                 master_key,
             })
             .await?,
         );
+        // From the key that all servers of a catalog share: whoever asks about a role twice, here or there, before or after
+        // a restart, cannot tell by its salt whether it exists.
+        wire.mock_nonce = store.key().derive("scram mock verifiers");
         let password = store.initial_password().cloned();
         let files = FilesRoots::open(&config.files_root, std::slice::from_ref(&config.data_dir))
             .context("could not open a --files-root")?;
@@ -110,6 +136,8 @@ impl Server {
                 temp_dir,
                 cpu_threads: config.cpu_threads,
                 max_connections: config.max_connections,
+                prepared_statements_max: config.prepared_statements_max,
+                portals_max: config.portals_max,
             },
             store,
             host,

@@ -1,6 +1,7 @@
 //! DDL: what it needs is fetched from sources and the planner, then it changes the transaction's overlay.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atoll_connector_api::options::check_options;
 use atoll_connector_api::{ConnectorError, OptionScope, OptionSpec, Options};
@@ -15,9 +16,14 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::view_facts;
 use crate::host::Registry;
 use crate::statement::ParsedStatement;
-use crate::statement::ast::{CreateView, ImportFilter};
+use crate::statement::Statement;
+use crate::statement::ast::{AlterDatabaseSetting, AlterRoleSetting, CreateView, ImportFilter};
 use crate::wire::sqlstate;
 
+/// How often a statement is applied again whose commit met another's.
+const COMMIT_RETRIES_MAX: u32 = 10;
+/// How long it waits for others that are being applied again.
+const COMMIT_TURN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Tables that one IMPORT may make.
 const IMPORT_TABLES_MAX: usize = 100_000;
 
@@ -49,6 +55,7 @@ impl Session {
             return Err(SqlError::unsupported("DDL is not supported inside a foreign server's database")
                 .hint(format!("Connect to the database \"{}\" instead.", self.engine.config.database)));
         }
+        let alone = !self.transaction.in_block() && self.transaction.working.is_none();
         let mut working = match self.transaction.working.take() {
             Some(working) => working,
             None => Working::new(self.engine.catalog()),
@@ -57,6 +64,7 @@ impl Session {
         // A statement that failed has changed nothing: the block is failed, and a savepoint before it may still be kept.
         self.transaction.working = Some(working);
         let outcome = done?;
+        self.transaction.repeatable = alone.then(|| Box::new(statement.clone()));
         self.notices.extend(outcome.notices);
         self.generation += 1;
         Ok(Outcome::Command(outcome.tag.to_owned()))
@@ -96,7 +104,34 @@ impl Session {
             let oids = self.engine.store().allocate_oids(wanted).await.map_err(|error| store_error(&error))?;
             working.supply_oids(oids);
         }
-        ddl::apply(&context, working, &statement.statement, &facts)
+        let mut draft = working.clone();
+        let outcome = match self.stored_setting(&statement.statement) {
+            // Who may change it and whether the role exists comes before whether the setting does, as in PostgreSQL.
+            Some(Err(error)) => {
+                ddl::apply(&context, &mut draft, &statement.statement, &facts)?;
+                return Err(error);
+            }
+            Some(Ok(spelled)) => ddl::apply(&context, &mut draft, &spelled, &facts),
+            None => ddl::apply(&context, &mut draft, &statement.statement, &facts),
+        }?;
+        *working = draft;
+        Ok(outcome)
+    }
+
+    /// Checks what ALTER ROLE … SET and ALTER DATABASE … SET would store, and spells its name as it is known.
+    fn stored_setting(&self, statement: &Statement) -> Option<SqlResult<Statement>> {
+        let check = |name: &str, value: &Option<String>| self.settings.check_stored(name, value.as_deref()).map(Some);
+        match statement {
+            Statement::AlterRoleSetting(alter) => alter.name.as_ref().map(|name| {
+                let name = check(name, &alter.value)?;
+                Ok(Statement::AlterRoleSetting(AlterRoleSetting { name, ..alter.clone() }))
+            }),
+            Statement::AlterDatabaseSetting(alter) => alter.name.as_ref().map(|name| {
+                let name = check(name, &alter.value)?;
+                Ok(Statement::AlterDatabaseSetting(AlterDatabaseSetting { name, ..alter.clone() }))
+            }),
+            _ => None,
+        }
     }
 
     fn catalog_role_name(&self) -> String {
@@ -189,8 +224,38 @@ impl Session {
         limits.run(self.engine.cpu(), async move { view_facts::facts(&planner, query, &text).await }).await
     }
 
-    /// Writes a transaction's DDL.
-    pub(super) async fn commit(&mut self, working: Working) -> SqlResult<()> {
+    /// Writes a transaction's DDL. One statement outside of a block that meets `40001` is applied again over what was
+    /// committed meanwhile, as if it had come later: its client has promised nothing to repeat.
+    pub(super) async fn commit(&mut self, working: Working, repeatable: Option<Box<ParsedStatement>>) -> SqlResult<()> {
+        let mut result = self.commit_once(working).await;
+        let Some(statement) = repeatable else { return result };
+        let conflict =
+            |result: &SqlResult<()>| matches!(result, Err(error) if error.sqlstate == SqlState::SERIALIZATION_FAILURE);
+        if !conflict(&result) {
+            return result;
+        }
+        // Those who were refused come back one at a time, or they would go on refusing each other. Nobody waits for long
+        // for one that reads its source again.
+        let engine = Arc::clone(&self.engine);
+        let _turn = tokio::time::timeout(COMMIT_TURN_TIMEOUT, engine.repeating.lock()).await;
+        for _ in 0..COMMIT_RETRIES_MAX {
+            if !conflict(&result) {
+                break;
+            }
+            // Rights and names are looked up anew: the role may have lost them.
+            self.role_settings();
+            let limits = self.limits();
+            let mut working = Working::new(self.engine.catalog());
+            // Its notices were sent the first time.
+            result = match self.define_in(&mut working, &statement, &limits).await {
+                Ok(_) => self.commit_once(working).await,
+                Err(error) => Err(error),
+            };
+        }
+        result
+    }
+
+    async fn commit_once(&mut self, working: Working) -> SqlResult<()> {
         let (base, changes) = (Arc::clone(working.base()), working.changes());
         if changes.is_empty() {
             return Ok(());

@@ -40,6 +40,10 @@ pub struct EngineConfig {
     pub cpu_threads: usize,
     /// Connections of one kind are counted against it by the wire; roles have limits of their own.
     pub max_connections: usize,
+    /// Statements that PREPARE may keep in one session.
+    pub prepared_statements_max: usize,
+    /// Cursors open in one session.
+    pub portals_max: usize,
 }
 
 /// What all connections share.
@@ -53,6 +57,8 @@ pub struct Engine {
     pub backends: Backends,
     /// When the server started.
     pub started: SystemTime,
+    /// Held while a statement whose commit met another's is applied again.
+    pub(super) repeating: tokio::sync::Mutex<()>,
     store: Arc<Store>,
     cpu: Option<tokio::runtime::Runtime>,
     template: SessionState,
@@ -86,6 +92,7 @@ impl Engine {
             host,
             backends: Backends::default(),
             started: SystemTime::now(),
+            repeating: tokio::sync::Mutex::default(),
             store,
             cpu: Some(cpu),
             template,

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SessionState;
@@ -15,42 +14,30 @@ use futures::{FutureExt, Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::outcome::{CancelReason, Canceller};
+use super::stoppable::{StopFlag, stoppable};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::wire::sqlstate;
 
 /// Batches that wait between the CPU runtime and a connection: one being sent, one ready.
 const BATCHES_QUEUED_MAX: usize = 2;
 
-/// What ends a statement early.
+/// What ends a statement early: cancel requests, shutdown, `statement_timeout`.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Cancel requests and shutdown.
-    pub canceller: Canceller,
-    /// `statement_timeout`.
-    pub deadline: Option<Instant>,
+    canceller: Canceller,
 }
 
 impl Limits {
-    /// Limits for a statement that begins now.
-    pub fn new(canceller: Canceller, timeout: Option<Duration>) -> Self {
-        Self { canceller, deadline: timeout.map(|timeout| Instant::now() + timeout) }
+    /// The limits that a canceller sets.
+    pub fn new(canceller: Canceller) -> Self {
+        Self { canceller }
     }
 
     /// Completes with the error that ends the statement.
     async fn reached(self) -> SqlError {
-        let deadline = async {
-            match self.deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            reason = self.canceller.cancelled() => cancel_error(reason),
-            () = deadline => cancel_error(CancelReason::Timeout),
-        }
+        cancel_error(self.canceller.cancelled().await)
     }
 
     /// Runs a future on the CPU runtime until it is done or a limit is reached; then it is dropped there.
@@ -110,15 +97,35 @@ pub async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> SqlResul
     state.query_planner().create_physical_plan(&optimized, state).await.map_err(|error| sqlstate::sql_error(&error))
 }
 
+/// A plan that can be stopped while it computes, for [`stream`].
+pub struct Stoppable {
+    /// The plan as it will run: where its metrics are.
+    pub plan: Arc<dyn ExecutionPlan>,
+    stop: StopFlag,
+}
+
+impl Stoppable {
+    /// Makes one. It runs once.
+    ///
+    /// # Errors
+    /// Bugs only.
+    pub fn new(plan: Arc<dyn ExecutionPlan>) -> SqlResult<Self> {
+        let stop = StopFlag::default();
+        let plan = stoppable(plan, &stop).map_err(|error| sqlstate::sql_error(&error))?;
+        Ok(Self { plan, stop })
+    }
+}
+
 /// Runs a physical plan on the CPU runtime. The stream ends with an error when a limit is reached; dropping it ends the
 /// work, remote queries included.
 pub fn stream(
     cpu: &Handle,
     state: &SessionState,
-    plan: Arc<dyn ExecutionPlan>,
+    plan: Stoppable,
     limits: Limits,
 ) -> BoxStream<'static, SqlResult<RecordBatch>> {
     let context = state.task_ctx();
+    let Stoppable { plan, stop } = plan;
     let (sender, receiver) = mpsc::channel(BATCHES_QUEUED_MAX);
     let task = cpu.spawn(async move {
         let mut batches = match execute_stream(plan, context) {
@@ -136,13 +143,20 @@ pub fn stream(
             }
         }
     });
-    BatchStream { receiver, task: Some(AbortOnDrop(task)), reached: limits.reached().boxed() }.boxed()
+    BatchStream { receiver, task: Some(AbortOnDrop(task)), reached: limits.reached().boxed(), stop }.boxed()
 }
 
 struct BatchStream {
     receiver: mpsc::Receiver<SqlResult<RecordBatch>>,
     task: Option<AbortOnDrop<()>>,
     reached: BoxFuture<'static, SqlError>,
+    stop: StopFlag,
+}
+
+impl Drop for BatchStream {
+    fn drop(&mut self) {
+        self.stop.stop();
+    }
 }
 
 impl Stream for BatchStream {
@@ -152,6 +166,7 @@ impl Stream for BatchStream {
         let Some(mut task) = self.task.take() else { return Poll::Ready(None) };
         // A limit ends even a client that never stops reading.
         if let Poll::Ready(error) = self.reached.poll_unpin(context) {
+            self.stop.stop();
             self.receiver.close();
             return Poll::Ready(Some(Err(error)));
         }

@@ -8,10 +8,12 @@ mod execute;
 pub mod outcome;
 mod query;
 pub mod settings;
+mod stoppable;
 mod system;
 mod transaction;
 mod variables;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -32,11 +34,6 @@ use execute::Limits;
 pub use outcome::{CancelReason, Canceller, Outcome, ResultColumn, Rows, RowsTag, TransactionStatus};
 use settings::Settings;
 use transaction::TransactionState;
-
-/// Statements that PREPARE may keep in one session.
-const PREPARED_MAX: usize = 10_000;
-/// Cursors open in one session.
-const CURSORS_MAX: usize = 1_000;
 
 /// What a client says when it connects, authenticated.
 #[derive(Debug, Clone)]
@@ -122,10 +119,11 @@ impl Session {
         }
         let live = system::database_of(&engine, &catalog, user, startup.database.as_deref(), &startup.user)?;
         let mut settings = Settings::default();
-        for (name, value) in &role.settings {
-            // A role's stored setting may have become invalid; PostgreSQL warns and goes on.
+        // The role's own count more than the database's. One that was stored may have become invalid: PostgreSQL warns and
+        // goes on.
+        for (name, value) in catalog.database_settings().into_iter().flatten().chain(&role.settings) {
             if let Err(error) = settings.set_base_checked(name, value) {
-                tracing::warn!("setting \"{name}\" of role \"{}\": {error}", startup.user);
+                tracing::warn!(sqlstate = error.sqlstate.as_str(), "a stored setting of \"{name}\" is not valid");
             }
         }
         for (name, value) in &startup.settings {
@@ -203,7 +201,7 @@ impl Session {
         };
         self.apply_pending_settings();
         self.require_not_failed(&statement.statement)?;
-        self.canceller.begin_statement();
+        self.show_activity(&statement);
         let prepared = self.describe(statement, types).await;
         if prepared.is_err() {
             self.fail();
@@ -219,20 +217,9 @@ impl Session {
     pub async fn run(&mut self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> SqlResult<Outcome> {
         let Some(statement) = &prepared.statement else { return Ok(Outcome::Empty) };
         self.apply_pending_settings();
-        self.canceller.begin_statement();
-        let now = SystemTime::now();
-        let fresh = self.transaction.idle();
-        self.backend.update(|backend| {
-            backend.query = backends::shown_query(&secretless(statement));
-            backend.query_started = Some(now);
-            backend.state_changed = now;
-            backend.state = "active";
-            if fresh {
-                backend.transaction_started = Some(now);
-            }
-        });
+        self.show_activity(statement);
         self.transaction.enter(&mut self.settings);
-        let outcome = match self.require_not_failed(&statement.statement).and_then(|()| self.rebase()) {
+        let outcome = match self.require_not_failed(&statement.statement).and_then(|()| self.rebase(statement)) {
             Ok(()) => self.dispatch(prepared, statement, parameters).await,
             Err(error) => Err(error),
         };
@@ -242,8 +229,38 @@ impl Session {
         outcome
     }
 
+    /// The limits of a statement, whose time runs from its first call.
+    fn limits(&self) -> Limits {
+        self.canceller.arm(self.settings.time("statement_timeout"));
+        Limits::new(self.canceller.clone())
+    }
+
+    /// Shows a statement in `pg_stat_activity`: from its planning on, so that it sees itself.
+    fn show_activity(&self, statement: &ParsedStatement) {
+        let now = SystemTime::now();
+        let fresh = self.transaction.idle();
+        let query = backends::shown_query(&shown_text(statement));
+        self.backend.update(|backend| {
+            if backend.state != "active" {
+                backend.state_changed = now;
+            }
+            if backend.state != "active" || backend.query != query {
+                backend.query_started = Some(now);
+            }
+            backend.query = query;
+            backend.state = "active";
+            if fresh {
+                backend.transaction_started = Some(now);
+            }
+        });
+    }
+
     /// Read committed: each statement of a transaction sees what others have committed meanwhile, beneath its own DDL.
-    fn rebase(&mut self) -> SqlResult<()> {
+    fn rebase(&mut self, statement: &ParsedStatement) -> SqlResult<()> {
+        // A conflict must not keep a block from ending: ROLLBACK does not care, and COMMIT finds it while it ends.
+        if matches!(statement.statement, Statement::Transaction(_)) {
+            return Ok(());
+        }
         let newest = self.engine.catalog();
         match &mut self.transaction.working {
             Some(working) => working.rebase(&newest),
@@ -257,7 +274,7 @@ impl Session {
         statement: &ParsedStatement,
         parameters: Vec<ScalarValue>,
     ) -> SqlResult<Outcome> {
-        let limits = Limits::new(self.canceller.clone(), self.settings.time("statement_timeout"));
+        let limits = self.limits();
         match &statement.statement {
             Statement::Empty => Ok(Outcome::Empty),
             Statement::Query(_) => Ok(Outcome::Rows(self.select(prepared, parameters, &limits).await?)),
@@ -361,6 +378,11 @@ impl Session {
     /// How long the client may stay idle inside a transaction block; `None`: for ever.
     pub fn idle_in_transaction_timeout(&self) -> Option<std::time::Duration> {
         self.settings.time("idle_in_transaction_session_timeout")
+    }
+
+    /// How long the client may stay idle outside a transaction block; `None`: for ever.
+    pub fn idle_session_timeout(&self) -> Option<std::time::Duration> {
+        self.settings.time("idle_session_timeout")
     }
 
     fn login_user(&self) -> Oid {
@@ -478,7 +500,7 @@ impl Session {
         self.cursors.retain(|_, cursor| cursor.hold);
         self.role_settings();
         match working {
-            Some(working) => self.commit(working).await,
+            Some((working, repeatable)) => self.commit(working, repeatable).await,
             None => Ok(()),
         }
     }
@@ -497,15 +519,71 @@ impl Prepared {
     }
 }
 
-/// A statement's text for `pg_stat_activity`: without the text where it may hold a secret.
-fn secretless(statement: &ParsedStatement) -> String {
-    match &statement.statement {
-        Statement::CreateUserMapping(_) => "CREATE USER MAPPING …".to_owned(),
-        Statement::AlterUserMapping(_) => "ALTER USER MAPPING …".to_owned(),
-        Statement::CreateRole(_) => "CREATE ROLE …".to_owned(),
-        Statement::AlterRole(_) => "ALTER ROLE …".to_owned(),
-        Statement::CreateServer(_) => "CREATE SERVER …".to_owned(),
-        Statement::AlterServer(_) => "ALTER SERVER …".to_owned(),
-        _ => statement.text.clone(),
+/// A statement's text for `pg_stat_activity`: its first word alone where options or attributes may hold a secret. What is not
+/// known to hold none counts as one that does: a statement that is refused is shown while it is.
+fn shown_text(statement: &ParsedStatement) -> Cow<'_, str> {
+    if holds_no_secret(&statement.statement) {
+        return Cow::Borrowed(&statement.text);
+    }
+    let text = statement.text.trim_start();
+    let word = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    let object = match &statement.statement {
+        Statement::CreateUserMapping(_) | Statement::AlterUserMapping(_) => " USER MAPPING",
+        Statement::CreateRole(_) | Statement::AlterRole(_) => " ROLE",
+        Statement::CreateServer(_) | Statement::AlterServer(_) => " SERVER",
+        Statement::CreateWrapper(_) | Statement::AlterWrapper(_) => " FOREIGN DATA WRAPPER",
+        Statement::CreateForeignTable(_) | Statement::AlterForeignTable(_) => " FOREIGN TABLE",
+        Statement::ImportForeignSchema(_) => " FOREIGN SCHEMA",
+        _ => "",
+    };
+    Cow::Owned(format!("{}{object} …", word.to_ascii_uppercase()))
+}
+
+fn holds_no_secret(statement: &Statement) -> bool {
+    match statement {
+        Statement::Query(_)
+        | Statement::CopyTo(_)
+        | Statement::CreateSchema(_)
+        | Statement::AlterSchema(_)
+        | Statement::CreateView(_)
+        | Statement::AlterView(_)
+        | Statement::AlterRoleSetting(_)
+        | Statement::AlterDatabaseSetting(_)
+        | Statement::RenameRole { .. }
+        | Statement::GrantRole(_)
+        | Statement::Grant(_)
+        | Statement::Drop(_)
+        | Statement::DropUserMapping(_)
+        | Statement::DropOwned { .. }
+        | Statement::ReassignOwned { .. }
+        | Statement::Comment(_)
+        | Statement::CreateExtension { .. }
+        | Statement::Transaction(_)
+        | Statement::Set(_)
+        | Statement::Show { .. }
+        | Statement::Reset { .. }
+        | Statement::Discard(_)
+        | Statement::Execute { .. }
+        | Statement::Deallocate { .. }
+        | Statement::Fetch(_)
+        | Statement::CloseCursor { .. }
+        | Statement::Listen { .. }
+        | Statement::NoOp { .. }
+        | Statement::Empty => true,
+        Statement::Explain(explain) => holds_no_secret(&explain.statement.statement),
+        Statement::Prepare { statement, .. } => holds_no_secret(&statement.statement),
+        Statement::DeclareCursor(declare) => holds_no_secret(&declare.query.statement),
+        Statement::CreateUserMapping(_)
+        | Statement::AlterUserMapping(_)
+        | Statement::CreateRole(_)
+        | Statement::AlterRole(_)
+        | Statement::CreateServer(_)
+        | Statement::AlterServer(_)
+        | Statement::CreateWrapper(_)
+        | Statement::AlterWrapper(_)
+        | Statement::CreateForeignTable(_)
+        | Statement::AlterForeignTable(_)
+        | Statement::ImportForeignSchema(_)
+        | Statement::Unsupported { .. } => false,
     }
 }

@@ -1,12 +1,14 @@
 //! What running a statement yields.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use atoll_connector_api::types::PgType;
 use futures::stream::BoxStream;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::error::SqlResult;
 use crate::statement::ast::CopyTo;
@@ -104,6 +106,8 @@ pub struct Canceller(Arc<CancelState>);
 #[derive(Debug, Default)]
 struct CancelState {
     reason: AtomicU8,
+    /// When the running statement's time is up.
+    deadline: Mutex<Option<Instant>>,
     notify: Notify,
 }
 
@@ -135,7 +139,39 @@ impl Canceller {
         let _ = self.0.reason.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |code| (code < 3).then_some(0));
     }
 
-    /// Completes when asked to stop.
+    /// Starts the clock of `statement_timeout`, unless it runs already: as in PostgreSQL, parsing and executing a
+    /// statement share one. Whoever waits by [`Self::cancelled`] sees the end, be it for rows or for a client that does
+    /// not read them.
+    pub fn arm(&self, timeout: Option<Duration>) {
+        let Some(timeout) = timeout else { return };
+        let mut deadline = self.deadline();
+        if deadline.is_none() {
+            *deadline = Some(Instant::now() + timeout);
+            drop(deadline);
+            self.0.notify.notify_waiters();
+        }
+    }
+
+    /// Stops the clock: the statement is done, or the session waits for its client.
+    pub fn disarm(&self) {
+        *self.deadline() = None;
+    }
+
+    fn deadline(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cancels where `deadline` is still the one in force.
+    fn expire(&self, expired: Instant) {
+        let mut deadline = self.deadline();
+        if *deadline == Some(expired) {
+            *deadline = None;
+            drop(deadline);
+            self.cancel(CancelReason::Timeout);
+        }
+    }
+
+    /// Completes when asked to stop, or when the statement's time is up.
     ///
     /// # Cancel safety
     /// Dropping it loses nothing.
@@ -147,7 +183,14 @@ impl Canceller {
             if let Some(reason) = self.reason() {
                 return reason;
             }
-            notified.await;
+            let deadline = *self.deadline();
+            match deadline {
+                Some(deadline) if tokio::time::timeout_at(deadline, notified.as_mut()).await.is_err() => {
+                    self.expire(deadline)
+                }
+                Some(_) => {}
+                None => notified.await,
+            }
         }
     }
 
@@ -165,5 +208,34 @@ impl Canceller {
             }
             notified.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn the_clock_stops_and_starts_with_statements() {
+        let canceller = Canceller::default();
+        let waiting = tokio::spawn({
+            let canceller = canceller.clone();
+            async move { canceller.cancelled().await }
+        });
+        tokio::time::sleep(MOMENT).await;
+        canceller.arm(Some(MOMENT));
+        canceller.disarm();
+        tokio::time::sleep(10 * MOMENT).await;
+        assert_eq!(canceller.reason(), None, "a clock that was stopped has run out");
+        canceller.arm(Some(MOMENT));
+        // The second call is the same statement's.
+        canceller.arm(Some(100 * MOMENT));
+        let before = Instant::now();
+        assert_eq!(waiting.await.ok(), Some(CancelReason::Timeout));
+        assert!(before.elapsed() < 100 * MOMENT);
+        canceller.begin_statement();
+        assert_eq!(canceller.reason(), None);
     }
 }

@@ -16,8 +16,9 @@ use datafusion::sql::sqlparser::ast as sql;
 use futures::StreamExt;
 
 use super::cursor::Cursor;
-use super::execute::{self, Limits};
-use super::{CURSORS_MAX, Outcome, PREPARED_MAX, Prepared, ResultColumn, Rows, RowsTag, Session};
+use super::execute::{self, Limits, Stoppable};
+use super::stoppable::without_watchers;
+use super::{Outcome, Prepared, ResultColumn, Rows, RowsTag, Session};
 use crate::catalog::Catalog;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::planner::{Planned, Planner};
@@ -46,7 +47,7 @@ impl Session {
         statement: ParsedStatement,
         types: &[Option<PgType>],
     ) -> SqlResult<Prepared> {
-        let limits = Limits::new(self.canceller.clone(), self.settings.time("statement_timeout"));
+        let limits = self.limits();
         let query = match &statement.statement {
             Statement::Query(query) => Some((query.as_ref(), statement.text.as_str())),
             Statement::Explain(explain) => match &explain.statement.statement {
@@ -153,7 +154,7 @@ impl Session {
         let planning = Arc::clone(&state);
         let physical =
             limits.run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await }).await?;
-        let batches = execute::stream(self.engine.cpu(), &state, physical, limits.clone());
+        let batches = execute::stream(self.engine.cpu(), &state, Stoppable::new(physical)?, limits.clone());
         Ok(Rows { columns: columns.into(), batches, tag: RowsTag::Select })
     }
 
@@ -184,14 +185,16 @@ impl Session {
         let mut lines: Vec<String>;
         if explain.analyze {
             let started = Instant::now();
-            let mut batches = execute::stream(self.engine.cpu(), &kept.state, Arc::clone(&physical), limits.clone());
+            let stoppable = Stoppable::new(physical)?;
+            let running = Arc::clone(&stoppable.plan);
+            let mut batches = execute::stream(self.engine.cpu(), &kept.state, stoppable, limits.clone());
             let mut rows = 0;
             while let Some(batch) = batches.next().await {
                 rows += batch?.num_rows();
             }
             drop(batches);
-            let shown = DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(explain.verbose).to_string();
-            lines = shown.lines().map(str::to_owned).collect();
+            let shown = DisplayableExecutionPlan::with_metrics(running.as_ref()).indent(explain.verbose).to_string();
+            lines = without_watchers(&shown);
             lines.push(format!("Rows: {rows}"));
             lines.push(format!("Planning Time: {:.3} ms", planning.as_secs_f64() * 1e3));
             lines.push(format!("Execution Time: {:.3} ms", started.elapsed().as_secs_f64() * 1e3));
@@ -229,7 +232,7 @@ impl Session {
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
-        if self.prepared.len() >= PREPARED_MAX {
+        if self.prepared.len() >= self.engine.config.prepared_statements_max {
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many prepared statements"));
         }
         let given = types
@@ -333,17 +336,15 @@ impl Session {
                 format!("cursor \"{}\" already exists", declare.name),
             ));
         }
-        if self.cursors.len() >= CURSORS_MAX {
+        if self.cursors.len() >= self.engine.config.portals_max {
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many open cursors"));
         }
         let Statement::Query(query) = &declare.query.statement else {
             return Err(SqlError::syntax("DECLARE CURSOR must be given a query"));
         };
-        // A cursor outlives its DECLARE, so the statement's limits are not its own.
-        let lasting = Limits::new(self.canceller.clone(), None);
         let kept = self.plan(query, &declare.query.text, &[], limits).await?;
         let columns = analyzed_columns(&kept);
-        let rows = self.stream(kept, &[], Vec::new(), &lasting, columns).await?;
+        let rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
         let cursor = Cursor::new(rows, declare.hold, declare.query.text.clone());
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Outcome::Command("DECLARE CURSOR".to_owned()))

@@ -355,14 +355,41 @@ impl Settings {
         values.insert(name.to_owned(), value.to_owned());
     }
 
-    /// The same with the checks of [`Self::set`].
+    /// The same with the checks of [`Self::set`]. A list of names is one text here.
     ///
     /// # Errors
     /// As [`Self::set`].
     pub fn set_base_checked(&mut self, name: &str, value: &str) -> SqlResult<()> {
-        let value = self.checked(name, &[value.to_owned()])?;
+        let value = self.checked(name, &split_value(name, value))?;
         self.set_base(name, &value);
         Ok(())
+    }
+
+    /// Makes the schema of this name the search path of a new session.
+    pub fn set_base_schema(&mut self, schema: &str) {
+        self.set_base("search_path", &search_path_text(&[schema.to_owned()]));
+    }
+
+    /// Checks what ALTER ROLE and ALTER DATABASE would store, and spells the name as it is known. `None`: RESET.
+    ///
+    /// # Errors
+    /// As [`Self::set`]; `0A000` for the settings that say who the user is.
+    pub fn check_stored(&self, name: &str, value: Option<&str>) -> SqlResult<String> {
+        if matches!(name.to_ascii_lowercase().as_str(), "role" | "session_authorization" | "session authorization") {
+            return Err(SqlError::unsupported(format!("a stored setting of \"{name}\" is not supported")));
+        }
+        match value {
+            Some(value) => {
+                self.checked(name, &split_value(name, value))?;
+            }
+            None => {
+                let known = definition(name).is_some() || is_custom(name) || is_without_effect(name);
+                if !known {
+                    return Err(unrecognized(name));
+                }
+            }
+        }
+        Ok(definition(name).map_or(name, |definition| definition.name).to_owned())
     }
 
     /// Whether nothing has changed it.
@@ -406,11 +433,11 @@ impl Settings {
     fn checked(&self, name: &str, values: &[String]) -> SqlResult<String> {
         let joined = || values.join(", ");
         let Some(definition) = definition(name) else {
-            let custom = name.contains('.') && !name.starts_with("atoll.");
+            let custom = is_custom(name);
             if custom && self.session.len() + self.local.len() >= CUSTOM_SETTINGS_MAX {
                 return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many custom settings"));
             }
-            if custom || WITHOUT_EFFECT.iter().any(|known| name.starts_with(known)) {
+            if custom || is_without_effect(name) {
                 return Ok(joined());
             }
             return Err(unrecognized(name));
@@ -537,6 +564,20 @@ impl Settings {
             .filter(|name| name != "pg_catalog" && name != "pg_temp")
             .collect()
     }
+}
+
+/// `extension.name`, as PostgreSQL keeps it for whoever knows what it means.
+fn is_custom(name: &str) -> bool {
+    name.contains('.') && !name.starts_with("atoll.")
+}
+
+fn is_without_effect(name: &str) -> bool {
+    WITHOUT_EFFECT.iter().any(|known| name.starts_with(known))
+}
+
+/// A setting's value from one text: a list of names is taken apart.
+pub(super) fn split_value(name: &str, value: &str) -> Vec<String> {
+    if name.eq_ignore_ascii_case("search_path") { split_identifiers(value) } else { vec![value.to_owned()] }
 }
 
 fn unrecognized(name: &str) -> SqlError {
@@ -729,6 +770,27 @@ mod tests {
         assert_eq!(settings.get("application_name"), Some("local"));
         settings.end(true);
         assert_eq!(settings.get("application_name"), Some("before"));
+    }
+
+    #[test]
+    fn what_is_stored_is_checked_as_set_checks_it() {
+        let settings = Settings::default();
+        for (name, value, code) in [
+            ("nosuch", Some("1"), "42704"),
+            ("nosuch", None, "42704"),
+            ("statement_timeout", Some("soon"), "22023"),
+            ("extra_float_digits", Some("9"), "22023"),
+            ("server_version", Some("9"), "55P02"),
+            ("role", Some("x"), "0A000"),
+        ] {
+            assert_eq!(settings.check_stored(name, value).unwrap_err().sqlstate.as_str(), code, "{name}");
+        }
+        assert_eq!(settings.check_stored("timezone", Some("europe/berlin")).unwrap(), "TimeZone");
+        assert_eq!(settings.check_stored("my.own", Some("x")).unwrap(), "my.own");
+        assert_eq!(settings.check_stored("DATESTYLE", None).unwrap(), "DateStyle");
+        let mut settings = Settings::default();
+        settings.set_base_checked("search_path", "a, \"B, c\"").unwrap();
+        assert_eq!(settings.search_path("me"), ["a", "B, c"]);
     }
 
     #[test]

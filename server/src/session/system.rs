@@ -9,7 +9,7 @@ use atoll_connector_api::{ColumnDefinition, TableDefinition};
 use super::backends::{Backend, Backends};
 use super::execute::Limits;
 use super::outcome::CancelReason;
-use super::settings::{DEFINITIONS, Settings};
+use super::settings::{DEFINITIONS, Settings, split_value};
 use super::{Engine, Session};
 use crate::catalog::model::{
     AclItem, Column, ForeignServer, ForeignTable, Header, Object, PUBLIC_ROLE, Privilege, Schema, StoredOption,
@@ -82,7 +82,7 @@ impl Session {
     /// Connection and remote errors.
     pub(super) async fn open_live(&mut self) -> SqlResult<()> {
         let Some(name) = self.live.clone() else { return Ok(()) };
-        let limits = Limits::new(self.canceller.clone(), None);
+        let limits = Limits::new(self.canceller.clone());
         let (host, catalog, user) = (Arc::clone(&self.engine.host), self.catalog(), self.current_user);
         let schemas = limits
             .run(self.engine.cpu(), async move {
@@ -96,7 +96,8 @@ impl Session {
             all if all.iter().any(|schema| schema == "main") => "main".to_owned(),
             _ => String::new(),
         };
-        self.settings.set_base_checked("search_path", &path)
+        self.settings.set_base_schema(&path);
+        Ok(())
     }
 
     /// What the system catalogs show to this session.
@@ -169,7 +170,7 @@ impl Session {
         let pending = std::mem::take(&mut *lock(&self.pending_settings));
         for (name, value, local) in pending {
             // Checked when it was asked for.
-            let _ = self.apply_setting(&name, Some(&[value]), local);
+            let _ = self.apply_setting(&name, Some(&split_value(&name, &value)), local);
         }
     }
 }
@@ -210,7 +211,7 @@ impl SessionHooks for Hooks {
 
     fn set_config(&self, name: &str, value: &str, local: bool) -> SqlResult<String> {
         let mut settings = lock(&self.settings);
-        settings.set(name, Some(&split_list(name, value)), local)?;
+        settings.set(name, Some(&split_value(name, value)), local)?;
         lock(&self.pending).push((name.to_owned(), value.to_owned(), local));
         Ok(settings.get(name).unwrap_or_default().to_owned())
     }
@@ -222,13 +223,6 @@ impl SessionHooks for Hooks {
     fn terminate_backend(&self, pid: i32) -> SqlResult<bool> {
         self.signal(pid, CancelReason::Shutdown, "terminate")
     }
-}
-
-fn split_list(name: &str, value: &str) -> Vec<String> {
-    if name.eq_ignore_ascii_case("search_path") {
-        return super::settings::split_identifiers(value);
-    }
-    vec![value.to_owned()]
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

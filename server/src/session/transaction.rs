@@ -4,6 +4,7 @@ use super::outcome::TransactionStatus;
 use super::settings::Settings;
 use crate::catalog::ddl::Working;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::statement::ParsedStatement;
 
 /// Savepoints in one transaction.
 const SAVEPOINTS_MAX: usize = 10_000;
@@ -33,6 +34,8 @@ pub struct TransactionState {
     failed: bool,
     /// Uncommitted DDL.
     pub working: Option<Working>,
+    /// The one statement of an implicit transaction that made [`Self::working`]: it can be applied again.
+    pub repeatable: Option<Box<ParsedStatement>>,
     savepoints: Vec<Savepoint>,
 }
 
@@ -72,6 +75,7 @@ impl TransactionState {
     /// BEGIN. Statements of the same message before it belong to the block.
     pub fn begin(&mut self) {
         self.block = Block::Explicit;
+        self.repeatable = None;
     }
 
     /// A statement failed.
@@ -80,14 +84,14 @@ impl TransactionState {
     }
 
     /// Takes the transaction apart: what DDL to commit, if it is to be committed.
-    pub fn take(&mut self, commit: bool, settings: &mut Settings) -> Option<Working> {
+    pub fn take(&mut self, commit: bool, settings: &mut Settings) -> Option<(Working, Option<Box<ParsedStatement>>)> {
         let commit = commit && !self.failed;
-        let working = self.working.take();
+        let (working, repeatable) = (self.working.take(), self.repeatable.take());
         self.block = Block::None;
         self.failed = false;
         self.savepoints.clear();
         settings.end(commit);
-        working.filter(|_| commit)
+        working.filter(|_| commit).map(|working| (working, repeatable))
     }
 
     /// SAVEPOINT.

@@ -66,6 +66,8 @@ pub enum Statement {
     AlterRole(AlterRole),
     /// `ALTER ROLE x SET name = value`, `RESET`.
     AlterRoleSetting(AlterRoleSetting),
+    /// `ALTER DATABASE x SET name = value`, `RESET`.
+    AlterDatabaseSetting(AlterDatabaseSetting),
     /// `ALTER ROLE x RENAME TO y`.
     RenameRole {
         role: RoleSpec,
@@ -406,6 +408,16 @@ pub struct AlterRole {
 pub struct AlterRoleSetting {
     /// `None`: ALL.
     pub role: Option<RoleSpec>,
+    /// `None`: RESET ALL.
+    pub name: Option<String>,
+    /// `None`: RESET, or SET TO DEFAULT.
+    pub value: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the SQL clauses of their names")]
+pub struct AlterDatabaseSetting {
+    pub database: String,
     /// `None`: RESET ALL.
     pub name: Option<String>,
     /// `None`: RESET, or SET TO DEFAULT.

@@ -271,6 +271,10 @@ pub(super) fn alter(c: &mut Cursor) -> SqlResult<Statement> {
     if c.sees(&["user", "mapping", "for"]) && c.eat(&["user", "mapping"]) {
         return foreign::alter_user_mapping(c);
     }
+    if c.sees(&["database"]) && matches!(c.word_at(2), Some("set" | "reset")) && c.word_at(3) != Some("tablespace") {
+        c.bump();
+        return roles::alter_database_setting(c);
+    }
     match c.eat_any(&["server", "schema", "view", "role", "user", "group"]) {
         Some("server") => foreign::alter_server(c),
         Some("schema") => alter_schema(c),

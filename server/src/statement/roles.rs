@@ -1,8 +1,8 @@
 //! Roles, GRANT and REVOKE, REASSIGN OWNED.
 
 use super::ast::{
-    AlterRole, AlterRoleSetting, CreateRole, Grant, GrantObjects, GrantRole, OptionValue, PrivilegeClause,
-    RoleAttributes, RoleSpec, Statement,
+    AlterDatabaseSetting, AlterRole, AlterRoleSetting, CreateRole, Grant, GrantObjects, GrantRole, OptionValue,
+    PrivilegeClause, RoleAttributes, RoleSpec, Statement,
 };
 use super::cursor::Cursor;
 use super::{refused, session};
@@ -50,25 +50,37 @@ pub(super) fn alter_role(c: &mut Cursor) -> SqlResult<Statement> {
     Ok(Statement::AlterRole(AlterRole { role, attributes: attributes(c, false)? }))
 }
 
+/// ALTER DATABASE … SET and RESET, behind the first two words.
+pub(super) fn alter_database_setting(c: &mut Cursor) -> SqlResult<Statement> {
+    let database = c.name()?;
+    let (name, value) = setting_change(c)?;
+    Ok(Statement::AlterDatabaseSetting(AlterDatabaseSetting { database, name, value }))
+}
+
 fn alter_setting(c: &mut Cursor, role: Option<RoleSpec>) -> SqlResult<Statement> {
     if c.sees(&["in"]) {
         return Err(SqlError::unsupported("settings of a role in one database are not supported")
             .hint("Leave out IN DATABASE: there is one database."));
     }
+    let (name, value) = setting_change(c)?;
+    Ok(Statement::AlterRoleSetting(AlterRoleSetting { role, name, value }))
+}
+
+/// A setting's name (`None`: all of them) and new value (`None`: the default).
+fn setting_change(c: &mut Cursor) -> SqlResult<(Option<String>, Option<String>)> {
     if c.eat(&["reset"]) {
-        let name = session::setting_or_all(c)?;
-        return Ok(Statement::AlterRoleSetting(AlterRoleSetting { role, name, value: None }));
+        return Ok((session::setting_or_all(c)?, None));
     }
     c.expect(&["set"])?;
     let set = session::assignment(c)?;
-    let value = set.values.map(|values| join_list(&values));
-    Ok(Statement::AlterRoleSetting(AlterRoleSetting { role, name: Some(set.name), value }))
+    let value = set.values.map(|values| join_list(&set.name, &values));
+    Ok((Some(set.name), value))
 }
 
-/// A list of values as one: elements that would be read otherwise are quoted.
-fn join_list(values: &[String]) -> String {
-    if let [value] = values {
-        return value.clone();
+/// A list of values as one: where they are names, those that would be read otherwise are quoted.
+fn join_list(setting: &str, values: &[String]) -> String {
+    if !setting.eq_ignore_ascii_case("search_path") {
+        return values.join(", ");
     }
     let plain = |value: &str| {
         value.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')

@@ -274,6 +274,19 @@ fn roles() {
             value: Some("x, \"Y z\"".into()),
         })
     );
+    for (sql, value) in [("\"Y, z\"", "\"Y, z\""), ("'a, b'", "\"a, b\""), ("x", "x")] {
+        let statement = one(&format!("ALTER ROLE a SET search_path = {sql}"));
+        assert!(matches!(&statement, Statement::AlterRoleSetting(alter) if alter.value.as_deref() == Some(value)));
+    }
+    assert!(matches!(
+        one("ALTER DATABASE d SET datestyle TO sql, dmy"),
+        Statement::AlterDatabaseSetting(alter) if alter.database == "d" && alter.value.as_deref() == Some("sql, dmy")
+    ));
+    assert!(matches!(
+        one("ALTER DATABASE \"D\" RESET ALL"),
+        Statement::AlterDatabaseSetting(alter) if alter.database == "D" && alter.name.is_none()
+    ));
+    assert!(matches!(one("ALTER DATABASE d SET TABLESPACE t"), Statement::Unsupported { .. }));
     assert!(matches!(
         one("ALTER ROLE ALL RESET ALL"),
         Statement::AlterRoleSetting(AlterRoleSetting { role: None, name: None, value: None })

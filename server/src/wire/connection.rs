@@ -132,10 +132,11 @@ impl Connection {
             tracing::error!(pid, "a connection panicked");
             End::Fatal(SqlError::internal("internal error: the connection's task panicked"))
         });
+        // What runs, and the transaction, end first: the client may take its time.
+        let Self { link: Link { mut outbox, .. }, portals, session, .. } = self;
+        drop((portals, session));
         if let End::Fatal(error) = end {
-            // What runs is dropped first: the client may take its time.
-            self.portals.clear();
-            say_goodbye(&mut self.link.outbox, &error).await;
+            say_goodbye(&mut outbox, &error).await;
         }
     }
 
@@ -153,6 +154,10 @@ impl Connection {
         loop {
             let frame = self.next_frame().await?;
             self.obey_frame(frame).await?;
+            // A flood of small messages with long answers must not pile them up.
+            if self.link.outbox.is_full() {
+                self.link.flush_idle().await?;
+            }
             if self.link.canceller.reason() == Some(CancelReason::Shutdown) {
                 return Err(End::Fatal(cancel_error(CancelReason::Shutdown)));
             }
@@ -167,9 +172,10 @@ impl Connection {
         if let Some(frame) = self.link.inbox.ready().map_err(closed)? {
             return Ok(frame);
         }
+        // Nothing runs while the client is waited for.
+        self.link.canceller.disarm();
         self.link.flush_idle().await?;
-        let in_transaction = self.session.transaction_status() != TransactionStatus::Idle;
-        let idle_timeout = self.session.idle_in_transaction_timeout().filter(|_| in_transaction);
+        let (idle_timeout, idle_error) = self.idle_limit();
         let Link { inbox, canceller, .. } = &mut self.link;
         let shutdown = || End::Fatal(cancel_error(CancelReason::Shutdown));
         tokio::select! {
@@ -177,11 +183,19 @@ impl Connection {
             () = self.shared.shutdown.cancelled() => Err(shutdown()),
             () = canceller.terminated() => Err(shutdown()),
             frame = inbox.next() => frame.map_err(closed),
-            () = sleep_or_never(idle_timeout) => {
-                let message = "terminating connection due to idle-in-transaction timeout";
-                Err(End::Fatal(SqlError::new(SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT, message)))
-            }
+            () = sleep_or_never(idle_timeout) => Err(End::Fatal(idle_error)),
         }
+    }
+
+    /// How long the client may stay silent, and what it is told then.
+    fn idle_limit(&self) -> (Option<Duration>, SqlError) {
+        if self.session.transaction_status() == TransactionStatus::Idle {
+            let message = "terminating connection due to idle-session timeout";
+            return (self.session.idle_session_timeout(), SqlError::new(SqlState::IDLE_SESSION_TIMEOUT, message));
+        }
+        let message = "terminating connection due to idle-in-transaction timeout";
+        let error = SqlError::new(SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT, message);
+        (self.session.idle_in_transaction_timeout(), error)
     }
 
     async fn obey_frame(&mut self, frame: Frame) -> Result<(), End> {
@@ -248,6 +262,7 @@ impl Connection {
     }
 
     pub(super) async fn ready(&mut self) -> Result<(), End> {
+        self.link.canceller.disarm();
         self.push_parameters()?;
         let status = self.session.transaction_status();
         self.push(&backend::ready_for_query(status))?;
@@ -258,6 +273,7 @@ impl Connection {
     fn report(&mut self, error: &SqlError) -> Result<(), End> {
         self.portals.clear();
         self.session.fail();
+        self.link.canceller.disarm();
         if self.link.canceller.reason() == Some(CancelReason::Shutdown) {
             return Err(End::Fatal(cancel_error(CancelReason::Shutdown)));
         }

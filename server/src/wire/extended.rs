@@ -139,6 +139,9 @@ impl Connection {
             }
         };
         self.forget_after(&prepared);
+        if !matches!(portal.state, PortalState::Suspended(_)) {
+            self.link.canceller.disarm();
+        }
         self.portals.insert(name, portal);
         Ok(())
     }

@@ -12,10 +12,11 @@ use super::frontend::SMALL_MESSAGE_BYTES_MAX;
 use super::listener::Shared;
 use super::registry::Slot;
 use super::settings::AuthMode;
+use super::sqlstate::cancel_error;
 use super::startup::{ClientStartup, Opened, Opening, Refused, open};
 use super::stream::{BoxedStream, Inbox, Outbox};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::session::{Session, Startup};
+use crate::session::{CancelReason, Session, Startup};
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +94,7 @@ async fn serve_opened(shared: Arc<Shared>, opened: Opened, peer: Peer, deadline:
 
 async fn serve_session(
     shared: Arc<Shared>,
-    inbox: Inbox,
+    mut inbox: Inbox,
     mut outbox: Outbox,
     client: ClientStartup,
     peer: Peer,
@@ -108,7 +109,13 @@ async fn serve_session(
     };
     let startup =
         Startup { user: client.user, database: client.database, settings: client.settings, peer: address, pid };
-    let session = match Session::open(Arc::clone(&shared.engine), startup).await {
+    // A live catalog is read from its source: whoever waits for it no more, or a shutdown, ends that.
+    let opening = tokio::select! {
+        opening = Session::open(Arc::clone(&shared.engine), startup) => opening,
+        () = inbox.gone() => return,
+        () = shared.shutdown.cancelled() => Err(cancel_error(CancelReason::Shutdown)),
+    };
+    let session = match opening {
         Ok(session) => session,
         Err(error) => return say_goodbye(&mut outbox, &error).await,
     };

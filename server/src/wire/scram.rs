@@ -5,16 +5,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::{digest, hmac};
 
+use crate::catalog::scram::{ITERATIONS, SALT_BYTES};
 use crate::error::{SqlError, SqlState};
 
 /// The mechanism without channel binding.
 pub(super) const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
 /// The mechanism that binds the exchange to the TLS channel.
 pub(super) const SCRAM_SHA_256_PLUS: &str = "SCRAM-SHA-256-PLUS";
-/// PostgreSQL's `SCRAM_SHA_256_DEFAULT_ITERATIONS`.
-const MOCK_ITERATIONS: u32 = 4096;
 const KEY_BYTES: usize = 32;
-const SALT_BYTES: usize = 16;
 const NONCE_BYTES: usize = 18;
 
 /// What the server keeps of a password.
@@ -46,7 +44,7 @@ impl Verifier {
     pub(super) fn mock(nonce: &[u8; KEY_BYTES], user: &str) -> Self {
         let salt = hmac(nonce, &[b"salt:", user.as_bytes()]);
         Self {
-            iterations: MOCK_ITERATIONS,
+            iterations: ITERATIONS,
             salt: salt[..SALT_BYTES].to_vec(),
             stored_key: hmac(nonce, &[b"stored:", user.as_bytes()]),
             server_key: hmac(nonce, &[b"server:", user.as_bytes()]),

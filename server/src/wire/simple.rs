@@ -57,6 +57,11 @@ impl Connection {
         }
         self.push(&message)?;
         self.forget_after(&prepared);
+        // Each statement has its own time.
+        self.link.canceller.disarm();
+        if self.link.outbox.is_full() {
+            self.link.flush_running().await?;
+        }
         Ok(())
     }
 

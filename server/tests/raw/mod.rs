@@ -1,5 +1,7 @@
 //! A client that can misbehave: frames by hand, with just enough of the protocol to get in.
 
+#![allow(dead_code, reason = "not every test file uses every helper")]
+
 use std::num::NonZeroU32;
 
 use base64::Engine as _;
@@ -21,6 +23,11 @@ impl Target {
         Self { server: TestServer::start(&[]).await }
     }
 
+    /// Starts it with further arguments.
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        Self { server: TestServer::start(arguments).await }
+    }
+
     /// A bare socket.
     pub(crate) async fn socket(&self) -> TcpStream {
         TcpStream::connect(self.server.address).await.unwrap()
@@ -36,6 +43,20 @@ impl Target {
         let _ = socket.read_to_end(&mut answer).await;
         assert!(answer.is_empty());
     }
+}
+
+/// The salt and the iterations that a role is offered.
+pub(crate) async fn salt_of(target: &Target, user: &str) -> (String, String) {
+    let mut raw = Raw { socket: target.socket().await, pid: 0, key: Vec::new() };
+    raw.start_up(user).await;
+    raw.message().await.unwrap();
+    let first = "n,,n=,r=rawclient";
+    let length = u32::try_from(first.len()).unwrap().to_be_bytes();
+    raw.send(b'p', &[b"SCRAM-SHA-256\0", &length[..], first.as_bytes()].concat()).await;
+    let (_, body) = raw.message().await.unwrap();
+    let server_first = String::from_utf8(body[4..].to_vec()).unwrap();
+    let (salt, iterations) = server_first.split_once(",s=").unwrap().1.split_once(",i=").unwrap();
+    (salt.to_owned(), iterations.to_owned())
 }
 
 /// A connection, logged in.
@@ -56,9 +77,7 @@ impl Raw {
     /// Logs in with SCRAM-SHA-256.
     pub(crate) async fn connect(target: &Target) -> Self {
         let mut raw = Self { socket: target.socket().await, pid: 0, key: Vec::new() };
-        let startup = "\0\x03\0\0user\0atoll\0database\0atoll\0\0";
-        let length = u32::try_from(startup.len() + 4).unwrap();
-        raw.send_bytes(&[&length.to_be_bytes()[..], startup.as_bytes()].concat()).await;
+        raw.start_up("atoll").await;
         raw.authenticate(PASSWORD).await;
         for (tag, body) in raw.until_ready().await {
             if tag == b'K' {
@@ -68,6 +87,13 @@ impl Raw {
         }
         assert_eq!(raw.key.len(), 4, "protocol 3.0 has short keys");
         raw
+    }
+
+    /// Sends a startup packet.
+    pub(crate) async fn start_up(&mut self, user: &str) {
+        let startup = format!("\0\x03\0\0user\0{user}\0database\0atoll\0\0");
+        let length = u32::try_from(startup.len() + 4).unwrap();
+        self.send_bytes(&[&length.to_be_bytes()[..], startup.as_bytes()].concat()).await;
     }
 
     async fn authenticate(&mut self, password: &str) {
@@ -81,6 +107,40 @@ impl Raw {
         self.send(b'p', client_final(password, bare, &server_first).as_bytes()).await;
         let (tag, body) = self.message().await.unwrap();
         assert_eq!(tag, b'R', "{}", String::from_utf8_lossy(&body));
+    }
+
+    /// The exchange with its first or its last message changed; what was sent, if the server took it for right.
+    pub(crate) async fn authenticate_mutated(
+        &mut self,
+        first_message: bool,
+        mut change: impl FnMut(&mut Vec<u8>),
+    ) -> Option<Vec<u8>> {
+        self.message().await?;
+        let bare = "n=,r=rawclient";
+        let mut first = format!("n,,{bare}").into_bytes();
+        if first_message {
+            change(&mut first);
+        }
+        let length = u32::try_from(first.len()).unwrap().to_be_bytes();
+        self.send(b'p', &[b"SCRAM-SHA-256\0", &length[..], &first].concat()).await;
+        let (tag, body) = self.message().await?;
+        if tag != b'R' {
+            return None;
+        }
+        let server_first = String::from_utf8(body[4..].to_vec()).unwrap();
+        // A first message that was changed and taken has another name or nonce in it: the proof is over what we meant.
+        if !server_first.starts_with("r=rawclient") {
+            return None;
+        }
+        let mut last = client_final(PASSWORD, bare, &server_first).into_bytes();
+        if !first_message {
+            change(&mut last);
+        }
+        self.send(b'p', &last).await;
+        match self.message().await {
+            Some((b'R', _)) => Some(if first_message { first } else { last }),
+            _ => None,
+        }
     }
 
     /// Sends a message.
@@ -117,6 +177,46 @@ impl Raw {
         let mut body = vec![0; length - 4];
         self.socket.read_exact(&mut body).await.unwrap();
         Some((tag, body))
+    }
+
+    /// What the server says until it closes the connection, which it has to do soon.
+    pub(crate) async fn until_closed(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let reading = self.socket.read_to_end(&mut bytes);
+        // A reset is as good as an end.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(10), reading).await.expect("it stays open");
+        bytes
+    }
+
+    /// Reads and forgets what there is for a moment; whether the connection is still open.
+    pub(crate) async fn drained(&mut self) -> bool {
+        let mut bytes = [0; 65536];
+        loop {
+            let reading = self.socket.read(&mut bytes);
+            match tokio::time::timeout(std::time::Duration::from_millis(200), reading).await {
+                Err(_) => return true,
+                Ok(Ok(1..)) => {}
+                Ok(_) => return false,
+            }
+        }
+    }
+
+    /// Writes as long as the server reads; how many bytes it took. It may close.
+    pub(crate) async fn flood(&mut self, bytes: &[u8]) -> usize {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let writing = self.socket.write(&bytes[sent..]);
+            match tokio::time::timeout(std::time::Duration::from_secs(2), writing).await {
+                Ok(Ok(written)) => sent += written,
+                _ => break,
+            }
+        }
+        sent
+    }
+
+    /// A connection that has said nothing yet.
+    pub(crate) async fn silent(target: &Target) -> Self {
+        Self { socket: target.socket().await, pid: 0, key: Vec::new() }
     }
 
     /// All messages up to ReadyForQuery, notices and parameters left out.

@@ -29,7 +29,14 @@ impl TestServer {
 
     /// Starts one on a directory that may hold a catalog.
     pub async fn start_in(directory: tempfile::TempDir, arguments: &[&str]) -> Self {
-        let mut child = command(&directory).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(directory, arguments, &[]).await
+    }
+
+    /// The same with further variables in its environment.
+    pub async fn start_with(directory: tempfile::TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = command(&directory);
+        command.args(arguments).envs(variables.iter().copied()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
         let kept = std::sync::Arc::clone(&log);
@@ -92,12 +99,38 @@ impl TestServer {
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
+    /// How many files and sockets the server holds.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Resident memory in MiB.
     pub fn resident_mib(&self) -> u64 {
         // The server is not dumpable, which hides its memory map but not its status.
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The CPU time that the server has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name in parentheses: state, ppid …; user and system time are fields 14 and 15, in ticks of 10 ms.
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// The CPU time that the server uses in half a second.
+    pub async fn cpu_now(&self) -> Duration {
+        let before = self.cpu_time();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        self.cpu_time() - before
     }
 
     /// Sends SIGTERM and waits; bounded by 20 seconds.

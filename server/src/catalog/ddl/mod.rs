@@ -171,6 +171,7 @@ pub fn is_ddl(statement: &Statement) -> bool {
             | Statement::CreateRole(_)
             | Statement::AlterRole(_)
             | Statement::AlterRoleSetting(_)
+            | Statement::AlterDatabaseSetting(_)
             | Statement::RenameRole { .. }
             | Statement::GrantRole(_)
             | Statement::Grant(_)
@@ -251,6 +252,7 @@ impl Ddl<'_> {
             Statement::CreateRole(create) => self.create_role(create),
             Statement::AlterRole(alter) => self.alter_role(alter),
             Statement::AlterRoleSetting(alter) => self.alter_role_setting(alter),
+            Statement::AlterDatabaseSetting(alter) => self.alter_database_setting(alter),
             Statement::RenameRole { role, new_name } => self.rename_role(role, new_name),
             Statement::GrantRole(grant) => self.grant_role(grant),
             Statement::Grant(grant) => self.grant(grant),

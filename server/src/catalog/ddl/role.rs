@@ -1,16 +1,23 @@
 //! CREATE, ALTER and DROP ROLE.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::super::model::{Column, FIRST_USER_OID, Header, Membership, Object, Oid, Role, ScramVerifier};
-use super::super::privilege::{is_superuser, may_create_roles};
+use super::super::model::{Column, DATABASE_OID, FIRST_USER_OID, Header, Membership, Object, Oid, Role, ScramVerifier};
+use super::super::privilege::{check_owner, is_superuser, may_create_roles};
 use super::super::scram::ScramError;
 use super::Ddl;
 use super::dependency::report;
+use super::grant::no_database;
 use super::names::{duplicate, quote_identifier};
 use super::types::moment;
 use crate::error::{Notice, SqlError, SqlResult, SqlState};
-use crate::statement::ast::{AlterRole, AlterRoleSetting, CreateRole, Drop, OptionValue, RoleAttributes, RoleSpec};
+use crate::statement::ast::{
+    AlterDatabaseSetting, AlterRole, AlterRoleSetting, CreateRole, Drop, OptionValue, RoleAttributes, RoleSpec,
+};
+
+/// Settings that one role, or the database, may keep.
+const STORED_SETTINGS_MAX: usize = 200;
 
 impl Ddl<'_> {
     fn role(&self, oid: Oid) -> SqlResult<Role> {
@@ -165,17 +172,26 @@ impl Ddl<'_> {
         if !self.may_create_roles() && role.header.oid != self.user() {
             return Err(SqlError::denied("permission denied"));
         }
-        match (&alter.name, &alter.value) {
-            (None, _) => role.settings.clear(),
-            (Some(name), None) => {
-                role.settings.remove(name);
-            }
-            (Some(name), Some(value)) => {
-                role.settings.insert(name.clone(), value.clone());
-            }
-        }
+        store_setting(&mut role.settings, alter.name.as_deref(), alter.value.as_deref())?;
         self.working.put(Object::Role(role));
         Ok("ALTER ROLE")
+    }
+
+    /// The session has checked the setting's name and value.
+    pub(super) fn alter_database_setting(&mut self, alter: &AlterDatabaseSetting) -> SqlResult<&'static str> {
+        let found = self.catalog().get(DATABASE_OID).filter(|object| object.header().name == alter.database);
+        let Some(Object::Database(database)) = found.map(Arc::as_ref) else {
+            if self.catalog().server(&alter.database).is_some() {
+                return Err(SqlError::unsupported("a foreign server's database has no settings of its own")
+                    .hint("Use ALTER ROLE, or ALTER DATABASE of the server's own database."));
+            }
+            return Err(no_database(&alter.database));
+        };
+        let mut database = database.clone();
+        check_owner(self.catalog(), self.user(), &Object::Database(database.clone()))?;
+        store_setting(&mut database.settings, alter.name.as_deref(), alter.value.as_deref())?;
+        self.working.put(Object::Database(database));
+        Ok("ALTER DATABASE")
     }
 
     pub(super) fn rename_role(&mut self, spec: &RoleSpec, new_name: &str) -> SqlResult<&'static str> {
@@ -290,6 +306,23 @@ impl Ddl<'_> {
         }
         lines
     }
+}
+
+/// What SET and RESET do to the stored settings of a role or the database.
+fn store_setting(stored: &mut BTreeMap<String, String>, name: Option<&str>, value: Option<&str>) -> SqlResult<()> {
+    match (name, value) {
+        (None, _) => stored.clear(),
+        (Some(name), None) => {
+            stored.remove(name);
+        }
+        (Some(name), Some(value)) => {
+            stored.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    if stored.len() > STORED_SETTINGS_MAX {
+        return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many stored settings"));
+    }
+    Ok(())
 }
 
 fn check_attributes(attributes: &RoleAttributes) -> SqlResult<()> {

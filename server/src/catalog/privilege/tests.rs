@@ -106,7 +106,8 @@ fn defaults_are_postgresqls() {
     let text = |object: &Object| acl_text(&catalog, &default_acl(object));
     assert_eq!(text(&Object::ForeignTable(table())), "{owner=arwdDxt/owner}");
     assert_eq!(text(&Object::Schema(Schema { header: header(1, "s", OWNER) })), "{owner=UC/owner}");
-    let database = Object::Database(Database { header: header(DATABASE_OID, "atoll", OWNER) });
+    let database =
+        Object::Database(Database { header: header(DATABASE_OID, "atoll", OWNER), settings: BTreeMap::new() });
     assert_eq!(text(&database), "{=Tc/owner,owner=CTc/owner}");
     let server = Object::Server(ForeignServer {
         header: header(1, "s", OWNER),

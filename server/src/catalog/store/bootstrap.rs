@@ -96,7 +96,7 @@ pub(super) fn fresh(
         .map_err(|_| StoreError::Damaged { problem: "the superuser's password cannot be an MD5 hash" })?;
     let mut objects = vec![
         Object::Role(superuser(verifier)),
-        Object::Database(Database { header: header(DATABASE_OID, &config.database) }),
+        Object::Database(Database { header: header(DATABASE_OID, &config.database), settings: BTreeMap::new() }),
         schema(PUBLIC_SCHEMA_OID, "public", Some("standard public schema")),
     ];
     objects.extend(WRAPPERS.iter().map(|(oid, name)| {

@@ -34,8 +34,8 @@ pub enum StoreError {
     #[error("the catalog could not be renamed to database \"{name}\": a server has this name, or it changed meanwhile")]
     DatabaseName { name: String },
     /// The URL itself may hold a password and is not shown.
-    #[error("the catalog's URL is not a valid postgres:// URL")]
-    Url,
+    #[error("the catalog's URL is not valid: {problem}")]
+    Url { problem: &'static str },
     #[error("could not {action} the catalog database")]
     Database {
         action: &'static str,

@@ -4,9 +4,10 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{Connection as _, Row as _};
 use tokio::sync::watch;
+use url::Url;
 
 use super::super::model::{Catalog, END_OF_OIDS, Oid};
 use super::rows::{Delta, Write};
@@ -28,9 +29,53 @@ pub(super) struct Postgres {
     pool: PgPool,
 }
 
+/// The parameters that a URL may have: sqlx passes over others, and logs them with their values.
+const URL_PARAMETERS: [&str; 13] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "statement-cache-capacity",
+];
+
+/// How to connect. No error repeats any part of the URL: where a password holds a bare `@` or `?`, every part may be a
+/// piece of it.
+fn connect_options(text: &str) -> Result<PgConnectOptions, StoreError> {
+    let invalid = |problem| StoreError::Url { problem };
+    let url = Url::parse(text).map_err(|_| invalid("it cannot be taken apart"))?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err(invalid("it does not begin with postgres://"));
+    }
+    if url.fragment().is_some() {
+        return Err(invalid("a # has to be written as %23"));
+    }
+    if url.query_pairs().any(|(name, _)| !URL_PARAMETERS.contains(&name.as_ref())) {
+        return Err(invalid("it has an unknown parameter; in a password, ? and & have to be written as %3F and %26"));
+    }
+    let options = PgConnectOptions::from_str(text)
+        .map_err(|_| invalid("a parameter's value is not valid"))?
+        .application_name("atoll catalog");
+    let verified = url.query_pairs().any(|(name, _)| name == "sslrootcert");
+    match options.get_ssl_mode() {
+        // sqlx would not ask for TLS at all.
+        PgSslMode::Allow => Err(invalid("sslmode=allow is not supported; use prefer, require or verify-full")),
+        // As libpq does: whoever names an authority wants it to be asked.
+        PgSslMode::Require if verified => Ok(options.ssl_mode(PgSslMode::VerifyCa)),
+        _ => Ok(options),
+    }
+}
+
 impl Postgres {
     pub(super) async fn connect(url: &str) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Url)?.application_name("atoll catalog");
+        let options = connect_options(url)?;
         // The pool would ask a server that refuses connections again until its time is up, and then not say why.
         let connecting = PgConnection::connect_with(&options);
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
@@ -235,4 +280,44 @@ async fn execute(connection: &mut PgConnection, write: &Write) -> sqlx::Result<(
         .execute(&mut *connection)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_how_to_encrypt() {
+        for (query, mode) in [
+            ("", "Prefer"),
+            ("?sslmode=disable", "Disable"),
+            ("?sslmode=require", "Require"),
+            ("?sslmode=require&sslrootcert=/ca.pem", "VerifyCa"),
+            ("?sslmode=verify-ca", "VerifyCa"),
+            ("?sslmode=verify-full", "VerifyFull"),
+        ] {
+            let options = connect_options(&format!("postgres://u:p@h/d{query}")).unwrap();
+            assert_eq!(format!("{:?}", options.get_ssl_mode()), mode, "{query}");
+        }
+    }
+
+    #[test]
+    fn no_error_repeats_a_piece_of_the_url() {
+        for url in [
+            "postgres://u:canary",
+            "postgres://u:1?canary@h/d",
+            "postgres://u:1#canary@h/d",
+            "postgres://u:p@h/d?passwrod=canary",
+            "postgres://u:p@h/d?sslmode=canary",
+            "postgres://u:p@h/d?port=canary",
+            "postgres://u:canary@h/d?sslmode=allow",
+            "mysql://u:canary@h/d",
+            "host=h password=canary",
+        ] {
+            let error = connect_options(url).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(matches!(error, StoreError::Url { .. }) && !shown.contains("canary"), "{shown}");
+        }
+    }
 }

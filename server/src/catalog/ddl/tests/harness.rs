@@ -92,7 +92,10 @@ fn bootstrap() -> Catalog {
     };
     let objects = [
         Object::Role(role),
-        Object::Database(Database { header: header(DATABASE_OID, "atoll") }),
+        Object::Database(Database {
+            header: header(DATABASE_OID, "atoll"),
+            settings: std::collections::BTreeMap::new(),
+        }),
         schema(PUBLIC_SCHEMA_OID, "public"),
         schema(super::super::super::model::PG_CATALOG_OID, "pg_catalog"),
         schema(super::super::super::model::INFORMATION_SCHEMA_OID, "information_schema"),

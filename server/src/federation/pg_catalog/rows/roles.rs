@@ -54,8 +54,12 @@ fn role_cell<'a>(role: &'a Role, column: &str) -> Cell<'a> {
 }
 
 fn role_settings(role: &Role) -> Option<Vec<String>> {
-    let texts = || role.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    (!role.settings.is_empty()).then(texts)
+    stored_settings(&role.settings)
+}
+
+fn stored_settings(settings: &std::collections::BTreeMap<String, String>) -> Option<Vec<String>> {
+    let texts = || settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    (!settings.is_empty()).then(texts)
 }
 
 /// `pg_user`.
@@ -121,8 +125,19 @@ pub(super) fn members(context: &PgCatalogContext, rows: &mut Rows) {
     }
 }
 
-/// `pg_db_role_setting`: what ALTER ROLE … SET said.
+/// `pg_db_role_setting`: what ALTER ROLE … SET and ALTER DATABASE … SET said.
 pub(super) fn settings(context: &PgCatalogContext, rows: &mut Rows) {
+    for object in context.catalog.objects() {
+        let Object::Database(database) = object.as_ref() else { continue };
+        if database.settings.is_empty() {
+            continue;
+        }
+        rows.push(|column| match column {
+            "setdatabase" => database.header.oid.into(),
+            "setconfig" => stored_settings(&database.settings).into(),
+            _ => Cell::Unset,
+        });
+    }
     for role in context.roles().filter(|role| !role.settings.is_empty()) {
         rows.push(|column| match column {
             "setrole" => role.header.oid.into(),

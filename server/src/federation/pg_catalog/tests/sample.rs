@@ -153,7 +153,7 @@ fn schemas() -> Vec<Object> {
     vec![
         Object::Schema(Schema { header: public }),
         Object::Schema(Schema { header: mart }),
-        Object::Database(Database { header: database }),
+        Object::Database(Database { header: database, settings: std::collections::BTreeMap::new() }),
     ]
 }
 

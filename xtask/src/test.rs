@@ -194,10 +194,29 @@ fn clients(atoll: SocketAddr, counts: &mut Counts) -> Result<bool> {
 }
 
 impl Sources {
-    /// Loads what the suites read from PostgreSQL and MariaDB, with the clients that came with them.
+    /// Loads what the suites read: into PostgreSQL and MariaDB with the clients that came with them, and the demo's
+    /// files into the bucket `lake`.
     fn load_fixtures(&self) -> Result<()> {
+        copy_folder(&root().join("server/demo/orders"), &self.buckets.join("lake/orders"))?;
+        for name in ["products.csv", "shipments.jsonl"] {
+            std::fs::copy(root().join("server/demo").join(name), self.buckets.join("lake").join(name))?;
+        }
         load_fixtures(&root().join("sql-tests/fixtures"), self.postgres.address, self.mariadb.address)
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("no folder {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn load_fixtures(fixtures: &Path, postgres: SocketAddr, mariadb: SocketAddr) -> Result<()> {

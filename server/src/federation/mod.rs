@@ -1,5 +1,6 @@
 //! What DataFusion sees: names resolved, views opened, queries planned, foreign scans run.
 
+mod locate;
 pub mod naming;
 pub mod no_pushdown;
 pub mod pg_catalog;

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan}
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 
+use super::locate::locate;
 use super::no_pushdown::NoPushdown;
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
@@ -132,6 +133,7 @@ impl Planner {
         depth: usize,
     ) -> SqlResult<Planned> {
         refused::refuse(&query)?;
+        let written = query.clone();
         naming::name_columns(&mut query);
         let system = pg_catalog::mentions_system_catalog(&query);
         if system {
@@ -165,11 +167,14 @@ impl Planner {
         }
         if !system {
             let describe = |part| self.describe(part, &sources, parameters);
-            semantics::unify_values(&mut query, &describe)?;
-            semantics::merge_join_columns(&mut query, &describe)?;
+            let located = |error| locate(error, &written, text);
+            semantics::unify_values(&mut query, &describe).map_err(located)?;
+            semantics::merge_join_columns(&mut query, &describe).map_err(located)?;
         }
         self.check_columns(&query, &sources, &named, parameters)?;
-        let plan = self.to_plan(query, &sources, parameters).map_err(|error| sqlstate::sql_error(&error))?;
+        let plan = self
+            .to_plan(query, &sources, parameters)
+            .map_err(|error| locate(sqlstate::sql_error(&error), &written, text))?;
         Ok(Planned { plan, relations: named })
     }
 

@@ -91,7 +91,8 @@ fn rewrite(expr: &mut Expr) {
         },
         Expr::Function(function) => {
             let name = function.name.to_string().to_lowercase();
-            if let (false, FunctionArguments::List(list)) = (PLAIN_NUMBERS.contains(&name.as_str()), &mut function.args) {
+            if let (false, FunctionArguments::List(list)) = (PLAIN_NUMBERS.contains(&name.as_str()), &mut function.args)
+            {
                 for arg in &mut list.args {
                     if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
                         narrow(arg);

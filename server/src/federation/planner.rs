@@ -136,6 +136,7 @@ impl Planner {
         if pg_catalog::mentions_system_catalog(&query) {
             // System tables keep their arrays as lists: their casts are the rewrite's.
             pg_catalog::rewrite(&mut query);
+            semantics::rewrite_datetime(&mut query);
         } else {
             semantics::rewrite_casts(&mut query)?;
         }

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart, Query, TableFactor, 
 use crate::error::{SqlError, SqlResult};
 
 /// Functions of DataFusion that read their arguments otherwise than PostgreSQL's of the same name.
-const FUNCTIONS: &[&str] = &["to_char", "to_date", "to_timestamp", "to_number", "age", "median"];
+const FUNCTIONS: &[&str] = &["median"];
 
 /// Refuses what would be answered wrongly.
 ///

@@ -222,6 +222,7 @@ impl Session {
         self.canceller.begin_statement();
         let now = SystemTime::now();
         let fresh = self.transaction.idle();
+        self.settings.clock().begin(fresh);
         self.backend.update(|backend| {
             backend.query = backends::shown_query(&secretless(statement));
             backend.query_started = Some(now);

@@ -86,7 +86,7 @@ enum Token<'a> {
 }
 
 /// `date`, in days since 1970-01-01; infinities are the extreme values.
-pub(crate) fn date(text: &str, style: &OutputStyle) -> Result<i32> {
+pub fn date(text: &str, style: &OutputStyle) -> Result<i32> {
     read_date(text, style)
         .map_err(|fault| error(&fault, "date", text))?
         .ok_or_else(|| ConnectorError::value("22008", format!("date out of range: \"{text}\"")))
@@ -105,13 +105,13 @@ fn read_date(text: &str, style: &OutputStyle) -> Result<Option<i32>, Fault> {
 }
 
 /// `timestamp`, in microseconds since 1970; a zone in the text is ignored, as PostgreSQL does.
-pub(crate) fn timestamp(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
+pub fn timestamp(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
     let value = read_timestamp(text, style, false).map_err(|fault| error(&fault, "timestamp", text))?;
     bounded_timestamp(value, text, precision)
 }
 
 /// `timestamptz`, in microseconds since 1970 UTC. Text without a zone is in the style's zone.
-pub(crate) fn timestamptz(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
+pub fn timestamptz(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
     let value = read_timestamp(text, style, true).map_err(|fault| error(&fault, "timestamp with time zone", text))?;
     bounded_timestamp(value, text, precision)
 }
@@ -122,7 +122,7 @@ fn bounded_timestamp(value: Option<i64>, text: &str, precision: Option<u32>) -> 
 }
 
 /// Rounds to a number of digits after the seconds' point. PostgreSQL counts from 2000 and rounds away from there.
-pub(crate) fn round_timestamp(value: i64, precision: Option<u32>) -> i64 {
+pub fn round_timestamp(value: i64, precision: Option<u32>) -> i64 {
     let Some(unit) = precision.filter(|digits| *digits < 6).map(|digits| 10_i64.pow(6 - digits)) else { return value };
     if value == i64::MAX || value == i64::MIN {
         return value;
@@ -184,13 +184,13 @@ fn current_day(zone: Tz, word: Special) -> i64 {
 }
 
 /// `time`, in microseconds of the day, 24:00 included.
-pub(crate) fn time(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
+pub fn time(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
     let (time, _) = read_time(text, style).map_err(|fault| error(&fault, "time", text))?;
     Ok(round_time(time, precision))
 }
 
 /// `timetz`: microseconds of the day and seconds east of Greenwich.
-pub(crate) fn timetz(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<(i64, i64)> {
+pub fn timetz(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<(i64, i64)> {
     let fault = |fault| error(&fault, "time with time zone", text);
     let (time, fields) = read_time(text, style).map_err(fault)?;
     let offset = match fields.zone {
@@ -207,7 +207,7 @@ pub(crate) fn timetz(text: &str, style: &OutputStyle, precision: Option<u32>) ->
 }
 
 /// Rounds a time of day to a number of digits after the seconds' point.
-pub(crate) fn round_time(value: i64, precision: Option<u32>) -> i64 {
+pub fn round_time(value: i64, precision: Option<u32>) -> i64 {
     match precision {
         Some(digits @ 0..6) => round_to(value, 10_i64.pow(6 - digits)),
         _ => value,
@@ -809,6 +809,6 @@ fn microseconds(digits: &str) -> Result<i64, Fault> {
 
 /// The nearest integer, half to even; beyond `i64` its ends.
 #[expect(clippy::cast_possible_truncation, reason = "a float beyond i64 becomes its end, which callers refuse")]
-pub(crate) fn rounded(value: f64) -> i64 {
+pub fn rounded(value: f64) -> i64 {
     value.round_ties_even() as i64
 }

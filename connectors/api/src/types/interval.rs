@@ -9,10 +9,13 @@ use crate::{ConnectorError, Result};
 
 /// The three parts of an interval, as PostgreSQL keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Interval {
-    pub(crate) months: i32,
-    pub(crate) days: i32,
-    pub(crate) usecs: i64,
+pub struct Interval {
+    /// Months.
+    pub months: i32,
+    /// Days.
+    pub days: i32,
+    /// Microseconds.
+    pub usecs: i64,
 }
 
 const SECS_PER_DAY: f64 = 86_400.0;
@@ -41,7 +44,7 @@ enum Fault {
 }
 
 /// `interval_in`, the modifier applied.
-pub(crate) fn interval(text: &str, style: &OutputStyle, modifier: i32) -> Result<Interval> {
+pub fn interval(text: &str, style: &OutputStyle, modifier: i32) -> Result<Interval> {
     let read = if super::input::trim(text).starts_with(['P', 'p']) {
         iso8601(super::input::trim(text)).or_else(|_| plain(text, style, modifier))
     } else {
@@ -58,7 +61,7 @@ pub(crate) fn interval(text: &str, style: &OutputStyle, modifier: i32) -> Result
 }
 
 /// Keeps the fields that a modifier names and rounds to its precision.
-pub(crate) fn adjust(mut interval: Interval, modifier: i32) -> Interval {
+pub fn adjust(mut interval: Interval, modifier: i32) -> Interval {
     if modifier < 0 {
         return interval;
     }

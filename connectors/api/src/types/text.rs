@@ -14,7 +14,8 @@ use super::source::{Decimals, Source, Spans, moment};
 use super::{DECIMAL128_NAN, DECIMAL256_NAN, PgType, array, misc, source};
 use crate::{ConnectorError, Result};
 
-pub(crate) use datetime::{write_date, write_fraction, write_offset, write_time, write_timestamp, write_timestamptz};
+pub(crate) use datetime::{write_date, write_fraction, write_timestamp, write_timestamptz};
+pub use datetime::{write_offset, write_time};
 pub(crate) use float::{Scratch, write_float4, write_float8};
 use json::JsonNode;
 

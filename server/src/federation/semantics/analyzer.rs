@@ -18,7 +18,7 @@ use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Oper
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::{needs_key, plan_comparison, take_type};
-use super::{Operand, Settings, any, cast, choice, compare, grouping, operand, type_of};
+use super::{Operand, Settings, any, cast, choice, compare, datetime, grouping, operand, type_of};
 use crate::error::{SqlError, SqlState};
 
 /// The rule's name.
@@ -120,6 +120,9 @@ impl PostgresComparisons {
     }
 
     fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        if let Some(planned) = datetime::plan_call(&expr, schema)? {
+            return Ok(Transformed::yes(planned));
+        }
         match expr {
             Expr::Between(between) => self.between(between, schema),
             Expr::InList(list) => self.in_list(list, schema),

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut,
 };
 
-use super::{any, cast, choice};
+use super::{any, cast, choice, datetime};
 use crate::error::SqlResult;
 
 /// Turns `CAST`, `::`, `DATE '…'` and `INTERVAL '…'` into calls of ours, in subqueries too. Casts to `regclass` and its
@@ -19,6 +19,11 @@ use crate::error::SqlResult;
 pub fn rewrite_casts(query: &mut Query) -> SqlResult<()> {
     let _ = query.visit(&mut Rewriter);
     Ok(())
+}
+
+/// Of a query over system tables, whose casts stay as they are, only the syntax of dates and times.
+pub fn rewrite_datetime(query: &mut Query) {
+    datetime::rewrite::query(query);
 }
 
 struct Rewriter;
@@ -32,6 +37,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        datetime::rewrite::expression(expr);
         rewrite(expr);
         ControlFlow::Continue(())
     }

@@ -132,6 +132,7 @@ impl Planner {
         depth: usize,
     ) -> SqlResult<Planned> {
         refused::refuse(&query)?;
+        refused::refuse_text(text)?;
         naming::name_columns(&mut query);
         if pg_catalog::mentions_system_catalog(&query) {
             // System tables keep their arrays as lists: their casts are the rewrite's.

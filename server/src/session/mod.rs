@@ -204,6 +204,7 @@ impl Session {
         self.apply_pending_settings();
         self.require_not_failed(&statement.statement)?;
         self.canceller.begin_statement();
+        self.settings.clock().begin();
         let prepared = self.describe(statement, types).await;
         if prepared.is_err() {
             self.fail();
@@ -222,7 +223,7 @@ impl Session {
         self.canceller.begin_statement();
         let now = SystemTime::now();
         let fresh = self.transaction.idle();
-        self.settings.clock().begin(fresh);
+        self.settings.clock().begin();
         self.backend.update(|backend| {
             backend.query = backends::shown_query(&secretless(statement));
             backend.query_started = Some(now);
@@ -303,6 +304,9 @@ impl Session {
         } else {
             self.end_transaction(true).await
         };
+        if !self.transaction.in_block() {
+            self.settings.clock().end();
+        }
         let state = match self.transaction.status() {
             TransactionStatus::Idle => "idle",
             TransactionStatus::InBlock => "idle in transaction",
@@ -475,6 +479,7 @@ impl Session {
 
     async fn end_transaction(&mut self, commit: bool) -> SqlResult<()> {
         let working = self.transaction.take(commit, &mut self.settings);
+        self.settings.clock().end();
         self.generation += 1;
         self.cursors.retain(|_, cursor| cursor.hold);
         self.role_settings();

@@ -503,6 +503,7 @@ impl Settings {
             .and_then(|text| text.split_once(", "))
             .map_or(("ISO", "MDY"), |(style, order)| (style, order));
         OutputStyle {
+            now_usecs: Some(self.clock.transaction()),
             time_zone: self.get("timezone").and_then(time_zone).map_or(chrono_tz::UTC, |(_, zone)| zone),
             date_style: match style {
                 "SQL" => DateStyle::Sql,

@@ -98,7 +98,7 @@ fn read_date(text: &str, style: &OutputStyle) -> Result<Option<i32>, Fault> {
         Some(Special::Infinity) => return Ok(Some(i32::MAX)),
         Some(Special::MinusInfinity) => return Ok(Some(i32::MIN)),
         Some(Special::Epoch) => 0,
-        Some(word) => current_day(style.time_zone, word),
+        Some(word) => current_day(style, word),
         None => fields.days()?.ok_or(Fault::Format)?,
     };
     Ok((DAYS_MIN..=DAYS_MAX).contains(&days).then(|| i32::try_from(days).unwrap_or(i32::MAX - 1)))
@@ -147,8 +147,8 @@ fn read_timestamp(text: &str, style: &OutputStyle, zoned: bool) -> Result<Option
         Some(Special::Infinity) => return Ok(Some(i64::MAX)),
         Some(Special::MinusInfinity) => return Ok(Some(i64::MIN)),
         Some(Special::Epoch) => return Ok(Some(0)),
-        Some(Special::Now) => return Ok(Some(now(style.time_zone, zoned))),
-        Some(word) => current_day(style.time_zone, word),
+        Some(Special::Now) => return Ok(Some(now(style, zoned))),
+        Some(word) => current_day(style, word),
         None => fields.days()?.ok_or(Fault::Format)?,
     };
     if !(DAYS_MIN..TIMESTAMP_DAYS_END).contains(&days) {
@@ -169,13 +169,16 @@ fn read_timestamp(text: &str, style: &OutputStyle, zoned: bool) -> Result<Option
     Ok(local.checked_sub(offset * USECS_PER_SEC).filter(|value| *value != i64::MAX && *value != i64::MIN))
 }
 
-fn now(zone: Tz, zoned: bool) -> i64 {
-    let now = chrono::Utc::now().timestamp_micros();
-    if zoned { now } else { now + calendar::offset_at(zone, now.div_euclid(USECS_PER_SEC)) * USECS_PER_SEC }
+fn now(style: &OutputStyle, zoned: bool) -> i64 {
+    let now = style.now_usecs.unwrap_or_else(|| chrono::Utc::now().timestamp_micros());
+    if zoned {
+        return now;
+    }
+    now + calendar::offset_at(style.time_zone, now.div_euclid(USECS_PER_SEC)) * USECS_PER_SEC
 }
 
-fn current_day(zone: Tz, word: Special) -> i64 {
-    let today = now(zone, false).div_euclid(USECS_PER_DAY);
+fn current_day(style: &OutputStyle, word: Special) -> i64 {
+    let today = now(style, false).div_euclid(USECS_PER_DAY);
     match word {
         Special::Tomorrow => today + 1,
         Special::Yesterday => today - 1,
@@ -197,7 +200,7 @@ pub fn timetz(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result
         Some(Zone::Offset(offset)) => offset,
         zone => {
             let zone = if let Some(Zone::Named(zone)) = zone { zone } else { style.time_zone };
-            let today = now(zone, false).div_euclid(USECS_PER_DAY);
+            let today = now(style, false).div_euclid(USECS_PER_DAY);
             let days = fields.days().map_err(fault)?.unwrap_or(today);
             let local = days.saturating_mul(86_400).saturating_add(time / USECS_PER_SEC);
             calendar::offset_of_local(zone, local)
@@ -218,7 +221,7 @@ fn read_time(text: &str, style: &OutputStyle) -> Result<(i64, Fields), Fault> {
     let mut fields = parse_tokens(text, style.day_first, true)?;
     fields.finish()?;
     let time = match fields.special {
-        Some(Special::Now) => now(style.time_zone, false).rem_euclid(USECS_PER_DAY),
+        Some(Special::Now) => now(style, false).rem_euclid(USECS_PER_DAY),
         Some(_) => return Err(Fault::Format),
         None => fields.time.ok_or(Fault::Format)?,
     };
@@ -592,7 +595,12 @@ impl Fields {
             return Ok(());
         }
         let first_word = field.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-        if starts_with_word && (self.has_date() || month_number(first_word).is_none()) {
+        let known = month_number(first_word).is_some();
+        if starts_with_word && !known && !self.has_date() && self.time.is_none() {
+            // A zone follows a date or a time.
+            return Err(Fault::Format);
+        }
+        if starts_with_word && (self.has_date() || !known) {
             let zone = calendar::zone_by_name(field).ok_or_else(|| Fault::Zone(field.to_owned()))?;
             return self.set_zone(Zone::Named(zone));
         }

@@ -34,6 +34,8 @@ pub struct OutputStyle {
     pub bytea_escape: bool,
     /// `extra_float_digits`; above zero prints the shortest text that reads back as the same number.
     pub extra_float_digits: i32,
+    /// What `now` and `today` are, in microseconds since 1970; `None`: what the clock says.
+    pub now_usecs: Option<i64>,
 }
 
 /// `DateStyle`'s format part.
@@ -65,6 +67,7 @@ impl Default for OutputStyle {
             interval_style: IntervalStyle::Postgres,
             bytea_escape: false,
             extra_float_digits: 1,
+            now_usecs: None,
         }
     }
 }

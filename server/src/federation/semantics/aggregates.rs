@@ -81,7 +81,7 @@ impl Kind {
                 }
                 oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC | oids::UNKNOWN => Ok(numeric()),
                 _ if storage == DataType::Null => Ok(numeric()),
-                oids::INTERVAL => Ok((PgType::new(oids::INTERVAL), interval_storage(), Plan::Intervals)),
+                oids::INTERVAL | oids::TIME => Ok((PgType::new(oids::INTERVAL), interval_storage(), Plan::Intervals)),
                 oids::MONEY => Err(self.unsupported(&data_type)),
                 _ => Err(self.missing(&data_type)),
             },
@@ -100,7 +100,7 @@ impl Kind {
             (oids::FLOAT4, _) => (PgType::new(oids::FLOAT4), DataType::Float64, Plan::Native(DataType::Float64)),
             (oids::NUMERIC, _) => numeric(),
             (_, DataType::Null) => numeric(),
-            (oids::INTERVAL, _) => (PgType::new(oids::INTERVAL), interval_storage(), Plan::Intervals),
+            (oids::INTERVAL | oids::TIME, _) => (PgType::new(oids::INTERVAL), interval_storage(), Plan::Intervals),
             (oids::MONEY, _) => return Err(self.unsupported(data_type)),
             _ => return Err(self.missing(data_type)),
         })
@@ -180,7 +180,7 @@ impl AggregateUDFImpl for Aggregate {
             .into());
         }
         match plan {
-            Plan::Intervals => Ok(Box::new(IntervalSum::new(self.kind == Kind::Average))),
+            Plan::Intervals => Ok(Box::new(IntervalSum::new(data_type, self.kind == Kind::Average))),
             Plan::Keys => Ok(Box::new(Extreme { data_type, maximum: self.kind == Kind::Maximum, best: None, storage })),
             // A window over a native plan comes here, too: it is computed as numerics and cast at the end.
             _ if matches!(self.kind, Kind::Sum | Kind::Average) && storage != DataType::Float64 => {
@@ -387,7 +387,8 @@ impl Extreme {
                 Some(best) => Some(keys.value(best)),
                 None => self.best.as_ref().map(|(key, _)| key.as_slice()),
             };
-            let better = current.is_none_or(|current| if self.maximum { key > current } else { key < current });
+            // Of equal values that are stored differently PostgreSQL keeps the later one.
+            let better = current.is_none_or(|current| if self.maximum { key >= current } else { key <= current });
             if better {
                 best_row = Some(row);
             }

@@ -21,7 +21,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use atoll_connector_api::ConnectorError;
 use atoll_connector_api::types::PgType;
@@ -61,23 +61,29 @@ struct Shared {
 pub struct Clock {
     transaction: AtomicI64,
     statement: AtomicI64,
+    open: AtomicBool,
 }
 
 impl Default for Clock {
     fn default() -> Self {
         let now = chrono::Utc::now().timestamp_micros();
-        Self { transaction: AtomicI64::new(now), statement: AtomicI64::new(now) }
+        Self { transaction: AtomicI64::new(now), statement: AtomicI64::new(now), open: AtomicBool::new(false) }
     }
 }
 
 impl Clock {
-    /// A statement begins now; so does its transaction, if it is the first.
-    pub fn begin(&self, new_transaction: bool) {
+    /// A statement begins now; so does its transaction, if it is the first since the last one ended.
+    pub fn begin(&self) {
         let now = chrono::Utc::now().timestamp_micros();
         self.statement.store(now, Ordering::Relaxed);
-        if new_transaction {
+        if !self.open.swap(true, Ordering::Relaxed) {
             self.transaction.store(now, Ordering::Relaxed);
         }
+    }
+
+    /// The transaction has ended.
+    pub fn end(&self) {
+        self.open.store(false, Ordering::Relaxed);
     }
 
     /// When the transaction began.

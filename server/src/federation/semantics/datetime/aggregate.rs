@@ -16,14 +16,16 @@ use super::value::{Reader, Value};
 /// A sum of intervals, and how many they were.
 #[derive(Debug)]
 pub(in crate::federation::semantics) struct IntervalSum {
+    /// What is added up: intervals, or times of day as such.
+    data_type: PgType,
     average: bool,
     sum: Interval,
     count: i64,
 }
 
 impl IntervalSum {
-    pub(in crate::federation::semantics) fn new(average: bool) -> Self {
-        Self { average, sum: Interval::default(), count: 0 }
+    pub(in crate::federation::semantics) fn new(data_type: PgType, average: bool) -> Self {
+        Self { data_type, average, sum: Interval::default(), count: 0 }
     }
 
     /// The columns of its state.
@@ -34,14 +36,23 @@ impl IntervalSum {
         ]
     }
 
-    fn fold(&mut self, values: &[ArrayRef], step: fn(&Interval, &Interval) -> Result<Interval>, by: i64) -> Result<()> {
-        let Some(values) = values.first() else { return Ok(()) };
-        let reader = Reader::new(Arc::clone(values), &PgType::new(oids::INTERVAL))?;
+    fn fold(
+        &mut self,
+        values: Option<&ArrayRef>,
+        data_type: &PgType,
+        step: fn(&Interval, &Interval) -> Result<Interval>,
+        by: i64,
+    ) -> Result<()> {
+        let Some(values) = values else { return Ok(()) };
+        let reader = Reader::new(Arc::clone(values), data_type)?;
         for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
-            if let Value::Interval(value) = reader.get(row)? {
-                self.sum = step(&self.sum, &value)?;
-                self.count += by;
-            }
+            let value = match reader.get(row)? {
+                Value::Interval(value) => value,
+                Value::Time(usecs) => Interval { usecs, ..Interval::default() },
+                other => return exec_err!("{other:?} is no interval"),
+            };
+            self.sum = step(&self.sum, &value)?;
+            self.count += by;
         }
         Ok(())
     }
@@ -55,11 +66,13 @@ impl IntervalSum {
 
 impl Accumulator for IntervalSum {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.fold(values, sum, 1)
+        let data_type = self.data_type.clone();
+        self.fold(values.first(), &data_type, sum, 1)
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.fold(values, less, -1)
+        let data_type = self.data_type.clone();
+        self.fold(values.first(), &data_type, less, -1)
     }
 
     fn supports_retract_batch(&self) -> bool {
@@ -86,7 +99,7 @@ impl Accumulator for IntervalSum {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let [sums, counts] = states else { return exec_err!("a sum's state has two columns") };
         let own = self.count;
-        self.fold(std::slice::from_ref(sums), sum, 0)?;
+        self.fold(Some(sums), &PgType::new(oids::INTERVAL), sum, 0)?;
         self.count = own + counts.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
         Ok(())
     }

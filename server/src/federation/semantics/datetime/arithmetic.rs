@@ -6,9 +6,7 @@ use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 
-use super::moment::{
-    add, add_zoned, date, from_local, interval_range, is_infinite, join, justify_hours, negated, of_date,
-};
+use super::moment::{add, add_zoned, date, interval_range, is_infinite, join, justify_hours, negated, of_date};
 use super::overload::{Call, Overload, Resolution, function, resolve, shown};
 use super::udf::bind;
 use super::value::Value;
@@ -276,10 +274,4 @@ fn scaled(months: f64, days: f64, usecs: f64) -> Result<Interval> {
         return Err(interval_range().into());
     }
     Ok(Interval { months: whole_months, days: whole_days, usecs: rounded(usecs) })
-}
-
-/// A moment from a day and clock of the session's zone; infinities stay.
-pub(super) fn date_to_moment(days: i32, zone: chrono_tz::Tz) -> Result<i64> {
-    let midnight = of_date(days)?;
-    if is_infinite(midnight) { Ok(midnight) } else { from_local(zone, midnight) }
 }

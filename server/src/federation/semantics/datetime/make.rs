@@ -1,9 +1,11 @@
 //! Values out of their parts, and intervals with their parts in order: `make_…`, `justify_…`, `age`, `isfinite`.
 
-use atoll_connector_api::types::oids::{BOOL, DATE, FLOAT8, INT4, INTERVAL, TEXT, TIME, TIMESTAMP, TIMESTAMPTZ};
+use atoll_connector_api::types::oids::{BOOL, DATE, FLOAT8, INT4, INTERVAL, TEXT, TIME, TIMESTAMP, TIMESTAMPTZ, XID};
 use atoll_connector_api::types::temporal::{
-    Interval, USECS_PER_DAY, USECS_PER_HOUR, USECS_PER_MINUTE, USECS_PER_SEC, civil, days_of, month_days, rounded,
+    Interval, POSTGRES_EPOCH_USECS, USECS_PER_DAY, USECS_PER_HOUR, USECS_PER_MINUTE, USECS_PER_SEC, civil, days_of,
+    month_days, offset_at, rounded,
 };
+use chrono_tz::Tz;
 use datafusion::error::Result;
 
 use super::clock::today;
@@ -46,21 +48,17 @@ pub(super) static FUNCTIONS: &[Overload] = &[
     function("justify_interval", &[INTERVAL], INTERVAL, |call| {
         Ok(Value::Interval(justify_interval(call.interval(0)?)?))
     }),
-    function("age", &[TIMESTAMP, TIMESTAMP], INTERVAL, |call| {
-        let (left, right) = (call.timestamp(0)?, call.timestamp(1)?);
-        age(left, right, left < right).map(Value::Interval)
-    }),
+    function("age", &[TIMESTAMP, TIMESTAMP], INTERVAL, |call| local_age(call.timestamp(0)?, call.timestamp(1)?)),
     function("age", &[TIMESTAMPTZ, TIMESTAMPTZ], INTERVAL, |call| {
         moment_age(call, call.timestamp(0)?, call.timestamp(1)?)
     }),
-    function("age", &[TIMESTAMP], INTERVAL, |call| {
-        let (left, right) = (of_date(today(call.settings)?)?, call.timestamp(0)?);
-        age(left, right, left < right).map(Value::Interval)
-    }),
+    function("age", &[TIMESTAMP], INTERVAL, |call| local_age(of_date(today(call.settings)?)?, call.timestamp(0)?)),
     function("age", &[TIMESTAMPTZ], INTERVAL, |call| {
         let midnight = from_local(call.zone(), of_date(today(call.settings)?)?)?;
         moment_age(call, midnight, call.timestamp(0)?)
     }),
+    // Not built; that it exists makes an untyped argument ambiguous, as in PostgreSQL.
+    function("age", &[XID], INT4, |_| Err(SqlError::unsupported("age(xid) is not supported").into())),
     function("isfinite", &[DATE], BOOL, |call| Ok(Value::Bool(!Value::Date(call.date(0)?).is_infinite()))),
     function("isfinite", &[TIMESTAMP], BOOL, |call| Ok(Value::Bool(!is_infinite(call.timestamp(0)?)))),
     function("isfinite", &[TIMESTAMPTZ], BOOL, |call| Ok(Value::Bool(!is_infinite(call.timestamp(0)?)))),
@@ -216,21 +214,34 @@ fn justify_interval(mut span: Interval) -> Result<Interval> {
 }
 
 fn moment_age(call: &Call<'_>, left: i64, right: i64) -> Result<Value> {
-    if is_infinite(left) || is_infinite(right) {
-        return Err(timestamp_range().into());
-    }
-    let zone = call.zone();
+    let zone = Some(call.zone());
     // The moments say which is later, the clocks how much.
-    age(to_local(zone, left)?, to_local(zone, right)?, left < right).map(Value::Interval)
+    age(parts_of(left, zone)?, parts_of(right, zone)?, left < right).map(Value::Interval)
+}
+
+fn local_age(left: i64, right: i64) -> Result<Value> {
+    age(parts_of(left, None)?, parts_of(right, None)?, left < right).map(Value::Interval)
+}
+
+/// Days and time of a timestamp, by the clocks of a zone. PostgreSQL 15 counts infinity as the last number it has, and
+/// refuses the first.
+fn parts_of(usecs: i64, zone: Option<Tz>) -> Result<(i64, i64)> {
+    match usecs {
+        i64::MIN => Err(timestamp_range().into()),
+        i64::MAX => {
+            let (days, time) = split(usecs);
+            let (epoch_days, epoch_time) = split(POSTGRES_EPOCH_USECS);
+            let offset = zone.map_or(0, |zone| offset_at(zone, usecs / USECS_PER_SEC)) * USECS_PER_SEC;
+            let time = time + epoch_time + offset;
+            Ok((days + epoch_days + time.div_euclid(USECS_PER_DAY), time.rem_euclid(USECS_PER_DAY)))
+        }
+        usecs => Ok(split(zone.map_or(Ok(usecs), |zone| to_local(zone, usecs))?)),
+    }
 }
 
 /// A difference in years, months, days and time, as one counts an age.
-fn age(left: i64, right: i64, negative: bool) -> Result<Interval> {
-    if is_infinite(left) || is_infinite(right) {
-        return Err(timestamp_range().into());
-    }
+fn age((left_days, left_time): (i64, i64), (right_days, right_time): (i64, i64), negative: bool) -> Result<Interval> {
     let sign = if negative { -1 } else { 1 };
-    let ((left_days, left_time), (right_days, right_time)) = (split(left), split(right));
     let ((left_year, left_month, left_day), (right_year, right_month, right_day)) =
         (civil(left_days), civil(right_days));
     let mut time = (left_time - right_time) * sign;

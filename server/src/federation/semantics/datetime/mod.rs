@@ -22,7 +22,9 @@ mod unit;
 mod value;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -30,9 +32,10 @@ use datafusion::logical_expr::{Expr, ScalarUDF};
 
 pub(super) use aggregate::IntervalSum;
 pub(super) use arithmetic::plan as plan_operator;
-pub(super) use compare::common as common_type;
+pub(super) use compare::{are_mixed, common as common_type};
 pub(super) use series::generate_series;
 
+use super::cast::cast_to;
 use super::{Operand, Settings, operand};
 use overload::Overload;
 use udf::{Named, bind};
@@ -62,11 +65,24 @@ pub(super) fn plan_call(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> 
             None => Ok(None),
         },
         Expr::Negative(inner) => match operand(inner, schema) {
-            Some(own @ Operand::Typed(_)) if matches!(&own, Operand::Typed(own) if own.oid == atoll_connector_api::types::oids::INTERVAL) => {
+            Some(own @ Operand::Typed(_)) if matches!(&own, Operand::Typed(own) if own.oid == oids::INTERVAL) => {
                 bind(&Settings::default(), &arithmetic::NEGATION, vec![inner.as_ref().clone()], &[own]).map(Some)
             }
             _ => Ok(None),
         },
         _ => Ok(None),
     }
+}
+
+/// A call of a function that prints its arguments, with dates and times as PostgreSQL prints them; `None` where there is
+/// nothing to do.
+pub(super) fn plan_printing(settings: &Settings, expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return None };
+    let temporal = |arg: &Expr| operand(arg, schema).is_some_and(|own| arithmetic::is_temporal(&own));
+    if !matches!(func.name(), "concat" | "concat_ws" | "format") || !args.iter().any(temporal) {
+        return None;
+    }
+    let text = PgType::new(oids::TEXT);
+    let args = args.iter().map(|arg| if temporal(arg) { cast_to(settings, arg.clone(), &text) } else { arg.clone() });
+    Some(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(func), args: args.collect() }))
 }

@@ -61,13 +61,6 @@ accessors! {
 }
 
 impl Call<'_> {
-    /// A whole number as `int4`.
-    pub(super) fn int4(&self, index: usize) -> Result<i32> {
-        let value = self.int(index)?;
-        i32::try_from(value)
-            .map_err(|_| SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range").into())
-    }
-
     /// The session's time zone.
     pub(super) fn zone(&self) -> chrono_tz::Tz {
         self.settings.style().time_zone
@@ -173,7 +166,8 @@ pub(super) fn resolve(candidates: &[&'static Overload], operands: &[Operand]) ->
                 .iter()
                 .copied()
                 .filter(|overload| {
-                    overload.parameters.iter().zip(&types).all(|(parameter, own)| own.is_some() || parameter == first)
+                    let takes = |parameter: u32| parameter == *first || converts(*first, parameter);
+                    overload.parameters.iter().zip(&types).all(|(parameter, own)| own.is_some() || takes(*parameter))
                 })
                 .collect();
             if !same.is_empty() {
@@ -218,7 +212,9 @@ fn keep_categories(left: &mut Vec<&'static Overload>, types: &[Option<u32>]) {
 /// `42883` or `42725` of a function.
 pub(super) fn unresolved(name: &str, operands: &[Operand], ambiguous: bool) -> SqlError {
     let types: Vec<String> = operands.iter().map(shown).collect();
-    let call = format!("function {name}({})", types.join(", "));
+    // What is written by syntax of its own is found in pg_catalog.
+    let schema = if matches!(name, "extract" | "overlaps") { "pg_catalog." } else { "" };
+    let call = format!("function {schema}{name}({})", types.join(", "));
     if ambiguous {
         return SqlError::new(SqlState::AMBIGUOUS_FUNCTION, format!("{call} is not unique"))
             .hint("Could not choose a best candidate function. You might need to add explicit type casts.");

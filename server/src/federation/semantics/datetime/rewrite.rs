@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     ObjectNamePart, Query, Value, VisitMut, VisitorMut,
 };
 
+use crate::federation::semantics::cast;
 use crate::federation::semantics::rewrite::call;
 
 /// Rewrites a whole query, subqueries included.
@@ -42,7 +43,10 @@ pub(in crate::federation::semantics) fn expression(expr: &mut Expr) {
         },
         Expr::Function(function) => {
             rewrite_function(function);
-            return;
+            match cast_in_disguise(function) {
+                Some(cast) => cast,
+                None => return,
+            }
         }
         _ => return,
     };
@@ -74,6 +78,17 @@ fn rewrite_function(function: &mut Function) {
     }
 }
 
+/// `date(x)`: a type's name as a function is a cast.
+fn cast_in_disguise(function: &Function) -> Option<Expr> {
+    const TYPES: [&str; 6] = ["date", "time", "timetz", "timestamp", "timestamptz", "interval"];
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let name = TYPES.iter().find(|known| name.value.eq_ignore_ascii_case(known))?;
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = list.args.as_slice() else { return None };
+    let name = Expr::Value(Value::SingleQuotedString((*name).to_owned()).with_empty_span());
+    Some(call(cast::NAME, vec![value.clone(), name]))
+}
+
 /// `make_interval(days => 10)`: the only one of PostgreSQL's functions here whose arguments have names that people use.
 fn position_arguments(args: &mut Vec<FunctionArg>) {
     const NAMES: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
@@ -81,7 +96,12 @@ fn position_arguments(args: &mut Vec<FunctionArg>) {
         let name = name.value.to_lowercase();
         NAMES.iter().position(|known| *known == name)
     };
-    if !args.iter().any(|arg| matches!(arg, FunctionArg::Named { .. })) {
+    let is_named = |arg: &FunctionArg| match arg {
+        FunctionArg::Named { .. } => true,
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::BinaryOp { op, .. })) => *op == BinaryOperator::Assignment,
+        _ => false,
+    };
+    if !args.iter().any(is_named) {
         return;
     }
     let zero = || {
@@ -91,6 +111,15 @@ fn position_arguments(args: &mut Vec<FunctionArg>) {
     let mut placed: Vec<Option<FunctionArg>> = vec![None; NAMES.len()];
     for (index, arg) in args.iter().enumerate() {
         let (place, value) = match arg {
+            // `days := 10` is parsed as an operator.
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Assignment,
+                right,
+            })) => {
+                let name = if let Expr::Identifier(name) = left.as_ref() { name_of(name) } else { None };
+                (name, FunctionArg::Unnamed(FunctionArgExpr::Expr(right.as_ref().clone())))
+            }
             FunctionArg::Named { name, arg, .. } => (name_of(name), FunctionArg::Unnamed(arg.clone())),
             other => (Some(index), other.clone()),
         };

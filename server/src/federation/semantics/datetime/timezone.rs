@@ -4,7 +4,6 @@ use atoll_connector_api::types::oids::{INTERVAL, TEXT, TIMESTAMP, TIMESTAMPTZ, T
 use atoll_connector_api::types::temporal::{
     Interval, USECS_PER_DAY, USECS_PER_SEC, abbreviation, offset_at, offset_of_local, zone_at, zone_by_name,
 };
-use atoll_connector_api::types::text::{IntervalStyle, OutputStyle};
 use atoll_connector_api::types::{PgType, format_scalar, oids};
 use chrono_tz::Tz;
 use datafusion::common::ScalarValue;
@@ -157,13 +156,12 @@ fn posix(text: &str) -> Option<i64> {
 
 fn of_interval(span: &Interval, settings: &Settings) -> Result<Zone> {
     if span.months != 0 || span.days != 0 {
-        let style = OutputStyle { interval_style: IntervalStyle::Postgres, ..settings.style().clone() };
         let value = ScalarValue::IntervalMonthDayNano(Some(arrow::datatypes::IntervalMonthDayNano::new(
             span.months,
             span.days,
             span.usecs.saturating_mul(1000),
         )));
-        let shown = format_scalar(&value, &PgType::new(oids::INTERVAL), &style).map_err(external)?;
+        let shown = format_scalar(&value, &PgType::new(oids::INTERVAL), settings.style()).map_err(external)?;
         let message = format!("interval time zone \"{}\" must not include months or days", shown.unwrap_or_default());
         return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).into());
     }

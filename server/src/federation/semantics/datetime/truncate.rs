@@ -42,7 +42,7 @@ pub(super) static FUNCTIONS: &[Overload] = &[
 
 /// A local time cut off, and whether its day may have another offset from Greenwich.
 fn local(name: &str, type_name: &str, usecs: i64) -> Result<(i64, bool)> {
-    let unit = Unit::named(name).ok_or_else(|| not_recognized(name, type_name))?;
+    let unit = Unit::length(name).ok_or_else(|| not_recognized(name, type_name))?;
     let (days, time) = split(usecs);
     let (year, month, _) = civil(days);
     let clock = match unit {
@@ -93,7 +93,7 @@ fn zoned(name: &str, usecs: i64, zone: &Zone) -> Result<i64> {
 
 fn interval(name: &str, span: Interval) -> Result<Interval> {
     const TYPE: &str = "interval";
-    let unit = Unit::named(name).ok_or_else(|| not_recognized(name, TYPE))?;
+    let unit = Unit::length(name).ok_or_else(|| not_recognized(name, TYPE))?;
     let months = |length: i32| Interval { months: span.months / length * length, ..Interval::default() };
     let time = |length: i64| Interval { usecs: span.usecs / length * length, ..span };
     Ok(match unit {

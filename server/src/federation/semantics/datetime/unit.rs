@@ -65,6 +65,17 @@ impl Unit {
     }
 }
 
+impl Unit {
+    /// The unit of a name where only lengths of time have one.
+    pub(super) fn length(name: &str) -> Option<Self> {
+        Self::named(name).filter(|unit| {
+            let point =
+                matches!(unit, Self::Dow | Self::IsoDow | Self::Doy | Self::IsoYear | Self::Julian | Self::Epoch);
+            !point
+        })
+    }
+}
+
 /// `0A000`: the type has no such field.
 pub(super) fn not_supported(name: &str, type_name: &str) -> SqlError {
     let name = name.to_lowercase();

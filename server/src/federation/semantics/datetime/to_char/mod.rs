@@ -33,16 +33,14 @@ pub(super) fn functions() -> impl Iterator<Item = &'static Overload> {
     datetime::FUNCTIONS.iter().chain(input::FUNCTIONS).chain(number::FUNCTIONS).chain(number_input::FUNCTIONS)
 }
 
-/// A number as C's `%.*g` prints it.
+/// A number as PostgreSQL's `%.*g` prints it.
 pub(super) fn general(value: f64, digits: usize) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return if value.is_nan() {
-            "nan".to_owned()
-        } else if value.is_infinite() {
-            "inf".to_owned()
-        } else {
-            "0".to_owned()
-        };
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !value.is_finite() {
+        let name = if value.is_nan() { "NaN" } else { "Infinity" };
+        return if value < 0.0 { format!("-{name}") } else { name.to_owned() };
     }
     let scientific = format!("{:.*e}", digits.saturating_sub(1), value);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));

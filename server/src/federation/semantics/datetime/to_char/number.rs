@@ -297,6 +297,9 @@ impl Digits {
     }
 }
 
+/// Characters of an exponent: `e+00`.
+const EXPONENT: usize = 4;
+
 /// What is shown in place of a number that has too many digits.
 fn overflow(before: usize, after: usize) -> String {
     format!("{}.{}", "#".repeat(before), "#".repeat(after))
@@ -304,7 +307,7 @@ fn overflow(before: usize, after: usize) -> String {
 
 fn integer(value: i64, template: &str, narrow: bool) -> Result<Value> {
     if template.is_empty() {
-        return Ok(Value::Null);
+        return Ok(Value::Text(String::new()));
     }
     let shape = Shape::parse(template)?;
     if shape.scientific {
@@ -322,7 +325,7 @@ fn integer(value: i64, template: &str, narrow: bool) -> Result<Value> {
 
 fn numeric(text: &str, template: &str) -> Result<Value> {
     if template.is_empty() {
-        return Ok(Value::Null);
+        return Ok(Value::Text(String::new()));
     }
     let mut shape = Shape::parse(template)?;
     let value = Numeric::parse(text).map_err(external)?;
@@ -333,7 +336,7 @@ fn numeric(text: &str, template: &str) -> Result<Value> {
     }
     if shape.scientific {
         if !finite {
-            return Ok(Value::Text(format!(" {}", overflow(shape.before, shape.after))));
+            return Ok(Value::Text(format!(" {}", overflow(shape.before, shape.after + EXPONENT))));
         }
         return Ok(Value::Text(scientific_numeric(&value, shape.after)?));
     }
@@ -365,7 +368,7 @@ fn digits_of(value: &Numeric, after: usize) -> Result<String> {
 
 fn float(value: f64, template: &str, certain: usize) -> Result<Value> {
     if template.is_empty() {
-        return Ok(Value::Null);
+        return Ok(Value::Text(String::new()));
     }
     let mut shape = Shape::parse(template)?;
     if shape.roman {
@@ -375,7 +378,7 @@ fn float(value: f64, template: &str, certain: usize) -> Result<Value> {
     }
     if shape.scientific {
         if !value.is_finite() {
-            return Ok(Value::Text(format!(" {}", overflow(shape.before, shape.after))));
+            return Ok(Value::Text(format!(" {}", overflow(shape.before, shape.after + EXPONENT))));
         }
         return Ok(Value::Text(scientific(value, shape.after)));
     }
@@ -435,16 +438,13 @@ fn scientific_numeric(value: &Numeric, after: usize) -> Result<String> {
         let zeros = if after > 0 { format!(".{}", "0".repeat(after)) } else { String::new() };
         return Ok(format!(" 0{zeros}e+00"));
     };
-    let mut exponent = i64::try_from(point).unwrap_or(0) - i64::try_from(first).unwrap_or(0) - 1;
+    let exponent = i64::try_from(point).unwrap_or(0) - i64::try_from(first).unwrap_or(0) - 1;
     // One digit before the point: what is rounded is a number from 1 to 10.
     let significant = digits.get(first..).unwrap_or_default();
     let (head, tail) = significant.split_at_checked(1).unwrap_or((significant, ""));
     let mantissa = Numeric::parse(&format!("{head}.{tail}0")).map_err(external)?;
-    let mut shown = digits_of(&mantissa, after)?;
-    if shown.starts_with("10") {
-        shown = digits_of(&Numeric::parse("1").map_err(external)?, after)?;
-        exponent += 1;
-    }
+    // Rounding may make it 10: PostgreSQL leaves it so.
+    let shown = digits_of(&mantissa, after)?;
     Ok(with_exponent(&format!("{}{shown}e{exponent}", if negative { "-" } else { "" })))
 }
 

@@ -161,7 +161,7 @@ impl Reader<'_> {
         self.shape.sign == LocaleSign::Before
     }
 
-    /// An `S` behind the number's last digit; or a sign where the template has none.
+    /// An `S` behind the number's last digit; or the sign of `MI`, `PL` or `SG`, which a short number brings early.
     fn trailing_sign(&mut self, read: bool, current: char) {
         if self.shape.sign != LocaleSign::None {
             let next = self.rest.chars().nth(1);
@@ -169,7 +169,7 @@ impl Reader<'_> {
                 self.sign = Some(sign);
                 self.advance();
             }
-        } else if !read && !self.shape.plus && !self.shape.minus && matches!(current, '-' | '+') {
+        } else if !read && (self.shape.plus || self.shape.minus) && matches!(current, '-' | '+') {
             self.sign = Some(current);
         }
     }

@@ -446,6 +446,7 @@ fn styles() -> Vec<(&'static str, OutputStyle)> {
         interval_style,
         bytea_escape,
         extra_float_digits,
+        now_usecs: None,
     };
     vec![
         (

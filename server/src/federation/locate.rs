@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectNamePart, Query, Spanned, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectNamePart, Query, Visit, Visitor};
 
 use super::relations::position;
 use crate::error::{SqlError, SqlState};
@@ -48,7 +48,7 @@ impl Finder {
         };
         let names: Vec<String> = parts.iter().map(fold).collect();
         let same = names.join(".") == self.wanted || names.last() == Some(&self.wanted);
-        let start = parts.first().map(|ident| ident.span().start);
+        let start = parts.first().map(|ident| ident.span.start);
         match start.filter(|start| same && start.line > 0) {
             Some(start) => {
                 self.found = Some((start.line, start.column));

@@ -133,12 +133,14 @@ impl Planner {
         depth: usize,
     ) -> SqlResult<Planned> {
         refused::refuse(&query)?;
+        refused::refuse_text(text)?;
         let written = query.clone();
         naming::name_columns(&mut query);
         let system = pg_catalog::mentions_system_catalog(&query);
         if system {
             // System tables keep their arrays as lists: their casts are the rewrite's.
             pg_catalog::rewrite(&mut query);
+            semantics::rewrite_datetime(&mut query);
         } else {
             semantics::rewrite_casts(&mut query)?;
         }

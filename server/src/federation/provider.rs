@@ -67,7 +67,11 @@ impl ContextProvider for StatementContext<'_> {
         let schema = DFSchema::empty();
         let args = args
             .into_iter()
-            .map(|arg| simplifier.coerce(arg, &schema).and_then(|arg| simplifier.simplify(arg)))
+            .map(|arg| {
+                super::semantics::resolve_calls(arg)
+                    .and_then(|arg| simplifier.coerce(arg, &schema))
+                    .and_then(|arg| simplifier.simplify(arg))
+            })
             .collect::<DfResult<Vec<_>>>()?;
         Ok(provider_as_source(function.create_table_provider_with_args(TableFunctionArgs::new(&args, self.state))?))
     }

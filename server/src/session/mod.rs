@@ -202,6 +202,8 @@ impl Session {
         self.apply_pending_settings();
         self.require_not_failed(&statement.statement)?;
         self.show_activity(&statement);
+        self.canceller.begin_statement();
+        self.settings.clock().begin();
         let prepared = self.describe(statement, types).await;
         if prepared.is_err() {
             self.fail();
@@ -218,6 +220,8 @@ impl Session {
         let Some(statement) = &prepared.statement else { return Ok(Outcome::Empty) };
         self.apply_pending_settings();
         self.show_activity(statement);
+        self.canceller.begin_statement();
+        self.settings.clock().begin();
         self.transaction.enter(&mut self.settings);
         let outcome = match self.require_not_failed(&statement.statement).and_then(|()| self.rebase(statement)) {
             Ok(()) => self.dispatch(prepared, statement, parameters).await,
@@ -319,6 +323,9 @@ impl Session {
         } else {
             self.end_transaction(true).await
         };
+        if !self.transaction.in_block() {
+            self.settings.clock().end();
+        }
         let state = match self.transaction.status() {
             TransactionStatus::Idle => "idle",
             TransactionStatus::InBlock => "idle in transaction",
@@ -496,6 +503,7 @@ impl Session {
 
     async fn end_transaction(&mut self, commit: bool) -> SqlResult<()> {
         let working = self.transaction.take(commit, &mut self.settings);
+        self.settings.clock().end();
         self.generation += 1;
         self.cursors.retain(|_, cursor| cursor.hold);
         self.role_settings();

@@ -1,12 +1,14 @@
 //! A session's settings: what SET, SHOW and RESET know, with PostgreSQL's names, defaults and messages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_connector_api::options::parse_bool;
 use atoll_connector_api::types::text::{DateStyle, IntervalStyle, OutputStyle};
 
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::semantics::Clock;
 
 /// Names that no session has set may be kept, as PostgreSQL keeps `extension.name`; at most so many.
 const CUSTOM_SETTINGS_MAX: usize = 200;
@@ -298,9 +300,16 @@ pub struct Settings {
     session: BTreeMap<String, String>,
     local: BTreeMap<String, String>,
     saved: Option<BTreeMap<String, String>>,
+    /// When the transaction and the statement began.
+    clock: Arc<Clock>,
 }
 
 impl Settings {
+    /// When the transaction and the statement began.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
     /// The value in force; `None`: no such setting.
     pub fn get(&self, name: &str) -> Option<&str> {
         let key = name.to_ascii_lowercase();
@@ -521,6 +530,7 @@ impl Settings {
             .and_then(|text| text.split_once(", "))
             .map_or(("ISO", "MDY"), |(style, order)| (style, order));
         OutputStyle {
+            now_usecs: Some(self.clock.transaction()),
             time_zone: self.get("timezone").and_then(time_zone).map_or(chrono_tz::UTC, |(_, zone)| zone),
             date_style: match style {
                 "SQL" => DateStyle::Sql,

@@ -7,24 +7,24 @@ use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetName, Tz};
 
 /// Microseconds in a second.
-pub(crate) const USECS_PER_SEC: i64 = 1_000_000;
+pub const USECS_PER_SEC: i64 = 1_000_000;
 /// Microseconds in a minute.
-pub(crate) const USECS_PER_MINUTE: i64 = 60 * USECS_PER_SEC;
+pub const USECS_PER_MINUTE: i64 = 60 * USECS_PER_SEC;
 /// Microseconds in an hour.
-pub(crate) const USECS_PER_HOUR: i64 = 60 * USECS_PER_MINUTE;
+pub const USECS_PER_HOUR: i64 = 60 * USECS_PER_MINUTE;
 /// Microseconds in a day.
-pub(crate) const USECS_PER_DAY: i64 = 24 * USECS_PER_HOUR;
+pub const USECS_PER_DAY: i64 = 24 * USECS_PER_HOUR;
 /// Days from 1970-01-01 to 2000-01-01, from which PostgreSQL counts.
-pub(crate) const POSTGRES_EPOCH_DAYS: i32 = 10_957;
+pub const POSTGRES_EPOCH_DAYS: i32 = 10_957;
 /// Microseconds from 1970-01-01 to 2000-01-01.
-pub(crate) const POSTGRES_EPOCH_USECS: i64 = 946_684_800 * USECS_PER_SEC;
+pub const POSTGRES_EPOCH_USECS: i64 = 946_684_800 * USECS_PER_SEC;
 /// Day 0 of the Julian count, the first day PostgreSQL has: 4714-11-24 BC.
-pub(crate) const DAYS_MIN: i64 = -2_440_588;
+pub const DAYS_MIN: i64 = -2_440_588;
 /// PostgreSQL's last day: 5874897-12-31.
-pub(crate) const DAYS_MAX: i64 = 2_145_042_905;
+pub const DAYS_MAX: i64 = 2_145_042_905;
 
 /// Year (0 is 1 BC), month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
-pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
+pub fn civil(days: i64) -> (i64, i64, i64) {
     // Eras of 400 years that begin on 1 March, so that the leap day ends a year.
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -38,7 +38,7 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 /// The inverse of [`civil`]; a day past the month's end runs on into the next.
-pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
+pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -48,12 +48,12 @@ pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Whether a year (0 is 1 BC) has 366 days.
-pub(crate) fn is_leap(year: i64) -> bool {
+pub fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
 /// The last day of a month.
-pub(crate) fn month_days(year: i64, month: i64) -> i64 {
+pub fn month_days(year: i64, month: i64) -> i64 {
     match month {
         2 => 28 + i64::from(is_leap(year)),
         4 | 6 | 9 | 11 => 30,
@@ -62,7 +62,7 @@ pub(crate) fn month_days(year: i64, month: i64) -> i64 {
 }
 
 /// The weekday, 0 for Sunday.
-pub(crate) fn weekday(days: i64) -> i64 {
+pub fn weekday(days: i64) -> i64 {
     (days + 4).rem_euclid(7)
 }
 
@@ -70,13 +70,15 @@ pub(crate) fn weekday(days: i64) -> i64 {
 const TABLES_END_SECONDS: i64 = 4_102_444_800;
 
 /// What a zone says about a moment: seconds east of Greenwich, and the abbreviation.
-pub(crate) struct ZoneMoment {
-    pub(crate) offset: i64,
-    pub(crate) abbreviation: String,
+pub struct ZoneMoment {
+    /// Seconds east of Greenwich.
+    pub offset: i64,
+    /// Letters, or the offset where there are none.
+    pub abbreviation: String,
 }
 
 /// Seconds east of Greenwich in `zone` at a moment, in seconds since 1970.
-pub(crate) fn offset_at(zone: Tz, seconds: i64) -> i64 {
+pub fn offset_at(zone: Tz, seconds: i64) -> i64 {
     if zone == Tz::UTC {
         return 0;
     }
@@ -85,7 +87,7 @@ pub(crate) fn offset_at(zone: Tz, seconds: i64) -> i64 {
 }
 
 /// The same with the zone's abbreviation at that moment.
-pub(crate) fn zone_at(zone: Tz, seconds: i64) -> ZoneMoment {
+pub fn zone_at(zone: Tz, seconds: i64) -> ZoneMoment {
     let Some(moment) = DateTime::from_timestamp(representative(seconds), 0) else {
         return ZoneMoment { offset: 0, abbreviation: String::new() };
     };
@@ -123,7 +125,7 @@ fn representative(seconds: i64) -> i64 {
 /// Seconds east of Greenwich for a local clock time in `zone`, in seconds since 1970 as if it were UTC.
 ///
 /// A time that the clock skipped is read with the offset before the change; one that it showed twice with the one after.
-pub(crate) fn offset_of_local(zone: Tz, local_seconds: i64) -> i64 {
+pub fn offset_of_local(zone: Tz, local_seconds: i64) -> i64 {
     if zone == Tz::UTC {
         return 0;
     }
@@ -136,7 +138,7 @@ pub(crate) fn offset_of_local(zone: Tz, local_seconds: i64) -> i64 {
 }
 
 /// The zone with a name, in any case: `europe/berlin`.
-pub(crate) fn zone_by_name(name: &str) -> Option<Tz> {
+pub fn zone_by_name(name: &str) -> Option<Tz> {
     static NAMES: OnceLock<HashMap<String, Tz>> = OnceLock::new();
     let names = NAMES
         .get_or_init(|| chrono_tz::TZ_VARIANTS.iter().map(|zone| (zone.name().to_ascii_lowercase(), *zone)).collect());
@@ -144,7 +146,7 @@ pub(crate) fn zone_by_name(name: &str) -> Option<Tz> {
 }
 
 /// Seconds east of Greenwich of a zone abbreviation, lower case.
-pub(crate) fn abbreviation(name: &str) -> Option<i64> {
+pub fn abbreviation(name: &str) -> Option<i64> {
     match name {
         "z" | "zulu" => return Some(0),
         _ => {}

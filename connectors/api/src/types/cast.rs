@@ -136,6 +136,13 @@ pub fn cast(array: &dyn Array, from: &PgType, to: &PgType, style: &OutputStyle) 
         }
         text.clear();
         writer.write(row, &mut text)?;
+        // No time of day is infinite: PostgreSQL makes it NULL.
+        let clock = matches!(to_codec.kind, Kind::Time | Kind::TimeTz);
+        let moment = matches!(from_codec.kind, Kind::Timestamp | Kind::TimestampTz);
+        if clock && moment && text.ends_with("infinity") {
+            builder.append_null();
+            continue;
+        }
         caster.append(&text, &mut builder)?;
     }
     Ok(builder.finish())
@@ -174,6 +181,14 @@ impl Caster<'_> {
 
     fn append(&self, text: &str, builder: &mut ColumnBuilder) -> Result<()> {
         match self.way {
+            Way::Text if self.from.kind == Kind::Date && self.to.kind != Kind::Date => {
+                builder.append_text(text).map_err(|error| match error {
+                    ConnectorError::Value { sqlstate: "22008", .. } => {
+                        ConnectorError::value("22008", "date out of range for timestamp")
+                    }
+                    error => error,
+                })
+            }
             Way::Text => builder.append_text(text),
             Way::Integer => builder.append_i64(input::integer(text, self.from.name)?),
             Way::Boolean => builder.append_bool(input::boolean(text)?),

@@ -86,7 +86,7 @@ enum Token<'a> {
 }
 
 /// `date`, in days since 1970-01-01; infinities are the extreme values.
-pub(crate) fn date(text: &str, style: &OutputStyle) -> Result<i32> {
+pub fn date(text: &str, style: &OutputStyle) -> Result<i32> {
     read_date(text, style)
         .map_err(|fault| error(&fault, "date", text))?
         .ok_or_else(|| ConnectorError::value("22008", format!("date out of range: \"{text}\"")))
@@ -98,20 +98,20 @@ fn read_date(text: &str, style: &OutputStyle) -> Result<Option<i32>, Fault> {
         Some(Special::Infinity) => return Ok(Some(i32::MAX)),
         Some(Special::MinusInfinity) => return Ok(Some(i32::MIN)),
         Some(Special::Epoch) => 0,
-        Some(word) => current_day(style.time_zone, word),
+        Some(word) => current_day(style, word),
         None => fields.days()?.ok_or(Fault::Format)?,
     };
     Ok((DAYS_MIN..=DAYS_MAX).contains(&days).then(|| i32::try_from(days).unwrap_or(i32::MAX - 1)))
 }
 
 /// `timestamp`, in microseconds since 1970; a zone in the text is ignored, as PostgreSQL does.
-pub(crate) fn timestamp(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
+pub fn timestamp(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
     let value = read_timestamp(text, style, false).map_err(|fault| error(&fault, "timestamp", text))?;
     bounded_timestamp(value, text, precision)
 }
 
 /// `timestamptz`, in microseconds since 1970 UTC. Text without a zone is in the style's zone.
-pub(crate) fn timestamptz(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
+pub fn timestamptz(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
     let value = read_timestamp(text, style, true).map_err(|fault| error(&fault, "timestamp with time zone", text))?;
     bounded_timestamp(value, text, precision)
 }
@@ -122,7 +122,7 @@ fn bounded_timestamp(value: Option<i64>, text: &str, precision: Option<u32>) -> 
 }
 
 /// Rounds to a number of digits after the seconds' point. PostgreSQL counts from 2000 and rounds away from there.
-pub(crate) fn round_timestamp(value: i64, precision: Option<u32>) -> i64 {
+pub fn round_timestamp(value: i64, precision: Option<u32>) -> i64 {
     let Some(unit) = precision.filter(|digits| *digits < 6).map(|digits| 10_i64.pow(6 - digits)) else { return value };
     if value == i64::MAX || value == i64::MIN {
         return value;
@@ -147,8 +147,8 @@ fn read_timestamp(text: &str, style: &OutputStyle, zoned: bool) -> Result<Option
         Some(Special::Infinity) => return Ok(Some(i64::MAX)),
         Some(Special::MinusInfinity) => return Ok(Some(i64::MIN)),
         Some(Special::Epoch) => return Ok(Some(0)),
-        Some(Special::Now) => return Ok(Some(now(style.time_zone, zoned))),
-        Some(word) => current_day(style.time_zone, word),
+        Some(Special::Now) => return Ok(Some(now(style, zoned))),
+        Some(word) => current_day(style, word),
         None => fields.days()?.ok_or(Fault::Format)?,
     };
     if !(DAYS_MIN..TIMESTAMP_DAYS_END).contains(&days) {
@@ -169,13 +169,16 @@ fn read_timestamp(text: &str, style: &OutputStyle, zoned: bool) -> Result<Option
     Ok(local.checked_sub(offset * USECS_PER_SEC).filter(|value| *value != i64::MAX && *value != i64::MIN))
 }
 
-fn now(zone: Tz, zoned: bool) -> i64 {
-    let now = chrono::Utc::now().timestamp_micros();
-    if zoned { now } else { now + calendar::offset_at(zone, now.div_euclid(USECS_PER_SEC)) * USECS_PER_SEC }
+fn now(style: &OutputStyle, zoned: bool) -> i64 {
+    let now = style.now_usecs.unwrap_or_else(|| chrono::Utc::now().timestamp_micros());
+    if zoned {
+        return now;
+    }
+    now + calendar::offset_at(style.time_zone, now.div_euclid(USECS_PER_SEC)) * USECS_PER_SEC
 }
 
-fn current_day(zone: Tz, word: Special) -> i64 {
-    let today = now(zone, false).div_euclid(USECS_PER_DAY);
+fn current_day(style: &OutputStyle, word: Special) -> i64 {
+    let today = now(style, false).div_euclid(USECS_PER_DAY);
     match word {
         Special::Tomorrow => today + 1,
         Special::Yesterday => today - 1,
@@ -184,20 +187,20 @@ fn current_day(zone: Tz, word: Special) -> i64 {
 }
 
 /// `time`, in microseconds of the day, 24:00 included.
-pub(crate) fn time(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
+pub fn time(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<i64> {
     let (time, _) = read_time(text, style).map_err(|fault| error(&fault, "time", text))?;
     Ok(round_time(time, precision))
 }
 
 /// `timetz`: microseconds of the day and seconds east of Greenwich.
-pub(crate) fn timetz(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<(i64, i64)> {
+pub fn timetz(text: &str, style: &OutputStyle, precision: Option<u32>) -> Result<(i64, i64)> {
     let fault = |fault| error(&fault, "time with time zone", text);
     let (time, fields) = read_time(text, style).map_err(fault)?;
     let offset = match fields.zone {
         Some(Zone::Offset(offset)) => offset,
         zone => {
             let zone = if let Some(Zone::Named(zone)) = zone { zone } else { style.time_zone };
-            let today = now(zone, false).div_euclid(USECS_PER_DAY);
+            let today = now(style, false).div_euclid(USECS_PER_DAY);
             let days = fields.days().map_err(fault)?.unwrap_or(today);
             let local = days.saturating_mul(86_400).saturating_add(time / USECS_PER_SEC);
             calendar::offset_of_local(zone, local)
@@ -207,7 +210,7 @@ pub(crate) fn timetz(text: &str, style: &OutputStyle, precision: Option<u32>) ->
 }
 
 /// Rounds a time of day to a number of digits after the seconds' point.
-pub(crate) fn round_time(value: i64, precision: Option<u32>) -> i64 {
+pub fn round_time(value: i64, precision: Option<u32>) -> i64 {
     match precision {
         Some(digits @ 0..6) => round_to(value, 10_i64.pow(6 - digits)),
         _ => value,
@@ -218,7 +221,7 @@ fn read_time(text: &str, style: &OutputStyle) -> Result<(i64, Fields), Fault> {
     let mut fields = parse_tokens(text, style.day_first, true)?;
     fields.finish()?;
     let time = match fields.special {
-        Some(Special::Now) => now(style.time_zone, false).rem_euclid(USECS_PER_DAY),
+        Some(Special::Now) => now(style, false).rem_euclid(USECS_PER_DAY),
         Some(_) => return Err(Fault::Format),
         None => fields.time.ok_or(Fault::Format)?,
     };
@@ -592,7 +595,12 @@ impl Fields {
             return Ok(());
         }
         let first_word = field.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-        if starts_with_word && (self.has_date() || month_number(first_word).is_none()) {
+        let known = month_number(first_word).is_some();
+        if starts_with_word && !known && !self.has_date() && self.time.is_none() {
+            // A zone follows a date or a time.
+            return Err(Fault::Format);
+        }
+        if starts_with_word && (self.has_date() || !known) {
             let zone = calendar::zone_by_name(field).ok_or_else(|| Fault::Zone(field.to_owned()))?;
             return self.set_zone(Zone::Named(zone));
         }
@@ -809,6 +817,6 @@ fn microseconds(digits: &str) -> Result<i64, Fault> {
 
 /// The nearest integer, half to even; beyond `i64` its ends.
 #[expect(clippy::cast_possible_truncation, reason = "a float beyond i64 becomes its end, which callers refuse")]
-pub(crate) fn rounded(value: f64) -> i64 {
+pub fn rounded(value: f64) -> i64 {
     value.round_ties_even() as i64
 }

@@ -9,10 +9,13 @@ use crate::{ConnectorError, Result};
 
 /// The three parts of an interval, as PostgreSQL keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Interval {
-    pub(crate) months: i32,
-    pub(crate) days: i32,
-    pub(crate) usecs: i64,
+pub struct Interval {
+    /// Months.
+    pub months: i32,
+    /// Days.
+    pub days: i32,
+    /// Microseconds.
+    pub usecs: i64,
 }
 
 const SECS_PER_DAY: f64 = 86_400.0;
@@ -41,7 +44,7 @@ enum Fault {
 }
 
 /// `interval_in`, the modifier applied.
-pub(crate) fn interval(text: &str, style: &OutputStyle, modifier: i32) -> Result<Interval> {
+pub fn interval(text: &str, style: &OutputStyle, modifier: i32) -> Result<Interval> {
     let read = if super::input::trim(text).starts_with(['P', 'p']) {
         iso8601(super::input::trim(text)).or_else(|_| plain(text, style, modifier))
     } else {
@@ -58,7 +61,7 @@ pub(crate) fn interval(text: &str, style: &OutputStyle, modifier: i32) -> Result
 }
 
 /// Keeps the fields that a modifier names and rounds to its precision.
-pub(crate) fn adjust(mut interval: Interval, modifier: i32) -> Interval {
+pub fn adjust(mut interval: Interval, modifier: i32) -> Interval {
     if modifier < 0 {
         return interval;
     }
@@ -151,6 +154,45 @@ enum Unit {
     Years(i64),
 }
 
+/// Fields of which each may stand in a text once.
+mod bits {
+    pub(super) const MICROSECOND: u16 = 1;
+    pub(super) const MILLISECOND: u16 = 1 << 1;
+    pub(super) const SECOND: u16 = 1 << 2;
+    pub(super) const MINUTE: u16 = 1 << 3;
+    pub(super) const HOUR: u16 = 1 << 4;
+    pub(super) const DAY: u16 = 1 << 5;
+    pub(super) const WEEK: u16 = 1 << 6;
+    pub(super) const MONTH: u16 = 1 << 7;
+    pub(super) const YEAR: u16 = 1 << 8;
+    pub(super) const DECADE: u16 = 1 << 9;
+    pub(super) const CENTURY: u16 = 1 << 10;
+    pub(super) const MILLENNIUM: u16 = 1 << 11;
+    pub(super) const SECONDS: u16 = SECOND | MILLISECOND | MICROSECOND;
+    pub(super) const CLOCK: u16 = HOUR | MINUTE | SECONDS;
+}
+
+impl Unit {
+    /// What a number of this unit gives.
+    fn bits(self, number: &Number) -> u16 {
+        match self {
+            Self::Usecs(1) => bits::MICROSECOND,
+            Self::Usecs(1000) => bits::MILLISECOND,
+            Self::Usecs(USECS_PER_SEC) if number.fraction != 0.0 => bits::SECONDS,
+            Self::Usecs(USECS_PER_SEC) => bits::SECOND,
+            Self::Usecs(USECS_PER_MINUTE) => bits::MINUTE,
+            Self::Usecs(_) => bits::HOUR,
+            Self::Days(7) => bits::WEEK,
+            Self::Days(_) => bits::DAY,
+            Self::Months => bits::MONTH,
+            Self::Years(1) => bits::YEAR,
+            Self::Years(10) => bits::DECADE,
+            Self::Years(100) => bits::CENTURY,
+            Self::Years(_) => bits::MILLENNIUM,
+        }
+    }
+}
+
 fn unit(word: &str) -> Option<Unit> {
     Some(match word {
         "us" | "usec" | "usecs" | "useconds" | "usecond" | "microsecond" | "microseconds" | "microsecon" => {
@@ -237,6 +279,12 @@ fn plain(text: &str, style: &OutputStyle, modifier: i32) -> Result<Sum, Fault> {
     let mut sum = Sum::default();
     let mut index = 0;
     let mut seen = false;
+    let mut given = 0_u16;
+    let mut once = |bits: u16| {
+        let repeated = given & bits != 0;
+        given |= bits;
+        if repeated { Err(Fault::Format) } else { Ok(()) }
+    };
     while let Some(field) = fields.get(index) {
         index += 1;
         if *field == "ago" {
@@ -250,6 +298,7 @@ fn plain(text: &str, style: &OutputStyle, modifier: i32) -> Result<Sum, Fault> {
         let signed = if negative { format!("-{field}") } else { (*field).to_owned() };
         seen = true;
         if field.contains(':') {
+            once(bits::CLOCK)?;
             sum.usecs += i128::from(clock(&signed, modifier)?);
         } else if field.get(1..).is_some_and(|rest| rest.contains('-')) {
             let (years, months) = signed.rsplit_once('-').ok_or(Fault::Format)?;
@@ -258,6 +307,7 @@ fn plain(text: &str, style: &OutputStyle, modifier: i32) -> Result<Sum, Fault> {
                 return Err(Fault::Field);
             }
             let months = if years.negative { -months.whole } else { months.whole };
+            once(bits::MONTH)?;
             sum.months += i128::from(years.whole) * 12 + i128::from(months);
         } else {
             let number = read_number(&signed)?;
@@ -271,6 +321,7 @@ fn plain(text: &str, style: &OutputStyle, modifier: i32) -> Result<Sum, Fault> {
                 Some(next) if next.contains(':') => Unit::Days(1),
                 _ => default_unit(modifier),
             };
+            once(unit.bits(&number))?;
             sum.add(&number, unit)?;
         }
     }

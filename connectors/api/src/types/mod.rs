@@ -24,6 +24,7 @@ mod range;
 mod scalar;
 mod source;
 mod table;
+pub mod temporal;
 #[cfg(test)]
 mod tests;
 pub mod text;

@@ -14,7 +14,8 @@ use super::source::{Decimals, Source, Spans, moment};
 use super::{DECIMAL128_NAN, DECIMAL256_NAN, PgType, array, misc, source};
 use crate::{ConnectorError, Result};
 
-pub(crate) use datetime::{write_date, write_fraction, write_offset, write_time, write_timestamp, write_timestamptz};
+pub(crate) use datetime::{write_date, write_fraction, write_timestamp, write_timestamptz};
+pub use datetime::{write_offset, write_time};
 pub(crate) use float::{Scratch, write_float4, write_float8};
 use json::JsonNode;
 
@@ -33,6 +34,8 @@ pub struct OutputStyle {
     pub bytea_escape: bool,
     /// `extra_float_digits`; above zero prints the shortest text that reads back as the same number.
     pub extra_float_digits: i32,
+    /// What `now` and `today` are, in microseconds since 1970; `None`: what the clock says.
+    pub now_usecs: Option<i64>,
 }
 
 /// `DateStyle`'s format part.
@@ -64,6 +67,7 @@ impl Default for OutputStyle {
             interval_style: IntervalStyle::Postgres,
             bytea_escape: false,
             extra_float_digits: 1,
+            now_usecs: None,
         }
     }
 }

@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, Signature, Volatility,
 };
 
+use super::datetime::IntervalSum;
 use super::external;
 use crate::error::{SqlError, SqlState};
 
@@ -53,6 +54,8 @@ enum Plan {
     Numeric,
     /// By comparing keys.
     Keys,
+    /// By adding up intervals.
+    Intervals,
 }
 
 impl Kind {
@@ -78,7 +81,8 @@ impl Kind {
                 }
                 oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC | oids::UNKNOWN => Ok(numeric()),
                 _ if storage == DataType::Null => Ok(numeric()),
-                oids::INTERVAL | oids::MONEY => Err(self.unsupported(&data_type)),
+                oids::INTERVAL | oids::TIME => Ok((PgType::new(oids::INTERVAL), interval_storage(), Plan::Intervals)),
+                oids::MONEY => Err(self.unsupported(&data_type)),
                 _ => Err(self.missing(&data_type)),
             },
         }
@@ -96,7 +100,8 @@ impl Kind {
             (oids::FLOAT4, _) => (PgType::new(oids::FLOAT4), DataType::Float64, Plan::Native(DataType::Float64)),
             (oids::NUMERIC, _) => numeric(),
             (_, DataType::Null) => numeric(),
-            (oids::INTERVAL | oids::MONEY, _) => return Err(self.unsupported(data_type)),
+            (oids::INTERVAL | oids::TIME, _) => (PgType::new(oids::INTERVAL), interval_storage(), Plan::Intervals),
+            (oids::MONEY, _) => return Err(self.unsupported(data_type)),
             _ => return Err(self.missing(data_type)),
         })
     }
@@ -132,6 +137,10 @@ impl Kind {
             Self::Maximum => min_max::max_udaf(),
         }
     }
+}
+
+fn interval_storage() -> DataType {
+    PgType::new(oids::INTERVAL).storage()
 }
 
 fn numeric() -> (PgType, DataType, Plan) {
@@ -171,6 +180,7 @@ impl AggregateUDFImpl for Aggregate {
             .into());
         }
         match plan {
+            Plan::Intervals => Ok(Box::new(IntervalSum::new(data_type, self.kind == Kind::Average))),
             Plan::Keys => Ok(Box::new(Extreme { data_type, maximum: self.kind == Kind::Maximum, best: None, storage })),
             // A window over a native plan comes here, too: it is computed as numerics and cast at the end.
             _ if matches!(self.kind, Kind::Sum | Kind::Average) && storage != DataType::Float64 => {
@@ -196,6 +206,7 @@ impl AggregateUDFImpl for Aggregate {
         let Some(field) = args.input_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
         let (_, storage, plan) = self.kind.plan(field)?;
         match plan {
+            Plan::Intervals => Ok(IntervalSum::state_fields()),
             Plan::Keys => Ok(vec![
                 Arc::new(Field::new("key", DataType::Binary, true)),
                 Arc::new(Field::new("value", storage, true)),
@@ -376,7 +387,8 @@ impl Extreme {
                 Some(best) => Some(keys.value(best)),
                 None => self.best.as_ref().map(|(key, _)| key.as_slice()),
             };
-            let better = current.is_none_or(|current| if self.maximum { key > current } else { key < current });
+            // Of equal values that are stored differently PostgreSQL keeps the later one.
+            let better = current.is_none_or(|current| if self.maximum { key >= current } else { key <= current });
             if better {
                 best_row = Some(row);
             }

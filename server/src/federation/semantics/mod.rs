@@ -12,6 +12,7 @@ mod arithmetic;
 mod cast;
 mod choice;
 mod compare;
+mod datetime;
 mod float;
 mod grouping;
 mod join_using;
@@ -25,10 +26,12 @@ mod values;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use atoll_connector_api::ConnectorError;
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::types::text::OutputStyle;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
@@ -38,7 +41,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::Analyzer;
 
 pub use join_using::{JoinedColumn, merge_join_columns};
-pub use rewrite::rewrite_casts;
+pub use rewrite::{rewrite_casts, rewrite_datetime};
 pub use values::unify_values;
 
 use crate::error::{SqlError, SqlState};
@@ -56,6 +59,49 @@ pub struct Settings {
 struct Shared {
     style: OutputStyle,
     resolver: Option<Arc<TypeResolver>>,
+    clock: Arc<Clock>,
+}
+
+/// When the transaction and the statement began, in microseconds since 1970. A plan that was made before reads the clock
+/// when it is run.
+#[derive(Debug)]
+pub struct Clock {
+    transaction: AtomicI64,
+    statement: AtomicI64,
+    open: AtomicBool,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        let now = chrono::Utc::now().timestamp_micros();
+        Self { transaction: AtomicI64::new(now), statement: AtomicI64::new(now), open: AtomicBool::new(false) }
+    }
+}
+
+impl Clock {
+    /// A statement begins now; so does its transaction, if it is the first since the last one ended.
+    pub fn begin(&self) {
+        let now = chrono::Utc::now().timestamp_micros();
+        self.statement.store(now, Ordering::Relaxed);
+        if !self.open.swap(true, Ordering::Relaxed) {
+            self.transaction.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The transaction has ended.
+    pub fn end(&self) {
+        self.open.store(false, Ordering::Relaxed);
+    }
+
+    /// When the transaction began.
+    pub fn transaction(&self) -> i64 {
+        self.transaction.load(Ordering::Relaxed)
+    }
+
+    /// When the statement began.
+    pub fn statement(&self) -> i64 {
+        self.statement.load(Ordering::Relaxed)
+    }
 }
 
 impl fmt::Debug for Settings {
@@ -67,13 +113,26 @@ impl fmt::Debug for Settings {
 impl Settings {
     /// Settings of a session whose values print, and whose local times are read, in a style.
     pub fn new(style: OutputStyle) -> Self {
-        Self { inner: Arc::new(Shared { style, resolver: None }) }
+        Self { inner: Arc::new(Shared { style, ..Shared::default() }) }
     }
 
     /// The same with types that are not built in, for example enums of foreign tables.
     #[must_use]
     pub fn with_resolver(self, resolver: Arc<TypeResolver>) -> Self {
-        Self { inner: Arc::new(Shared { style: self.inner.style.clone(), resolver: Some(resolver) }) }
+        let clock = Arc::clone(&self.inner.clock);
+        Self { inner: Arc::new(Shared { style: self.inner.style.clone(), resolver: Some(resolver), clock }) }
+    }
+
+    /// The same with the session's clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<Clock>) -> Self {
+        let resolver = self.inner.resolver.clone();
+        Self { inner: Arc::new(Shared { style: self.inner.style.clone(), resolver, clock }) }
+    }
+
+    /// When the transaction and the statement began.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     /// How values print and how local times are read.
@@ -125,10 +184,27 @@ pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Resul
     for function in scalar_functions(settings) {
         state.register_udf(Arc::new(function))?;
     }
+    let numbers = state.table_functions().get("generate_series").cloned();
+    state.register_udtf("generate_series", datetime::generate_series(settings, numbers));
     for function in aggregates::functions() {
         state.register_udaf(Arc::new(function))?;
     }
     Ok(state)
+}
+
+/// Chooses the overloads of functions in an expression that no plan holds, for example an argument of a function in FROM.
+///
+/// # Errors
+/// A function that does not exist.
+pub fn resolve_calls(expr: Expr) -> Result<Expr> {
+    let schema = DFSchema::empty();
+    let resolved = expr.transform_up(|expr| {
+        Ok(match datetime::plan_call(&expr, &schema)? {
+            Some(planned) => Transformed::yes(planned),
+            None => Transformed::no(expr),
+        })
+    })?;
+    Ok(resolved.data)
 }
 
 /// Plans SQL types that are left after [`rewrite_casts`].
@@ -152,6 +228,7 @@ pub fn analyze(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
 fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
     let mut functions = vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float()];
     functions.extend(arithmetic::functions(settings));
+    functions.extend(datetime::functions(settings));
     functions.extend(choice::functions(settings));
     functions.extend(any::functions(settings));
     functions

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::arithmetic::{self, Arithmetic};
 use super::cast::{cast_to, fold};
 use super::float::{self, Comparable};
-use super::{Operand, Settings, compare, external, operand, typed_literal};
+use super::{Operand, Settings, compare, datetime, external, operand, typed_literal};
 use crate::error::{SqlError, SqlState};
 
 /// The planner of binary operators.
@@ -36,7 +36,10 @@ impl ExprPlanner for PostgresOperators {
             return plan_comparison(&self.settings, left, operator, right, schema).map(PlannerResult::Planned);
         }
         let planned = match arithmetic_operator(&op) {
-            Some(operation) => arithmetic::plan(&self.settings, &left, operation, &right, schema)?,
+            Some(operation) => match datetime::plan_operator(&self.settings, &left, &op.to_string(), &right, schema)? {
+                Some(planned) => Some(planned),
+                None => arithmetic::plan(&self.settings, &left, operation, &right, schema)?,
+            },
             None if op == BinaryOperator::StringConcat => {
                 let (left, right) = plan_concatenation(&self.settings, left, right, schema);
                 return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
@@ -128,6 +131,11 @@ pub(super) fn plan_comparison(
         (Operand::Typed(left_type), Operand::Typed(right_type)) => (left, right, left_type, right_type),
     };
     check_operator(&left_type, operator, &right_type)?;
+    let (left, right, moment) = datetime::common_type(settings, left, &left_type, right, &right_type)?;
+    let (left_type, right_type) = match moment {
+        Some(common) => (common.clone(), common),
+        None => (left_type, right_type),
+    };
     if needs_key(&left_type) || needs_key(&right_type) {
         let (left, right, float) = numeric_pair(settings, left, &left_type, right, &right_type);
         if float {
@@ -144,7 +152,6 @@ pub(super) fn plan_comparison(
     if float::is_float(&left_type) || float::is_float(&right_type) {
         return Ok(float_comparison(left, operator, right));
     }
-    let (left, right) = common_moment(settings, left, &left_type, right, &right_type);
     Ok(binary(left, operator, right))
 }
 
@@ -198,25 +205,6 @@ fn numeric_pair(
         (cast_to(settings, left, &float), right, true)
     } else {
         (left, right, false)
-    }
-}
-
-/// A timestamp with zone against one without: the latter is in the session's zone.
-fn common_moment(
-    settings: &Settings,
-    left: Expr,
-    left_type: &PgType,
-    right: Expr,
-    right_type: &PgType,
-) -> (Expr, Expr) {
-    let local = |data_type: &PgType| matches!(data_type.oid, oids::DATE | oids::TIMESTAMP);
-    let zoned = PgType::new(oids::TIMESTAMPTZ);
-    if left_type.oid == oids::TIMESTAMPTZ && local(right_type) {
-        (left, cast_to(settings, right, &zoned))
-    } else if right_type.oid == oids::TIMESTAMPTZ && local(left_type) {
-        (cast_to(settings, left, &zoned), right)
-    } else {
-        (left, right)
     }
 }
 

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut,
 };
 
-use super::{any, cast, choice};
+use super::{any, cast, choice, datetime};
 use crate::error::{SqlError, SqlResult};
 
 /// Turns `CAST`, `::`, `DATE '…'` and `INTERVAL '…'` into calls of ours, in subqueries too. Casts to `regclass` and its
@@ -23,6 +23,11 @@ pub fn rewrite_casts(query: &mut Query) -> SqlResult<()> {
     }
 }
 
+/// Of a query over system tables, whose casts stay as they are, only the syntax of dates and times.
+pub fn rewrite_datetime(query: &mut Query) {
+    datetime::rewrite::query(query);
+}
+
 struct Rewriter;
 
 impl VisitorMut for Rewriter {
@@ -34,6 +39,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        datetime::rewrite::expression(expr);
         rewrite(expr);
         ControlFlow::Continue(())
     }

@@ -76,7 +76,7 @@ fn era(year: i64, out: &mut String) {
 }
 
 /// Appends a time of day in microseconds.
-pub(crate) fn write_time(usecs: i64, out: &mut String) {
+pub fn write_time(usecs: i64, out: &mut String) {
     padded(usecs / USECS_PER_HOUR, 2, out);
     out.push(':');
     padded(usecs % USECS_PER_HOUR / USECS_PER_MINUTE, 2, out);
@@ -86,7 +86,7 @@ pub(crate) fn write_time(usecs: i64, out: &mut String) {
 }
 
 /// Appends seconds east of Greenwich: `+01`, `+05:30`, `-00:19:32`.
-pub(crate) fn write_offset(seconds: i64, out: &mut String) {
+pub fn write_offset(seconds: i64, out: &mut String) {
     out.push(if seconds < 0 { '-' } else { '+' });
     let seconds = seconds.abs();
     padded(seconds / 3600, 2, out);

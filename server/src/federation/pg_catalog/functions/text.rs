@@ -26,7 +26,11 @@ fn quote_nullable(call: &Call<'_>) -> SqlResult<Value> {
 }
 
 fn type_of(call: &Call<'_>) -> SqlResult<Value> {
-    Ok(call.fields.first().map(|field| PgType::of_field(field).sql_name()).into())
+    let name = call.fields.first().map(|field| {
+        let bare = PgType { modifier: -1, ..PgType::of_field(field) };
+        bare.sql_name().replace("bpchar", "character")
+    });
+    Ok(name.into())
 }
 
 /// `json_build_object('key', value, …)`, spaced as PostgreSQL spaces it.

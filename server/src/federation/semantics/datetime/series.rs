@@ -1,0 +1,173 @@
+//! `generate_series` of timestamps, in FROM.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use atoll_connector_api::types::oids::{INTERVAL, TIMESTAMP, TIMESTAMPTZ};
+use atoll_connector_api::types::temporal::Interval;
+use atoll_connector_api::types::{ColumnBuilder, PgType};
+use chrono_tz::Tz;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+
+use super::arithmetic::is_temporal;
+use super::moment::{add, add_zoned};
+use super::overload::{Overload, Resolution, function, resolve, unresolved};
+use super::udf::bind;
+use super::value::{Reader, Value, append};
+use crate::error::{SqlError, SqlState};
+use crate::federation::semantics::cast::fold;
+use crate::federation::semantics::{Settings, operand};
+use datafusion::logical_expr::expr::ScalarFunction;
+
+const NAME: &str = "generate_series";
+/// Rows made at a time.
+const BATCH_ROWS: usize = 8192;
+
+/// What the arguments may be; the bodies are never called.
+static OVERLOADS: &[Overload] = &[
+    function(NAME, &[TIMESTAMP, TIMESTAMP, INTERVAL], TIMESTAMP, |_| Ok(Value::Null)),
+    function(NAME, &[TIMESTAMPTZ, TIMESTAMPTZ, INTERVAL], TIMESTAMPTZ, |_| Ok(Value::Null)),
+];
+
+/// The function, which leaves series of numbers to the one that was there before.
+#[derive(Debug)]
+struct Series {
+    settings: Settings,
+    numbers: Option<Arc<TableFunction>>,
+}
+
+/// The function for a session.
+pub(in crate::federation::semantics) fn generate_series(
+    settings: &Settings,
+    numbers: Option<Arc<TableFunction>>,
+) -> Arc<dyn TableFunctionImpl> {
+    Arc::new(Series { settings: settings.clone(), numbers })
+}
+
+impl TableFunctionImpl for Series {
+    fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
+        let schema = DFSchema::empty();
+        let operands: Vec<_> = args.exprs().iter().filter_map(|arg| operand(arg, &schema)).collect();
+        if operands.len() != args.exprs().len() || !operands.iter().any(is_temporal) {
+            return match &self.numbers {
+                Some(numbers) => numbers.create_table_provider_with_args(args),
+                None => Err(unresolved(NAME, &operands, false).into()),
+            };
+        }
+        let candidates: Vec<_> = OVERLOADS.iter().collect();
+        let overload = match resolve(&candidates, &operands) {
+            Resolution::One(overload) => overload,
+            Resolution::None => return Err(unresolved(NAME, &operands, false).into()),
+            Resolution::Ambiguous => return Err(unresolved(NAME, &operands, true).into()),
+        };
+        let Expr::ScalarFunction(ScalarFunction { args, .. }) =
+            bind(&self.settings, overload, args.exprs().to_vec(), &operands)?
+        else {
+            return Err(unresolved(NAME, &operands, false).into());
+        };
+        let result = PgType::new(overload.result);
+        let schema: SchemaRef = Arc::new(Schema::new(vec![result.field(NAME, false)]));
+        let bounds = self.bounds(args, overload)?;
+        let zone = (overload.result == TIMESTAMPTZ).then(|| self.settings.style().time_zone);
+        let series = Rows { schema: Arc::clone(&schema), result, bounds, zone };
+        Ok(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(series)])?))
+    }
+}
+
+/// First and last value, and the step between two.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    first: i64,
+    last: i64,
+    step: Interval,
+    backwards: bool,
+}
+
+impl Series {
+    /// The arguments' values; `None` where one is NULL.
+    fn bounds(&self, args: Vec<Expr>, overload: &Overload) -> Result<Option<Bounds>> {
+        let mut values = Vec::with_capacity(args.len());
+        for (arg, parameter) in args.into_iter().zip(overload.parameters) {
+            let Expr::Literal(value, _) = fold(&self.settings, arg)? else {
+                let message = "generate_series over timestamps takes constants only";
+                return Err(SqlError::unsupported(message).into());
+            };
+            values.push(Reader::new(value.to_array_of_size(1)?, &PgType::new(*parameter))?.get(0)?);
+        }
+        let (first, last, step) = match values.as_slice() {
+            [
+                Value::Timestamp(first) | Value::TimestampTz(first),
+                Value::Timestamp(last) | Value::TimestampTz(last),
+                Value::Interval(step),
+            ] => (*first, *last, *step),
+            _ => return Ok(None),
+        };
+        let length = i128::from(step.months) * 30 + i128::from(step.days);
+        let length = length * 86_400_000_000 + i128::from(step.usecs);
+        if length == 0 {
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero").into());
+        }
+        Ok(Some(Bounds { first, last, step, backwards: length < 0 }))
+    }
+}
+
+#[derive(Debug)]
+struct Rows {
+    schema: SchemaRef,
+    result: PgType,
+    bounds: Option<Bounds>,
+    zone: Option<Tz>,
+}
+
+impl PartitionStream for Rows {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let schema = Arc::clone(&self.schema);
+        let (result, zone) = (self.result.clone(), self.zone);
+        let mut next = self.bounds.map(|bounds| (bounds.first, bounds));
+        let batches = std::iter::from_fn(move || {
+            let (first, bounds) = next.take()?;
+            match batch(&schema, &result, zone, first, &bounds) {
+                Ok((batch, following)) => {
+                    next = following.map(|following| (following, bounds));
+                    Some(Ok(batch))
+                }
+                Err(error) => Some(Err(error)),
+            }
+        });
+        let stream = futures::stream::iter(batches);
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream))
+    }
+}
+
+/// Rows from a value on, and with what the next batch begins.
+fn batch(
+    schema: &SchemaRef,
+    result: &PgType,
+    zone: Option<Tz>,
+    mut current: i64,
+    bounds: &Bounds,
+) -> Result<(RecordBatch, Option<i64>)> {
+    let mut builder = ColumnBuilder::new(result, BATCH_ROWS);
+    let within = |value: i64| if bounds.backwards { value >= bounds.last } else { value <= bounds.last };
+    while within(current) && builder.len() < BATCH_ROWS {
+        append(&mut builder, &Value::Timestamp(current))?;
+        current = match zone {
+            Some(zone) => add_zoned(current, &bounds.step, zone)?,
+            None => add(current, &bounds.step)?,
+        };
+    }
+    let batch = RecordBatch::try_new(Arc::clone(schema), vec![builder.finish()])?;
+    Ok((batch, within(current).then_some(current)))
+}

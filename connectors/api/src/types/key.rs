@@ -36,7 +36,9 @@ pub fn comparison(data_type: &PgType) -> Comparison {
 fn comparison_of(codec: &Codec) -> Comparison {
     match codec.kind {
         Kind::Numeric if matches!(codec.data_type.storage(), arrow::datatypes::DataType::Utf8View) => Comparison::Key,
-        Kind::Interval | Kind::TimeTz | Kind::Inet | Kind::Cidr | Kind::Money | Kind::Lsn | Kind::Jsonb => Comparison::Key,
+        Kind::Interval | Kind::TimeTz | Kind::Inet | Kind::Cidr | Kind::Money | Kind::Lsn | Kind::Jsonb => {
+            Comparison::Key
+        }
         Kind::Enum if !codec.data_type.labels().is_empty() => Comparison::Key,
         Kind::Array => match codec.element.as_deref().map(comparison_of) {
             Some(Comparison::Storage | Comparison::Key) => Comparison::Key,

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Oper
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::{needs_key, plan_comparison, take_type};
-use super::{Operand, Settings, any, cast, compare, float, grouping, operand, set_operations, type_of};
+use super::{Operand, Settings, any, cast, compare, float, functions, grouping, operand, set_operations, type_of};
 
 /// The rule's name.
 pub(super) const NAME: &str = "postgres_comparisons";
@@ -98,6 +98,7 @@ impl PostgresComparisons {
                 let call = Expr::ScalarFunction(ScalarFunction { func, args });
                 cast::fold(&self.settings, call).map(Transformed::yes)
             }
+            Expr::ScalarFunction(call) => functions::bind(&self.settings, call, schema),
             expr => Ok(Transformed::no(expr)),
         }
     }

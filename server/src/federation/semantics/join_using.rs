@@ -263,9 +263,8 @@ impl Merger<'_> {
                 merged.push(merge(l, r, side)?);
             }
             // No common column: every row meets every other.
-            *constraint = JoinConstraint::On(
-                condition.unwrap_or_else(|| Expr::Value(Value::Boolean(true).with_empty_span())),
-            );
+            *constraint =
+                JoinConstraint::On(condition.unwrap_or_else(|| Expr::Value(Value::Boolean(true).with_empty_span())));
             let rest = |columns: Vec<Shown>| columns.into_iter().filter(|column| !names.contains(&column.name));
             merged.extend(rest(left));
             merged.extend(rest(right));

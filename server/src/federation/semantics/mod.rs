@@ -13,6 +13,7 @@ mod cast;
 mod choice;
 mod compare;
 mod float;
+mod functions;
 mod grouping;
 mod join_using;
 mod operators;
@@ -152,6 +153,7 @@ fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
     functions.extend(arithmetic::functions(settings));
     functions.extend(choice::functions(settings));
     functions.extend(any::functions(settings));
+    functions.extend(self::functions::functions(settings));
     functions
 }
 

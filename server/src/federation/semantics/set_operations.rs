@@ -70,9 +70,7 @@ pub(super) fn join(settings: &Settings, join: Join) -> Result<Transformed<Logica
 
 fn joined(left: LogicalPlan, right: LogicalPlan, join_type: JoinType) -> Result<LogicalPlan> {
     let keys = (left.schema().columns(), right.schema().columns());
-    LogicalPlanBuilder::from(left)
-        .join_detailed(right, join_type, keys, None, NullEquality::NullEqualsNull)?
-        .build()
+    LogicalPlanBuilder::from(left).join_detailed(right, join_type, keys, None, NullEquality::NullEqualsNull)?.build()
 }
 
 fn numbered_copies(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -121,10 +119,7 @@ fn is_unknown(plan: &LogicalPlan, index: usize) -> bool {
     }
     let LogicalPlan::Projection(projection) = plan else { return false };
     let literal = |expr: &Expr| {
-        matches!(
-            expr,
-            Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Utf8View(_) | ScalarValue::Null, None)
-        )
+        matches!(expr, Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Utf8View(_) | ScalarValue::Null, None))
     };
     projection.expr.get(index).is_some_and(|expr| literal(&expr.clone().unalias_nested().data))
 }

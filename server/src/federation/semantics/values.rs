@@ -32,7 +32,9 @@ fn cell(expr: &Expr) -> Cell {
         Expr::Nested(inner) => cell(inner),
         Expr::Value(value) => match &value.value {
             Value::Null
-            | Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_) => Cell::Unknown,
+            | Value::SingleQuotedString(_)
+            | Value::EscapedStringLiteral(_)
+            | Value::DollarQuotedString(_) => Cell::Unknown,
             Value::Boolean(_) => Cell::Typed(PgType::new(oids::BOOL)),
             Value::Number(digits, false) => Cell::Typed(number_type(&digits.to_string())),
             _ => Cell::Other,

@@ -279,6 +279,13 @@ fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<(
     if known(left) && known(right) && family(left) != family(right) {
         return Err(missing(left, right).into());
     }
+    // Arrays of numbers compare with arrays of the same numbers only.
+    let number = |data_type: &PgType| data_type.element().filter(|element| family(element) == Family::Number);
+    if let (Some(left_element), Some(right_element)) = (number(left), number(right))
+        && left_element.oid != right_element.oid
+    {
+        return Err(missing(left, right).into());
+    }
     match comparison(left) {
         Comparison::None => Err(missing(left, right).into()),
         Comparison::EqualityOnly if !matches!(operator, Operator::Eq | Operator::NotEq) => {

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query,
-    SelectItem, SetExpr, Subscript, TrimWhereField, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, Expr,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
+    Query, SelectItem, SetExpr, Subscript, TrimWhereField, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::{any, cast, choice, functions};
+use super::{any, cast, choice, collect, from_sets, functions, statistics};
 use crate::error::{SqlError, SqlResult};
 
 /// Turns `CAST`, `::`, `DATE '…'` and `INTERVAL '…'` into calls of ours, in subqueries too. Casts to `regclass` and its
@@ -17,6 +17,7 @@ use crate::error::{SqlError, SqlResult};
 /// # Errors
 /// None so far: a type that does not exist is found when the call is planned.
 pub fn rewrite_casts(query: &mut Query) -> SqlResult<()> {
+    from_sets::rewrite_sets(query)?;
     match query.visit(&mut Rewriter) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -100,7 +101,17 @@ fn rewrite(expr: &mut Expr) {
                 }
             }
             let bare = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-            if let (Some(ours), None) = (functions::named(bare), &function.over) {
+            let distinct = matches!(
+                &function.args,
+                FunctionArguments::List(list) if list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+            );
+            let ours = match bare {
+                "every" => Some("bool_and".to_owned()),
+                bare => functions::named(bare)
+                    .or_else(|| collect::named(bare, distinct))
+                    .or_else(|| statistics::named(bare)),
+            };
+            if let (Some(ours), None) = (ours, &function.over) {
                 function.name = ObjectName::from(vec![Ident::new(ours)]);
             }
             return;
@@ -119,13 +130,16 @@ fn rewrite(expr: &mut Expr) {
             args.extend(overlay_for.take().map(|count| *count));
             ours("overlay", args)
         }
-        Expr::Trim { expr: value, trim_where, trim_what, trim_characters: None } => {
+        Expr::Trim { expr: value, trim_where, trim_what, trim_characters }
+            if trim_characters.as_ref().is_none_or(|c| c.len() == 1) =>
+        {
             let name = match trim_where {
                 None | Some(TrimWhereField::Both) => "btrim",
                 Some(TrimWhereField::Leading) => "ltrim",
                 Some(TrimWhereField::Trailing) => "rtrim",
             };
-            let what = trim_what.take().map(|what| *what);
+            let listed = trim_characters.take().and_then(|mut characters| characters.pop());
+            let what = trim_what.take().map(|what| *what).or(listed);
             ours(name, std::iter::once(*value.clone()).chain(what).collect())
         }
         Expr::Ceil { expr: value, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
@@ -149,7 +163,9 @@ fn rewrite(expr: &mut Expr) {
                 UnaryOperator::PGCubeRoot => "cbrt",
                 _ => "abs",
             };
-            ours(name, vec![*value.clone()])
+            let value =
+                if *op == UnaryOperator::PGAbs { *value.clone() } else { pg_cast(value.clone(), "double precision") };
+            ours(name, vec![value])
         }
         Expr::CompoundFieldAccess { root, access_chain } => match subscripts(root, access_chain) {
             Some(call) => call,
@@ -158,6 +174,22 @@ fn rewrite(expr: &mut Expr) {
         Expr::Collate { expr: value, collation } if is_plain_collation(collation) => *value.clone(),
         Expr::Array(array) => {
             array.elem.iter_mut().for_each(narrow);
+            let null = |expr: &Expr| matches!(expr, Expr::Value(value) if value.value == Value::Null);
+            if array.elem.iter().all(null) {
+                array.elem.iter_mut().for_each(|expr| *expr = pg_cast(expr.clone(), "text"));
+            }
+            // Every numeric keeps its own digits: a decimal type would give all the same scale.
+            let decimal = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Number(n, false) if n.to_string().contains('.')));
+            if array.elem.iter().any(decimal) {
+                for expr in &mut array.elem {
+                    let number = matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Number(..)));
+                    let cast = matches!(expr, Expr::Function(f) if f.name.to_string() == cast::NAME);
+                    if number || cast {
+                        let null = Expr::Value(Value::Null.with_empty_span());
+                        *expr = pg_cast(std::mem::replace(expr, null), "numeric");
+                    }
+                }
+            }
             return;
         }
         Expr::Cast {

@@ -10,7 +10,8 @@ use datafusion::common::{DFSchema, ScalarValue, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    Volatility,
 };
 
 use super::super::arithmetic::narrow_literal;
@@ -81,7 +82,10 @@ impl PgFunction {
             name: format!("{PREFIX}{public}"),
             settings: settings.clone(),
             bound,
-            signature: Signature::variadic_any(Volatility::Immutable),
+            signature: Signature::one_of(
+                vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
+                Volatility::Immutable,
+            ),
         }
     }
 
@@ -113,6 +117,7 @@ pub(in crate::federation::semantics) fn bind(
     let mut types = Vec::with_capacity(args.len());
     let mut cast_args = Vec::with_capacity(args.len());
     for ((arg, own), target) in args.into_iter().zip(operands).zip(&resolved.targets) {
+        let unknown = own == Operand::Unknown;
         let (arg, data_type) = match (own, target) {
             (Operand::Unknown, Some(target)) => (take_type(settings, arg, target)?, target.clone()),
             (Operand::Typed(_), Some(target)) => {
@@ -121,6 +126,7 @@ pub(in crate::federation::semantics) fn bind(
             (Operand::Typed(own), None) => (narrow_literal(arg), own),
             (Operand::Unknown, None) => (arg, PgType::new(oids::TEXT)),
         };
+        let data_type = if function.public == "pg_typeof" && unknown { PgType::new(oids::UNKNOWN) } else { data_type };
         types.push(data_type);
         cast_args.push(arg);
     }

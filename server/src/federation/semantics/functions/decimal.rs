@@ -273,8 +273,20 @@ pub(super) fn sqrt(value: &Numeric) -> SqlResult<Numeric> {
         return Err(negative_root());
     }
     let weight = groups(&number).map_or(-1, |(weight, _, _)| weight);
-    let root_weight = if weight >= 0 { (weight + 1) * 4 / 2 - 1 } else { 1 - (1 - (weight + 1) * 4) / 2 - 1 };
+    let root_weight = (weight + 1) * 4 / 2 - 1;
     let scale = display_scale(DIGITS_MIN - root_weight, &[number.scale]);
+    root(&number, scale)
+}
+
+/// The root of a number that is not negative, with a scale.
+pub(in crate::federation::semantics) fn sqrt_to_scale(value: &Numeric, scale: usize) -> SqlResult<Numeric> {
+    match Dec::of(value) {
+        Some(number) => root(&number, scale),
+        None => Ok(value.clone()),
+    }
+}
+
+fn root(number: &Dec, scale: usize) -> SqlResult<Numeric> {
     let digits = scale + 2;
     let root = scaled(&number.unscaled, 2 * i64_of(digits) - i64_of(number.scale)).sqrt();
     Dec { unscaled: root, scale: digits }.rounded(scale).to_numeric()

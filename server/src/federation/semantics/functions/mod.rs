@@ -19,9 +19,10 @@ use atoll_connector_api::types::text::OutputStyle;
 use atoll_connector_api::types::{Numeric, PgType, oids};
 
 pub(super) use bind::{bind, function, functions, named};
+pub(super) use decimal::sqrt_to_scale;
 pub(super) use json::to_json_text;
 pub(super) use resolve::undefined;
-pub(super) use sets::{is_set_returning, series_of};
+pub(super) use sets::series_of;
 
 use crate::error::{SqlError, SqlResult, SqlState};
 

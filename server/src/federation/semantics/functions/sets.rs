@@ -33,6 +33,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         };
         super::arrays::flat(parts)
     }),
+    strict("series", &[INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, 1)),
+    strict("series", &[INT4, INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, call.int(2))),
+    strict("series", &[super::INT8, super::INT8], Kind::Of(1016), |call| series(call, 1)),
+    strict("series", &[super::INT8, super::INT8, super::INT8], Kind::Of(1016), |call| series(call, call.int(2))),
     strict("generate_subscripts", &[Kind::Array, INT4], Kind::Of(oids::INT4_ARRAY), |call| {
         let array =
             atoll_connector_api::types::ArrayText::parse(call.text(0), b',').map_err(|error| super::of_type(&error))?;
@@ -64,9 +68,27 @@ pub(in crate::federation::semantics) fn series_of(name: &str) -> Option<Vec<(&'s
     })
 }
 
-/// Whether a name in a select list gives rows.
-pub(in crate::federation::semantics) fn is_set_returning(name: &str) -> bool {
-    series_of(name).is_some()
+/// Rows of one series that is built in memory.
+const SERIES_MAX: usize = 10_000_000;
+
+fn series(call: &super::Call<'_>, step: i64) -> SqlResult<super::Datum> {
+    if step == 0 {
+        return Err(invalid("step size cannot equal zero"));
+    }
+    let (mut at, end) = (call.int(0), call.int(1));
+    let mut numbers = Vec::new();
+    while if step > 0 { at <= end } else { at >= end } {
+        if numbers.len() >= SERIES_MAX {
+            let message = format!("a series of more than {SERIES_MAX} rows is not supported here");
+            return Err(crate::error::SqlError::unsupported(message).hint("Use it in FROM, with constants."));
+        }
+        numbers.push(Some(at.to_string()));
+        match at.checked_add(step) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    super::arrays::flat(numbers)
 }
 
 fn elements(call: &super::Call<'_>, name: &str, as_text: bool) -> SqlResult<super::Datum> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ListArray, UInt64Array, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use atoll_connector_api::types::{PgType, elements, oids};
+use atoll_connector_api::types::{PgType, elements};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, ScalarValue, exec_err};
 use datafusion::error::Result;
@@ -38,7 +38,7 @@ fn item(data_type: &PgType) -> Result<FieldRef> {
         )
         .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
     })?;
-    Ok(Arc::new(element.field(Field::LIST_FIELD_DEFAULT_NAME, true)))
+    Ok(Arc::new(Field::new_list_field(element.storage(), true)))
 }
 
 impl ScalarUDFImpl for List {
@@ -56,7 +56,9 @@ impl ScalarUDFImpl for List {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let [array] = args.arg_fields else { return exec_err!("{LIST} takes one array") };
-        Ok(Arc::new(Field::new(array.name(), DataType::List(item(&PgType::of_field(array))?), true)))
+        // The list says its type from outside: constants forget what their elements are tagged with.
+        let data_type = PgType::of_field(array);
+        Ok(Arc::new(data_type.tag(Field::new(array.name(), DataType::List(item(&data_type)?), true))))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -104,10 +106,10 @@ pub(super) fn typed_elements(unnest: Unnest) -> Result<Transformed<LogicalPlan>>
     let mut types: Vec<(usize, PgType)> = Vec::new();
     for (index, (_, field)) in unnest.schema.iter().enumerate() {
         let Some(source) = unnest.dependency_indices.get(index).map(|index| input.field(*index)) else { continue };
-        let DataType::List(element) = source.data_type() else { continue };
-        let tagged = PgType::of_field(element);
-        if element.data_type() == field.data_type() && PgType::of_field(field) != tagged && tagged.oid != oids::UNKNOWN
-        {
+        let (DataType::List(element), Some(tagged)) = (source.data_type(), PgType::of_field(source).element()) else {
+            continue;
+        };
+        if element.data_type() == field.data_type() && PgType::of_field(field) != tagged {
             types.push((index, tagged));
         }
     }

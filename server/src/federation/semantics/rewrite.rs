@@ -172,24 +172,15 @@ fn rewrite(expr: &mut Expr) {
             None => return,
         },
         Expr::Collate { expr: value, collation } if is_plain_collation(collation) => *value.clone(),
-        Expr::Array(array) => {
+        Expr::Array(array) if !array.elem.is_empty() => {
             array.elem.iter_mut().for_each(narrow);
-            let null = |expr: &Expr| matches!(expr, Expr::Value(value) if value.value == Value::Null);
-            if array.elem.iter().all(null) {
-                array.elem.iter_mut().for_each(|expr| *expr = pg_cast(expr.clone(), "text"));
+            // DataFusion's array forgets what its elements are; of plain literals there is nothing to forget.
+            if array.elem.is_empty() || (array.elem.iter().any(is_typed_by_itself) && array.elem.iter().all(is_simple)) {
+                return;
             }
-            // Every numeric keeps its own digits: a decimal type would give all the same scale.
-            let decimal = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Number(n, false) if n.to_string().contains('.')));
-            if array.elem.iter().any(decimal) {
-                for expr in &mut array.elem {
-                    let number = matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Number(..)));
-                    let cast = matches!(expr, Expr::Function(f) if f.name.to_string() == cast::NAME);
-                    if number || cast {
-                        let null = Expr::Value(Value::Null.with_empty_span());
-                        *expr = pg_cast(std::mem::replace(expr, null), "numeric");
-                    }
-                }
-            }
+            ours("array_of", std::mem::take(&mut array.elem))
+        }
+        Expr::Array(_) => {
             return;
         }
         Expr::Cast {
@@ -240,6 +231,26 @@ fn rewrite(expr: &mut Expr) {
         _ => return,
     };
     *expr = call;
+}
+
+/// Elements that an array takes as they are: strings, booleans, NULL, small integers.
+fn is_simple(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => !matches!(value.value, Value::Number(..)),
+        Expr::Function(function) if function.name.to_string() == cast::NAME => match &function.args {
+            FunctionArguments::List(list) => {
+                list.args.get(1).is_some_and(|name| name.to_string() == "'integer'")
+                    && list.args.first().is_some_and(|value| value.to_string().parse::<i64>().is_ok())
+            }
+            _ => false,
+        },
+        Expr::Array(array) => array.elem.iter().all(is_simple),
+        _ => false,
+    }
+}
+
+fn is_typed_by_itself(expr: &Expr) -> bool {
+    !matches!(expr, Expr::Value(value) if value.value == Value::Null)
 }
 
 /// A call of one of our functions, its numbers narrowed.

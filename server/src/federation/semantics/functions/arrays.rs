@@ -151,6 +151,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
             None => Ok(Datum::Null),
         }
     }),
+    // ARRAY[…]
+    variadic("array_of", &[ELEMENT], ARRAY, constructed),
     // array[lower:upper], NULL for a bound that is left out, whether each is there.
     lenient("array_slice", &[ARRAY, INT4, INT4, BOOL, BOOL], ARRAY, slice),
 ];
@@ -327,6 +329,36 @@ fn contains(call: &Call<'_>, whole: usize, part: usize) -> SqlResult<Datum> {
     let (whole, part) = (keys_of(call, whole, &element)?, keys_of(call, part, &element)?);
     // NULL is in no array.
     Ok(Datum::Bool(part.iter().all(|key| key.is_some() && whole.contains(key))))
+}
+
+fn constructed(call: &Call<'_>) -> SqlResult<Datum> {
+    let nested = call.types.first().is_some_and(PgType::is_array);
+    if !nested {
+        let elements = (0..call.args.len()).map(|index| printed(call, index)).collect::<SqlResult<Vec<_>>>()?;
+        return flat(elements);
+    }
+    let mismatch =
+        || SqlError::new(SUBSCRIPT_ERROR, "multidimensional arrays must have array expressions with matching dimensions");
+    let mut dimensions: Option<Vec<Dimension>> = None;
+    let mut elements = Vec::new();
+    for index in 0..call.args.len() {
+        let array = if call.is_null(index) { ArrayText::default() } else { parsed(call, index)? };
+        let lengths = |dimensions: &[Dimension]| dimensions.iter().map(|d| d.length).collect::<Vec<_>>();
+        match &dimensions {
+            None => dimensions = Some(array.dimensions),
+            Some(first) if lengths(first) == lengths(&array.dimensions) => {}
+            Some(_) => return Err(mismatch()),
+        }
+        elements.extend(array.elements);
+    }
+    let inner = dimensions.unwrap_or_default();
+    if inner.is_empty() {
+        return flat(Vec::new());
+    }
+    let length = i32::try_from(call.args.len()).map_err(|_| mismatch())?;
+    let inner = inner.into_iter().map(|d| Dimension { lower: 1, ..d });
+    let dimensions = std::iter::once(Dimension { lower: 1, length }).chain(inner).collect();
+    written(&ArrayText { dimensions, elements })
 }
 
 fn slice(call: &Call<'_>) -> SqlResult<Datum> {

@@ -163,7 +163,11 @@ fn fit(function: &'static Function, args: &[Operand]) -> Option<Candidate> {
     let bare = |data_type: PgType| PgType { modifier: -1, ..data_type };
     let returns = match function.returns {
         Returns::Of(oid) => PgType::new(oid),
-        Returns::Array => bare(common?.array()?),
+        // An array of arrays is one of more dimensions.
+        Returns::Array => {
+            let common = common?;
+            bare(if common.is_array() { common } else { common.array()? })
+        }
         Returns::Element => bare(common?),
     };
     Some(Candidate { resolved: Resolved { function, targets, returns }, exact, preferred: liked })

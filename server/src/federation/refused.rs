@@ -68,10 +68,6 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
                     }
                     ControlFlow::Continue(())
                 }
-                Expr::SimilarTo { .. } => ControlFlow::Break(
-                    SqlError::unsupported("SIMILAR TO is not supported")
-                        .hint("Use LIKE, or ~ with a regular expression."),
-                ),
                 _ => ControlFlow::Continue(()),
             }
         }

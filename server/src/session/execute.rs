@@ -93,7 +93,14 @@ impl<T> Drop for AbortOnDrop<T> {
 /// # Errors
 /// What optimizing and planning find.
 pub async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> SqlResult<Arc<dyn ExecutionPlan>> {
-    let optimized = state.optimize(plan).map_err(|error| sqlstate::sql_error(&error))?;
+    let optimized = state.optimize(plan).map_err(|error| {
+        let error = sqlstate::sql_error(&error);
+        // Every name was found when the statement was planned: what is missing now was lost on the way to a join.
+        if error.sqlstate == SqlState::UNDEFINED_COLUMN {
+            return SqlError::unsupported("this form of correlated subquery is not supported");
+        }
+        error
+    })?;
     state.query_planner().create_physical_plan(&optimized, state).await.map_err(|error| sqlstate::sql_error(&error))
 }
 

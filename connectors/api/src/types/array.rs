@@ -12,16 +12,20 @@ const ELEMENTS_MAX: usize = 134_217_727;
 
 /// One dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dimension {
-    pub(crate) lower: i32,
-    pub(crate) length: i32,
+pub struct Dimension {
+    /// The subscript of the first element.
+    pub lower: i32,
+    /// How many there are.
+    pub length: i32,
 }
 
 /// An array taken apart: elements in storage order, `None` for NULL.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct ArrayText {
-    pub(crate) dimensions: Vec<Dimension>,
-    pub(crate) elements: Vec<Option<String>>,
+pub struct ArrayText {
+    /// None for an empty array.
+    pub dimensions: Vec<Dimension>,
+    /// As many as the dimensions hold.
+    pub elements: Vec<Option<String>>,
 }
 
 fn malformed(text: &str) -> ConnectorError {
@@ -44,7 +48,10 @@ pub(crate) fn count(dimensions: &[Dimension]) -> Option<usize> {
 
 impl ArrayText {
     /// Reads array text.
-    pub(crate) fn parse(text: &str, delimiter: u8) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `22P02`.
+    pub fn parse(text: &str, delimiter: u8) -> Result<Self> {
         let mut parser = Parser { bytes: text.as_bytes(), at: 0, delimiter, lengths: Vec::new(), elements: Vec::new() };
         parser.spaces();
         let bounds = parser.bounds().ok_or_else(|| malformed(text))?;
@@ -74,7 +81,7 @@ impl ArrayText {
     }
 
     /// Appends it as PostgreSQL prints it.
-    pub(crate) fn write(&self, delimiter: u8, out: &mut String) {
+    pub fn write(&self, delimiter: u8, out: &mut String) {
         write_bounds(&self.dimensions, out);
         let mut elements = self.elements.iter();
         write_nested(&self.dimensions, char::from(delimiter), out, &mut |out| {

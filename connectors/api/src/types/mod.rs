@@ -36,6 +36,7 @@ use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 pub use arithmetic::Arithmetic;
+pub use array::{ArrayText, Dimension};
 pub use binary::BinaryWriter;
 pub use builder::ColumnBuilder;
 pub use elements::elements;

@@ -23,5 +23,6 @@ mod tests;
 
 pub use context::{BackendInfo, FunctionInfo, PgCatalogContext, SessionHooks, Setting};
 pub use functions::{register_functions, scalar_functions};
+pub(super) use names::{quote_ident, quote_literal};
 pub use provider::{information_schema_provider, schema_provider};
 pub use rewrite::{is_system_table, mentions_system_catalog, output_name, rewrite};

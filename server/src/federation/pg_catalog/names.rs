@@ -12,7 +12,7 @@ use crate::catalog::model::PG_CATALOG_OID;
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// An identifier as `quote_ident` prints it: quoted unless it would be read back the same without.
-pub(super) fn quote_ident(name: &str) -> String {
+pub(in crate::federation) fn quote_ident(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         && !is_reserved(name);
@@ -20,7 +20,7 @@ pub(super) fn quote_ident(name: &str) -> String {
 }
 
 /// A literal as `quote_literal` prints it.
-pub(super) fn quote_literal(text: &str) -> String {
+pub(in crate::federation) fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if text.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }

@@ -16,9 +16,13 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, lit};
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::error::{SqlError, SqlState};
+
 use super::operators::{needs_key, plan_comparison, take_type};
-use super::{Operand, Settings, any, cast, compare, datetime, float, grouping, operand, set_operations, type_of};
-use crate::error::SqlError;
+use super::{
+    Operand, Settings, any, cast, collect, compare, datetime, float, functions, grouping, lateral, lists, operand,
+    set_operations, statistics, type_of,
+};
 
 /// The rule's name.
 pub(super) const NAME: &str = "postgres_comparisons";
@@ -39,7 +43,13 @@ impl AnalyzerRule for PostgresComparisons {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = plan
             .transform_up_with_subqueries(|node| match node {
-                LogicalPlan::Join(join) => set_operations::join(&self.settings, join),
+                LogicalPlan::Join(join) => {
+                    let stacked = lateral::stack(join)?;
+                    match stacked.data {
+                        LogicalPlan::Join(join) => set_operations::join(&self.settings, join),
+                        plan => Ok(Transformed::yes(plan)),
+                    }
+                }
                 node => Ok(Transformed::no(node)),
             })?
             .data;
@@ -65,10 +75,14 @@ impl PostgresComparisons {
         })?;
         let plan = plan.transform_data(|plan| match plan {
             LogicalPlan::Sort(sort) => Ok(sort_by_keys(sort, &schema)),
-            LogicalPlan::Join(join) => join_by_keys(join),
+            LogicalPlan::Join(join) => {
+                boolean_condition(&join, &schema)?;
+                join_by_keys(join)
+            }
             LogicalPlan::Aggregate(aggregate) => grouping::aggregate(aggregate),
             LogicalPlan::Union(union) => set_operations::union(&self.settings, union),
             LogicalPlan::Distinct(distinct) => grouping::distinct(distinct),
+            LogicalPlan::Unnest(unnest) => lists::typed_elements(unnest),
             plan => Ok(Transformed::no(plan)),
         })?;
         // A child may have changed its types though this node did not change.
@@ -100,7 +114,14 @@ impl PostgresComparisons {
                 let message = format!("{}(DISTINCT interval) is not supported", call.func.name());
                 Err(SqlError::unsupported(message).into())
             }
-            Expr::AggregateFunction(call) => Ok(count_distinct(call, schema)),
+            Expr::AggregateFunction(call) => {
+                let call = collect::bind(&self.settings, call, schema)?;
+                let call = call.transform_data(|call| statistics::bind(&self.settings, call, schema))?;
+                if call.transformed {
+                    return Ok(call.update_data(Expr::AggregateFunction));
+                }
+                Ok(count_distinct(call.data, schema))
+            }
             Expr::WindowFunction(call) => Ok(window_by_keys(call, schema)),
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) =>
@@ -119,6 +140,7 @@ impl PostgresComparisons {
                 let call = Expr::ScalarFunction(ScalarFunction { func, args });
                 cast::fold(&self.settings, call).map(Transformed::yes)
             }
+            Expr::ScalarFunction(call) => functions::bind(&self.settings, call, schema),
             expr => Ok(Transformed::no(expr)),
         }
     }
@@ -323,6 +345,19 @@ fn placeholder_field(expr: &Expr) -> Option<&Arc<arrow::datatypes::Field>> {
 fn sort_by_keys(mut sort: SortPlan, schema: &DFSchema) -> Transformed<LogicalPlan> {
     let changed = order_by_keys(&mut sort.expr, schema);
     if changed { Transformed::yes(LogicalPlan::Sort(sort)) } else { Transformed::no(LogicalPlan::Sort(sort)) }
+}
+
+/// `42804` for `ON` of something else than a truth value.
+fn boolean_condition(join: &Join, schema: &DFSchema) -> Result<()> {
+    let data_type = join.filter.as_ref().and_then(|filter| type_of(filter, schema));
+    match data_type {
+        Some(data_type) if data_type.oid != oids::BOOL => {
+            let shown = PgType { modifier: -1, ..data_type }.sql_name();
+            let message = format!("argument of JOIN/ON must be type boolean, not type {shown}");
+            Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Join keys that are columns: `USING`, `NATURAL`, set operations.

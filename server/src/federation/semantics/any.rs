@@ -49,6 +49,14 @@ pub(super) fn plan(
         *array = take_type(settings, array.clone(), &array_type)?;
         changed = true;
     }
+    if let [value, _, array] = args.as_mut_slice()
+        && operand(value, schema) == Some(Operand::Unknown)
+        && let Some(Operand::Typed(array_type)) = operand(array, schema)
+        && let Some(element) = array_type.element()
+    {
+        *value = take_type(settings, value.clone(), &element)?;
+        changed = true;
+    }
     if let Some(list) = in_list(func.name(), &args, schema)? {
         return Ok(Transformed::yes(list));
     }

@@ -262,7 +262,7 @@ fn pg_typed() -> ScalarUDF {
 }
 
 /// An expression said to be of a type that its storage already is.
-fn typed(expr: Expr, data_type: &PgType) -> Result<Expr> {
+pub(super) fn typed(expr: Expr, data_type: &PgType) -> Result<Expr> {
     let text = serde_json::to_string(data_type)
         .map_err(|error| SqlError::internal(format!("a type could not be written: {error}")))?;
     let args = vec![expr, Expr::Literal(ScalarValue::Utf8(Some(text)), None)];

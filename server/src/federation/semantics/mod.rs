@@ -11,14 +11,20 @@ mod any;
 mod arithmetic;
 mod cast;
 mod choice;
+mod collect;
 mod compare;
 mod datetime;
 mod float;
+mod from_sets;
+mod functions;
 mod grouping;
 mod join_using;
+mod lateral;
+mod lists;
 mod operators;
 mod rewrite;
 mod set_operations;
+mod statistics;
 mod subqueries;
 #[cfg(test)]
 mod tests;
@@ -186,7 +192,8 @@ pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Resul
     }
     let numbers = state.table_functions().get("generate_series").cloned();
     state.register_udtf("generate_series", datetime::generate_series(settings, numbers));
-    for function in aggregates::functions() {
+    let ordered = collect::aggregates(settings).into_iter().chain(statistics::aggregates(settings));
+    for function in aggregates::functions().into_iter().chain(ordered) {
         state.register_udaf(Arc::new(function))?;
     }
     Ok(state)
@@ -226,11 +233,13 @@ pub fn analyze(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
-    let mut functions = vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float()];
+    let mut functions =
+        vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float(), lists::pg_list()];
     functions.extend(arithmetic::functions(settings));
     functions.extend(datetime::functions(settings));
     functions.extend(choice::functions(settings));
     functions.extend(any::functions(settings));
+    functions.extend(self::functions::functions(settings));
     functions
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::arithmetic::{self, Arithmetic};
 use super::cast::{cast_to, fold};
 use super::float::{self, Comparable};
-use super::{Operand, Settings, compare, datetime, external, operand, typed_literal};
+use super::{Operand, Settings, compare, datetime, external, functions, operand, typed_literal};
 use crate::error::{SqlError, SqlState};
 
 /// The planner of binary operators.
@@ -32,6 +32,11 @@ impl PostgresOperators {
 impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
+        if let Some(name) = function_of(&op, operand(&left, schema).as_ref(), operand(&right, schema).as_ref())
+            && let Some(function) = functions::function(&self.settings, name)
+        {
+            return Ok(PlannerResult::Planned(function.call(vec![left, right])));
+        }
         if let Some(operator) = comparison_operator(&op) {
             return plan_comparison(&self.settings, left, operator, right, schema).map(PlannerResult::Planned);
         }
@@ -51,6 +56,44 @@ impl ExprPlanner for PostgresOperators {
             None => PlannerResult::Original(RawBinaryExpr { op, left, right }),
         })
     }
+}
+
+/// The function behind an operator of JSON, arrays and powers.
+fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Operand>) -> Option<&'static str> {
+    let is = |side: Option<&Operand>, oid: u32| matches!(side, Some(Operand::Typed(own)) if own.user.is_none() && own.oid == oid);
+    let is_array = |side: Option<&Operand>| matches!(side, Some(Operand::Typed(own)) if own.is_array());
+    let json = is(left, oids::JSON) || is(left, oids::JSONB);
+    let jsonb = is(left, oids::JSONB) || is(right, oids::JSONB);
+    let arrays = is_array(left) || is_array(right);
+    Some(match op {
+        BinaryOperator::PGExp => "power",
+        BinaryOperator::Arrow if json => "json_get",
+        BinaryOperator::LongArrow if json => "json_get_text",
+        BinaryOperator::HashArrow if json => "json_path",
+        BinaryOperator::HashLongArrow if json => "json_path_text",
+        BinaryOperator::HashMinus if json => "jsonb_delete_path",
+        BinaryOperator::AtArrow if jsonb => "jsonb_contains",
+        BinaryOperator::ArrowAt if jsonb => "jsonb_contained",
+        BinaryOperator::Question if json => "jsonb_exists",
+        BinaryOperator::QuestionPipe if json => "jsonb_exists_any",
+        BinaryOperator::QuestionAnd if json => "jsonb_exists_all",
+        BinaryOperator::StringConcat if is(left, oids::JSONB) || (jsonb && left == Some(&Operand::Unknown)) => {
+            "jsonb_concat"
+        }
+        BinaryOperator::Minus if is(left, oids::JSONB) => "jsonb_delete",
+        BinaryOperator::AtArrow if arrays => "array_contains",
+        BinaryOperator::ArrowAt if arrays => "array_contained",
+        BinaryOperator::PGOverlap if arrays => "array_overlaps",
+        BinaryOperator::StringConcat if is_array(left) && is_element(left, right) => "array_append",
+        BinaryOperator::StringConcat if is_array(right) && is_element(right, left) => "array_prepend",
+        BinaryOperator::StringConcat if arrays => "array_cat",
+        _ => return None,
+    })
+}
+
+/// Whether one side is an element for the other's array: an untyped literal is an array.
+fn is_element(array: Option<&Operand>, side: Option<&Operand>) -> bool {
+    matches!((array, side), (Some(Operand::Typed(_)), Some(Operand::Typed(own))) if !own.is_array())
 }
 
 fn comparison_operator(op: &BinaryOperator) -> Option<Operator> {
@@ -222,6 +265,13 @@ fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<(
     // Of types of their own DataFusion says more than we know: records, lists, what catalogs make up.
     let known = |data_type: &PgType| data_type.user.is_some() || !matches!(family(data_type), Family::Own(_));
     if known(left) && known(right) && family(left) != family(right) {
+        return Err(missing(left, right).into());
+    }
+    // Arrays of numbers compare with arrays of the same numbers only.
+    let number = |data_type: &PgType| data_type.element().filter(|element| family(element) == Family::Number);
+    if let (Some(left_element), Some(right_element)) = (number(left), number(right))
+        && left_element.oid != right_element.oid
+    {
         return Err(missing(left, right).into());
     }
     match comparison(left) {

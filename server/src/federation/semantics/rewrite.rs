@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem, SetExpr, TypedString, UnaryOperator, Value,
-    VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, Expr,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
+    Query, SelectItem, SetExpr, Subscript, TrimWhereField, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::{any, cast, choice, datetime};
+use super::{any, cast, choice, collect, datetime, from_sets, functions, statistics};
 use crate::error::{SqlError, SqlResult};
 
 /// Turns `CAST`, `::`, `DATE '…'` and `INTERVAL '…'` into calls of ours, in subqueries too. Casts to `regclass` and its
@@ -17,6 +17,7 @@ use crate::error::{SqlError, SqlResult};
 /// # Errors
 /// None so far: a type that does not exist is found when the call is planned.
 pub fn rewrite_casts(query: &mut Query) -> SqlResult<()> {
+    from_sets::rewrite_sets(query)?;
     match query.visit(&mut Rewriter) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -105,10 +106,87 @@ fn rewrite(expr: &mut Expr) {
                     }
                 }
             }
+            let bare = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+            let distinct = matches!(
+                &function.args,
+                FunctionArguments::List(list) if list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+            );
+            let ours = match bare {
+                "every" => Some("bool_and".to_owned()),
+                bare => functions::named(bare)
+                    .or_else(|| collect::named(bare, distinct))
+                    .or_else(|| statistics::named(bare)),
+            };
+            if let (Some(ours), None) = (ours, &function.over) {
+                function.name = ObjectName::from(vec![Ident::new(ours)]);
+            }
             return;
         }
-        Expr::Array(array) => {
+        Expr::Substring { expr: value, substring_from, substring_for, .. } => {
+            let one = || Box::new(Expr::Value(Value::Number("1".into(), false).with_empty_span()));
+            let args = match (substring_from.take(), substring_for.take()) {
+                (from, Some(count)) => vec![*value.clone(), *from.unwrap_or_else(one), *count],
+                (from, None) => vec![*value.clone(), *from.unwrap_or_else(one)],
+            };
+            ours("substring", args)
+        }
+        Expr::Position { expr: part, r#in } => ours("position", vec![*r#in.clone(), *part.clone()]),
+        Expr::Overlay { expr: value, overlay_what, overlay_from, overlay_for } => {
+            let mut args = vec![*value.clone(), *overlay_what.clone(), *overlay_from.clone()];
+            args.extend(overlay_for.take().map(|count| *count));
+            ours("overlay", args)
+        }
+        Expr::Trim { expr: value, trim_where, trim_what, trim_characters }
+            if trim_characters.as_ref().is_none_or(|c| c.len() == 1) =>
+        {
+            let name = match trim_where {
+                None | Some(TrimWhereField::Both) => "btrim",
+                Some(TrimWhereField::Leading) => "ltrim",
+                Some(TrimWhereField::Trailing) => "rtrim",
+            };
+            let listed = trim_characters.take().and_then(|mut characters| characters.pop());
+            let what = trim_what.take().map(|what| *what).or(listed);
+            ours(name, std::iter::once(*value.clone()).chain(what).collect())
+        }
+        Expr::Ceil { expr: value, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+            ours("ceil", vec![*value.clone()])
+        }
+        Expr::Floor { expr: value, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+            ours("floor", vec![*value.clone()])
+        }
+        Expr::SimilarTo { negated, expr: value, pattern, escape_char } => {
+            let mut args = vec![*value.clone(), *pattern.clone()];
+            args.extend(escape_char.take().map(Expr::Value));
+            let call = ours("similar_to", args);
+            if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(call) } } else { call }
+        }
+        Expr::UnaryOp {
+            op: op @ (UnaryOperator::PGSquareRoot | UnaryOperator::PGCubeRoot | UnaryOperator::PGAbs),
+            expr: value,
+        } => {
+            let name = match op {
+                UnaryOperator::PGSquareRoot => "sqrt",
+                UnaryOperator::PGCubeRoot => "cbrt",
+                _ => "abs",
+            };
+            let value =
+                if *op == UnaryOperator::PGAbs { *value.clone() } else { pg_cast(value.clone(), "double precision") };
+            ours(name, vec![value])
+        }
+        Expr::CompoundFieldAccess { root, access_chain } => match subscripts(root, access_chain) {
+            Some(call) => call,
+            None => return,
+        },
+        Expr::Collate { expr: value, collation } if is_plain_collation(collation) => *value.clone(),
+        Expr::Array(array) if !array.elem.is_empty() => {
             array.elem.iter_mut().for_each(narrow);
+            // DataFusion's array forgets what its elements are; of plain literals there is nothing to forget.
+            if array.elem.is_empty() || (array.elem.iter().any(is_typed_by_itself) && array.elem.iter().all(is_simple)) {
+                return;
+            }
+            ours("array_of", std::mem::take(&mut array.elem))
+        }
+        Expr::Array(_) => {
             return;
         }
         Expr::Cast {
@@ -159,6 +237,63 @@ fn rewrite(expr: &mut Expr) {
         _ => return,
     };
     *expr = call;
+}
+
+/// Elements that an array takes as they are: strings, booleans, NULL, small integers.
+fn is_simple(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => !matches!(value.value, Value::Number(..)),
+        Expr::Function(function) if function.name.to_string() == cast::NAME => match &function.args {
+            FunctionArguments::List(list) => {
+                list.args.get(1).is_some_and(|name| name.to_string() == "'integer'")
+                    && list.args.first().is_some_and(|value| value.to_string().parse::<i64>().is_ok())
+            }
+            _ => false,
+        },
+        Expr::Array(array) => array.elem.iter().all(is_simple),
+        _ => false,
+    }
+}
+
+fn is_typed_by_itself(expr: &Expr) -> bool {
+    !matches!(expr, Expr::Value(value) if value.value == Value::Null)
+}
+
+/// A call of one of our functions, its numbers narrowed.
+fn ours(name: &str, mut args: Vec<Expr>) -> Expr {
+    args.iter_mut().for_each(narrow);
+    call(&functions::named(name).unwrap_or_else(|| name.to_owned()), args)
+}
+
+/// Text is compared by its bytes, whatever the collation of these is called.
+fn is_plain_collation(collation: &ObjectName) -> bool {
+    let parts: Vec<String> = collation.0.iter().filter_map(|part| part.as_ident()).map(|i| i.value.clone()).collect();
+    let name = match &parts[..] {
+        [name] => name,
+        [schema, name] if schema == "pg_catalog" => name,
+        _ => return false,
+    };
+    matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic")
+}
+
+/// `a[1]`, `a[1][2]`, `a[1:2]`.
+fn subscripts(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
+    if let [AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None })] = chain {
+        let boolean = |value: bool| Expr::Value(Value::Boolean(value).with_empty_span());
+        let bound = |bound: &Option<Expr>| match bound {
+            Some(bound) => bound.clone(),
+            None => pg_cast(Expr::Value(Value::Null.with_empty_span()), "integer"),
+        };
+        let flags = (boolean(lower_bound.is_some()), boolean(upper_bound.is_some()));
+        let args = vec![root.clone(), bound(lower_bound), bound(upper_bound), flags.0, flags.1];
+        return Some(ours("array_slice", args));
+    }
+    let indexes = chain.iter().map(|access| match access {
+        AccessExpr::Subscript(Subscript::Index { index }) => Some(index.clone()),
+        _ => None,
+    });
+    let args: Option<Vec<Expr>> = std::iter::once(Some(root.clone())).chain(indexes).collect();
+    Some(ours("array_subscript", args?))
 }
 
 /// Whether a number is written in a way that only `numeric` takes: with an exponent, or with many digits.

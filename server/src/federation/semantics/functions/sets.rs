@@ -1,0 +1,116 @@
+//! Set-returning functions, as functions that return the array of their rows.
+//!
+//! `FROM f(x) AS t(c)` becomes `unnest` of that array; what has several columns gives one array for each.
+
+use super::node::{Node, Shape};
+use super::{Function, INT4, JSON, JSONB, Kind, TEXT, invalid, strict};
+use crate::error::SqlResult;
+
+use atoll_connector_api::types::{PgType, oids};
+
+/// `json[]` and `jsonb[]`.
+const JSONS: Kind = Kind::Of(199);
+const JSONBS: Kind = Kind::Of(3807);
+const TEXTS: Kind = Kind::Of(oids::TEXT_ARRAY);
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    strict("json_array_elements", &[JSON], JSONS, |call| elements(call, "json_array_elements", false)),
+    strict("jsonb_array_elements", &[JSONB], JSONBS, |call| elements(call, "jsonb_array_elements", false)),
+    strict("json_array_elements_text", &[JSON], TEXTS, |call| elements(call, "json_array_elements_text", true)),
+    strict("jsonb_array_elements_text", &[JSONB], TEXTS, |call| elements(call, "jsonb_array_elements_text", true)),
+    strict("json_object_keys", &[JSON], TEXTS, |call| keys(call, "json_object_keys")),
+    strict("jsonb_object_keys", &[JSONB], TEXTS, |call| keys(call, "jsonb_object_keys")),
+    strict("json_each_value", &[JSON], JSONS, |call| values(call, "json_each", false)),
+    strict("jsonb_each_value", &[JSONB], JSONBS, |call| values(call, "jsonb_each", false)),
+    strict("json_each_text_value", &[JSON], TEXTS, |call| values(call, "json_each_text", true)),
+    strict("jsonb_each_text_value", &[JSONB], TEXTS, |call| values(call, "jsonb_each_text", true)),
+    strict("string_to_table", &[TEXT, TEXT], TEXTS, |call| {
+        let value = call.text(0);
+        let parts: Vec<Option<String>> = match (value.is_empty(), call.text(1).is_empty()) {
+            (true, _) => Vec::new(),
+            (false, true) => vec![Some(value.to_owned())],
+            _ => value.split(call.text(1)).map(|part| Some(part.to_owned())).collect(),
+        };
+        super::arrays::flat(parts)
+    }),
+    strict("series", &[INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, 1)),
+    strict("series", &[INT4, INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, call.int(2))),
+    strict("series", &[super::INT8, super::INT8], Kind::Of(1016), |call| series(call, 1)),
+    strict("series", &[super::INT8, super::INT8, super::INT8], Kind::Of(1016), |call| series(call, call.int(2))),
+    strict("generate_subscripts", &[Kind::Array, INT4], Kind::Of(oids::INT4_ARRAY), |call| {
+        let array =
+            atoll_connector_api::types::ArrayText::parse(call.text(0), b',').map_err(|error| super::of_type(&error))?;
+        let index = usize::try_from(call.int(1)).ok().and_then(|number| number.checked_sub(1));
+        let Some(d) = index.and_then(|index| array.dimensions.get(index)) else {
+            return super::arrays::flat(Vec::new());
+        };
+        super::arrays::flat((0..d.length).map(|offset| Some((d.lower + offset).to_string())).collect())
+    }),
+];
+
+/// The columns of a set-returning function in FROM: for each the function of its array and its name.
+pub(in crate::federation::semantics) fn series_of(name: &str) -> Option<Vec<(&'static str, &'static str)>> {
+    Some(match name {
+        "json_array_elements" => vec![("json_array_elements", "value")],
+        "jsonb_array_elements" => vec![("jsonb_array_elements", "value")],
+        "json_array_elements_text" => vec![("json_array_elements_text", "value")],
+        "jsonb_array_elements_text" => vec![("jsonb_array_elements_text", "value")],
+        "json_object_keys" => vec![("json_object_keys", "json_object_keys")],
+        "jsonb_object_keys" => vec![("jsonb_object_keys", "jsonb_object_keys")],
+        "json_each" => vec![("json_object_keys", "key"), ("json_each_value", "value")],
+        "jsonb_each" => vec![("jsonb_object_keys", "key"), ("jsonb_each_value", "value")],
+        "json_each_text" => vec![("json_object_keys", "key"), ("json_each_text_value", "value")],
+        "jsonb_each_text" => vec![("jsonb_object_keys", "key"), ("jsonb_each_text_value", "value")],
+        "string_to_table" => vec![("string_to_table", "string_to_table")],
+        "regexp_split_to_table" => vec![("regexp_split_to_array", "regexp_split_to_table")],
+        "generate_subscripts" => vec![("generate_subscripts", "generate_subscripts")],
+        _ => return None,
+    })
+}
+
+/// Rows of one series that is built in memory.
+const SERIES_MAX: usize = 10_000_000;
+
+fn series(call: &super::Call<'_>, step: i64) -> SqlResult<super::Datum> {
+    if step == 0 {
+        return Err(invalid("step size cannot equal zero"));
+    }
+    let (mut at, end) = (call.int(0), call.int(1));
+    let mut numbers = Vec::new();
+    while if step > 0 { at <= end } else { at >= end } {
+        if numbers.len() >= SERIES_MAX {
+            let message = format!("a series of more than {SERIES_MAX} rows is not supported here");
+            return Err(crate::error::SqlError::unsupported(message).hint("Use it in FROM, with constants."));
+        }
+        numbers.push(Some(at.to_string()));
+        match at.checked_add(step) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    super::arrays::flat(numbers)
+}
+
+fn elements(call: &super::Call<'_>, name: &str, as_text: bool) -> SqlResult<super::Datum> {
+    match Node::parse(call.text(0))?.shape {
+        Shape::Array(values) => super::arrays::flat(
+            values.iter().map(|value| if as_text { value.as_text() } else { Some(value.raw.to_owned()) }).collect(),
+        ),
+        Shape::Object(_) if name.starts_with("jsonb") => Err(invalid("cannot extract elements from an object")),
+        Shape::Object(_) => Err(invalid(format!("cannot call {name} on a non-array"))),
+        _ if name.starts_with("jsonb") => Err(invalid("cannot extract elements from a scalar")),
+        _ => Err(invalid(format!("cannot call {name} on a scalar"))),
+    }
+}
+
+fn keys(call: &super::Call<'_>, name: &str) -> SqlResult<super::Datum> {
+    let node = Node::parse(call.text(0))?;
+    super::arrays::flat(node.members(name)?.iter().map(|(key, _)| Some(key.clone())).collect())
+}
+
+fn values(call: &super::Call<'_>, name: &str, as_text: bool) -> SqlResult<super::Datum> {
+    debug_assert!(PgType::new(3807).is_array());
+    let node = Node::parse(call.text(0))?;
+    let shown = |value: &Node<'_>| if as_text { value.as_text() } else { Some(value.raw.to_owned()) };
+    super::arrays::flat(node.members(name)?.iter().map(|(_, value)| shown(value)).collect())
+}

@@ -227,6 +227,20 @@ pub fn rounds(default: u32) -> u32 {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_fuzzing_has_found_stays_refused() {
+        use crate::types::oids;
+        let berlin = OutputStyle { time_zone: chrono_tz::Europe::Berlin, ..OutputStyle::default() };
+        let timestamptz = PgType::new(oids::TIMESTAMPTZ);
+        // The zone carries it below the first day that there is.
+        let error = parse_scalar_with("4714-11-24 00:00:00 BC", &timestamptz, &berlin);
+        assert!(matches!(error, Err(error) if error.to_string().contains("timestamp out of range")));
+        assert!(parse_scalar_with("4714-11-24 02:00:00 BC", &timestamptz, &berlin).is_ok());
+        // A "char" has one byte.
+        assert!(scalar_from_binary(b"ab", &PgType::new(oids::CHAR)).is_err());
+        assert!(scalar_from_binary(b"a", &PgType::new(oids::CHAR)).is_ok());
+    }
+
     /// Values of every kind that PostgreSQL reads; each is tried with each type.
     const VALUES: &[&str] = &[
         "1",

@@ -237,6 +237,7 @@ impl Notice {
     }
 
     /// `NOTICE:  message`.
+    #[expect(clippy::self_named_constructors, reason = "it is PostgreSQL's name of the severity")]
     pub fn notice(message: impl Into<String>) -> Self {
         Self { severity: NoticeSeverity::Notice, message: SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message) }
     }

@@ -4,6 +4,8 @@ pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod federation;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 pub mod program;
 pub mod session;

@@ -6,7 +6,7 @@ use clap::Parser;
 
 fn main() -> std::process::ExitCode {
     let done = match CommandLine::parse().command {
-        Command::Serve(args) => atoll::program::serve(args),
+        Command::Serve(args) => atoll::program::serve(*args),
         Command::Demo(args) => atoll::program::demo(&args),
     };
     match done {

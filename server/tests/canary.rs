@@ -363,7 +363,7 @@ async fn no_secret_shows_anywhere() {
 async fn right_passwords(client: &Client, canaries: &mut Canaries) {
     for (variable, server, user_option, query) in [
         ("ATOLL_TEST_POSTGRES_URL", "pg", "user", "SELECT count(*) FROM pg.pg_catalog.pg_database"),
-        ("ATOLL_TEST_MYSQL_URL", "my", "username", "SELECT count(*) FROM my.information_schema.\"SCHEMATA\""),
+        ("ATOLL_TEST_MYSQL_URL", "my", "username", "IMPORT FOREIGN SCHEMA test FROM SERVER my INTO remote"),
     ] {
         let Ok(url) = std::env::var(variable) else { continue };
         let (user, password) = url.split_once("://").unwrap().1.rsplit_once('@').unwrap().0.split_once(':').unwrap();
@@ -375,9 +375,9 @@ async fn right_passwords(client: &Client, canaries: &mut Canaries) {
             ))
             .await
             .unwrap();
-        let answer = told(client, query).await;
-        canaries.assert_absent(query, answer.as_bytes());
-        println!("{query}: {}", answer.trim());
+        // It lets us in.
+        client.batch_execute(query).await.unwrap();
+        canaries.assert_absent(query, told_extended(client, query).await.as_bytes());
     }
 }
 

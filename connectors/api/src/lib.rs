@@ -1,6 +1,8 @@
 //! What a native connector is to the server: the connector trait over DataFusion's public traits.
 
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod network;
 pub mod options;
 pub mod paths;

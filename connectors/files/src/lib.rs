@@ -7,6 +7,8 @@
 mod connector;
 mod error;
 mod exec;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hive;
 mod listing;
 mod location;

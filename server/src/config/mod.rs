@@ -42,7 +42,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs the server
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Runs a server with sample sources on a throw-away catalog, and prints how to connect
     Demo(DemoArgs),
 }

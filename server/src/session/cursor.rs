@@ -13,13 +13,11 @@ use crate::statement::ast::FetchDirection;
 
 /// An open cursor. Rows are computed as they are fetched; nothing behind the position is kept.
 #[derive(Clone)]
-pub struct Cursor {
+pub(super) struct Cursor {
     /// The result's columns.
     pub columns: Arc<[ResultColumn]>,
     /// It outlives its transaction.
     pub hold: bool,
-    /// Its DECLARE, for `pg_cursors`.
-    pub statement: String,
     state: Arc<Mutex<State>>,
 }
 
@@ -39,16 +37,16 @@ struct State {
 
 impl Cursor {
     /// A cursor before the first row of `rows`.
-    pub fn new(rows: Rows, hold: bool, statement: String) -> Self {
+    pub(super) fn new(rows: Rows, hold: bool) -> Self {
         let state = State { batches: rows.batches, rest: None, position: 0, at_end: false };
-        Self { columns: rows.columns, hold, statement, state: Arc::new(Mutex::new(state)) }
+        Self { columns: rows.columns, hold, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Fetches: the rows come as they are computed.
     ///
     /// # Errors
     /// `55000` for every direction that would go back.
-    pub async fn fetch(&self, direction: FetchDirection) -> SqlResult<Rows> {
+    pub(super) async fn fetch(&self, direction: FetchDirection) -> SqlResult<Rows> {
         let (skip, take) = self.plan(direction).await?;
         let state = Arc::clone(&self.state);
         let batches = futures::stream::try_unfold((state, skip, take), |(state, skip, take)| async move {
@@ -75,7 +73,7 @@ impl Cursor {
     ///
     /// # Errors
     /// As [`Self::fetch`], and the query's own.
-    pub async fn advance(&self, direction: FetchDirection) -> SqlResult<i64> {
+    pub(super) async fn advance(&self, direction: FetchDirection) -> SqlResult<i64> {
         let (skip, take) = self.plan(direction).await?;
         let mut state = self.state.lock().await;
         if state.skip(skip).await? < skip {

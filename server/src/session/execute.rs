@@ -25,13 +25,13 @@ const BATCHES_QUEUED_MAX: usize = 2;
 
 /// What ends a statement early: cancel requests, shutdown, `statement_timeout`.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub(super) struct Limits {
     canceller: Canceller,
 }
 
 impl Limits {
     /// The limits that a canceller sets.
-    pub fn new(canceller: Canceller) -> Self {
+    pub(super) fn new(canceller: Canceller) -> Self {
         Self { canceller }
     }
 
@@ -44,7 +44,7 @@ impl Limits {
     ///
     /// # Errors
     /// The future's own; `57014`, `57P01`; `XX000` where it panicked.
-    pub async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         cpu: &Handle,
         work: impl Future<Output = SqlResult<T>> + Send + 'static,
@@ -58,7 +58,7 @@ impl Limits {
 }
 
 /// The error for a reason to stop.
-pub fn cancel_error(reason: CancelReason) -> SqlError {
+pub(super) fn cancel_error(reason: CancelReason) -> SqlError {
     match reason {
         CancelReason::Client => SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"),
         CancelReason::Timeout => {
@@ -92,7 +92,7 @@ impl<T> Drop for AbortOnDrop<T> {
 ///
 /// # Errors
 /// What optimizing and planning find.
-pub async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> SqlResult<Arc<dyn ExecutionPlan>> {
+pub(super) async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> SqlResult<Arc<dyn ExecutionPlan>> {
     let optimized = state.optimize(plan).map_err(|error| {
         let error = sqlstate::sql_error(&error);
         // Every name was found when the statement was planned: what is missing now was lost on the way to a join.
@@ -105,7 +105,7 @@ pub async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> SqlResul
 }
 
 /// A plan that can be stopped while it computes, for [`stream`].
-pub struct Stoppable {
+pub(super) struct Stoppable {
     /// The plan as it will run: where its metrics are.
     pub plan: Arc<dyn ExecutionPlan>,
     stop: StopFlag,
@@ -116,7 +116,7 @@ impl Stoppable {
     ///
     /// # Errors
     /// Bugs only.
-    pub fn new(plan: Arc<dyn ExecutionPlan>) -> SqlResult<Self> {
+    pub(super) fn new(plan: Arc<dyn ExecutionPlan>) -> SqlResult<Self> {
         let stop = StopFlag::default();
         let plan = stoppable(plan, &stop).map_err(|error| sqlstate::sql_error(&error))?;
         Ok(Self { plan, stop })
@@ -125,7 +125,7 @@ impl Stoppable {
 
 /// Runs a physical plan on the CPU runtime. The stream ends with an error when a limit is reached; dropping it ends the
 /// work, remote queries included.
-pub fn stream(
+pub(super) fn stream(
     cpu: &Handle,
     state: &SessionState,
     plan: Stoppable,

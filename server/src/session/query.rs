@@ -345,7 +345,7 @@ impl Session {
         let kept = self.plan(query, &declare.query.text, &[], limits).await?;
         let columns = analyzed_columns(&kept);
         let rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
-        let cursor = Cursor::new(rows, declare.hold, declare.query.text.clone());
+        let cursor = Cursor::new(rows, declare.hold);
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Outcome::Command("DECLARE CURSOR".to_owned()))
     }

@@ -669,7 +669,7 @@ pub fn parse_time_ms(text: &str) -> Option<u64> {
 
 fn show_time_ms(milliseconds: u64) -> String {
     for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)] {
-        if milliseconds > 0 && milliseconds % size == 0 {
+        if milliseconds > 0 && milliseconds.is_multiple_of(size) {
             return format!("{}{unit}", milliseconds / size);
         }
     }
@@ -694,7 +694,7 @@ pub fn parse_memory(text: &str) -> Option<u64> {
 
 fn show_memory(bytes: u64) -> String {
     for (unit, size) in [("TB", 1_u64 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)] {
-        if bytes > 0 && bytes % size == 0 {
+        if bytes > 0 && bytes.is_multiple_of(size) {
             return format!("{}{unit}", bytes / size);
         }
     }

@@ -29,7 +29,7 @@ struct Savepoint {
 
 /// The state of a session's transaction.
 #[derive(Debug, Default)]
-pub struct TransactionState {
+pub(super) struct TransactionState {
     block: Block,
     failed: bool,
     /// Uncommitted DDL.
@@ -41,7 +41,7 @@ pub struct TransactionState {
 
 impl TransactionState {
     /// For ReadyForQuery.
-    pub fn status(&self) -> TransactionStatus {
+    pub(super) fn status(&self) -> TransactionStatus {
         match (self.block, self.failed) {
             (Block::Explicit, true) => TransactionStatus::Failed,
             (Block::Explicit, false) => TransactionStatus::InBlock,
@@ -50,22 +50,22 @@ impl TransactionState {
     }
 
     /// Whether BEGIN was given.
-    pub fn in_block(&self) -> bool {
+    pub(super) fn in_block(&self) -> bool {
         self.block == Block::Explicit
     }
 
     /// Whether it has failed.
-    pub fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         self.failed
     }
 
     /// Whether no transaction is open at all.
-    pub fn idle(&self) -> bool {
+    pub(super) fn idle(&self) -> bool {
         self.block == Block::None
     }
 
     /// A statement begins: opens the implicit transaction.
-    pub fn enter(&mut self, settings: &mut Settings) {
+    pub(super) fn enter(&mut self, settings: &mut Settings) {
         if self.block == Block::None {
             self.block = Block::Implicit;
             settings.begin();
@@ -73,18 +73,22 @@ impl TransactionState {
     }
 
     /// BEGIN. Statements of the same message before it belong to the block.
-    pub fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.block = Block::Explicit;
         self.repeatable = None;
     }
 
     /// A statement failed.
-    pub fn fail(&mut self) {
+    pub(super) fn fail(&mut self) {
         self.failed = self.block != Block::None;
     }
 
     /// Takes the transaction apart: what DDL to commit, if it is to be committed.
-    pub fn take(&mut self, commit: bool, settings: &mut Settings) -> Option<(Working, Option<Box<ParsedStatement>>)> {
+    pub(super) fn take(
+        &mut self,
+        commit: bool,
+        settings: &mut Settings,
+    ) -> Option<(Working, Option<Box<ParsedStatement>>)> {
         let commit = commit && !self.failed;
         let (working, repeatable) = (self.working.take(), self.repeatable.take());
         self.block = Block::None;
@@ -98,7 +102,7 @@ impl TransactionState {
     ///
     /// # Errors
     /// `25P01` outside a block.
-    pub fn savepoint(&mut self, name: &str, settings: &Settings) -> SqlResult<()> {
+    pub(super) fn savepoint(&mut self, name: &str, settings: &Settings) -> SqlResult<()> {
         self.require_block("SAVEPOINT")?;
         if self.savepoints.len() >= SAVEPOINTS_MAX {
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many savepoints"));
@@ -115,7 +119,7 @@ impl TransactionState {
     ///
     /// # Errors
     /// `25P01` outside a block, `3B001` no such savepoint.
-    pub fn release(&mut self, name: &str) -> SqlResult<()> {
+    pub(super) fn release(&mut self, name: &str) -> SqlResult<()> {
         self.require_block("RELEASE SAVEPOINT")?;
         let index = self.find(name)?;
         self.savepoints.truncate(index);
@@ -126,7 +130,7 @@ impl TransactionState {
     ///
     /// # Errors
     /// `25P01` outside a block, `3B001` no such savepoint.
-    pub fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> SqlResult<()> {
+    pub(super) fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> SqlResult<()> {
         self.require_block("ROLLBACK TO SAVEPOINT")?;
         let index = self.find(name)?;
         self.savepoints.truncate(index + 1);

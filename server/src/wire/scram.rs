@@ -181,6 +181,19 @@ impl Exchange {
     }
 }
 
+/// Takes a text for either message of an exchange, which must not succeed: for fuzzers.
+pub(super) fn fuzz(text: &str) {
+    let verifier = || Verifier::mock(&[0; KEY_BYTES], "x");
+    for channel in [Channel::Plain, Channel::EndPoint(b"hash")] {
+        for mechanism in [SCRAM_SHA_256, SCRAM_SHA_256_PLUS] {
+            let _ = Exchange::start(mechanism, text, channel, verifier(), "n");
+        }
+    }
+    if let Ok(exchange) = Exchange::start(SCRAM_SHA_256, "n,,n=,r=abc", Channel::Plain, verifier(), "n") {
+        assert!(exchange.finish(text).is_err(), "a proof fits a verifier that no password has");
+    }
+}
+
 fn attribute<'a>(text: Option<&'a str>, name: &str) -> Result<&'a str, ScramError> {
     text.and_then(|text| text.strip_prefix(name)?.strip_prefix('='))
         .ok_or_else(|| malformed(&format!("Attribute \"{name}\" is missing.")))

@@ -200,6 +200,17 @@ fn startup_packet(version: u32, mut packet: Body) -> SqlResult<ClientStartup> {
     Ok(ClientStartup { user, database, settings, minor_version: minor, unknown_options })
 }
 
+/// Decodes what may follow a packet's length: for fuzzers.
+pub(super) fn fuzz(bytes: &[u8]) {
+    let mut packet = Body(Bytes::copy_from_slice(bytes));
+    let Ok(code) = packet.u32() else { return };
+    if code == CANCEL_REQUEST_CODE {
+        let _ = cancel_request(packet);
+    } else if let Ok(startup) = startup_packet(code, packet) {
+        let _ = (startup.negotiated_version(), startup.key_bytes());
+    }
+}
+
 /// `-c name=value --name=value`, as PGOPTIONS has it. Backslashes escape.
 fn command_line(options: &str) -> SqlResult<Vec<(String, String)>> {
     let mut settings = Vec::new();

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// The superuser's password in every test.
-pub const PASSWORD: &str = "a test's password";
+pub(crate) const PASSWORD: &str = "a test's password";
 
 /// A running server. Dropping it ends it.
-pub struct TestServer {
+pub(crate) struct TestServer {
     child: Child,
     pub address: SocketAddr,
     pub directory: tempfile::TempDir,
@@ -23,17 +23,21 @@ pub struct TestServer {
 
 impl TestServer {
     /// Starts a server with further arguments.
-    pub async fn start(arguments: &[&str]) -> Self {
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), arguments).await
     }
 
     /// Starts one on a directory that may hold a catalog.
-    pub async fn start_in(directory: tempfile::TempDir, arguments: &[&str]) -> Self {
+    pub(crate) async fn start_in(directory: tempfile::TempDir, arguments: &[&str]) -> Self {
         Self::start_with(directory, arguments, &[]).await
     }
 
     /// The same with further variables in its environment.
-    pub async fn start_with(directory: tempfile::TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_with(
+        directory: tempfile::TempDir,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut command = command(&directory);
         command.args(arguments).envs(variables.iter().copied()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -63,12 +67,12 @@ impl TestServer {
     }
 
     /// A client of the superuser.
-    pub async fn connect(&self) -> Client {
+    pub(crate) async fn connect(&self) -> Client {
         self.connect_as("atoll", PASSWORD, "atoll").await.unwrap()
     }
 
     /// A client of any role.
-    pub async fn connect_as(
+    pub(crate) async fn connect_as(
         &self,
         user: &str,
         password: &str,
@@ -80,7 +84,7 @@ impl TestServer {
     }
 
     /// A client and its connection, not yet driven.
-    pub async fn raw(
+    pub(crate) async fn raw(
         &self,
     ) -> (Client, tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>) {
         self.config("atoll", PASSWORD, "atoll").connect(NoTls).await.unwrap()
@@ -94,18 +98,18 @@ impl TestServer {
     }
 
     /// Tries to start another server on the same directory.
-    pub async fn second(&self) -> Output {
+    pub(crate) async fn second(&self) -> Output {
         let mut command = command(&self.directory);
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
     /// How many files and sockets the server holds.
-    pub fn open_files(&self) -> usize {
+    pub(crate) fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// Resident memory in MiB.
-    pub fn resident_mib(&self) -> u64 {
+    pub(crate) fn resident_mib(&self) -> u64 {
         // The server is not dumpable, which hides its memory map but not its status.
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -113,12 +117,12 @@ impl TestServer {
     }
 
     /// The server's process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The CPU time that the server has used.
-    pub fn cpu_time(&self) -> Duration {
+    pub(crate) fn cpu_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         // Behind the name in parentheses: state, ppid …; user and system time are fields 14 and 15, in ticks of 10 ms.
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
@@ -127,14 +131,14 @@ impl TestServer {
     }
 
     /// The CPU time that the server uses in half a second.
-    pub async fn cpu_now(&self) -> Duration {
+    pub(crate) async fn cpu_now(&self) -> Duration {
         let before = self.cpu_time();
         tokio::time::sleep(Duration::from_millis(500)).await;
         self.cpu_time() - before
     }
 
     /// Sends SIGTERM and waits; bounded by 20 seconds.
-    pub async fn terminate(&mut self) -> ExitStatus {
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         let started = Instant::now();
@@ -168,12 +172,12 @@ fn command(directory: &tempfile::TempDir) -> Command {
 }
 
 /// The SQLSTATE of an error.
-pub fn code(error: &tokio_postgres::Error) -> String {
+pub(crate) fn code(error: &tokio_postgres::Error) -> String {
     error.code().map_or_else(|| format!("no SQLSTATE: {error}"), |code| code.code().to_owned())
 }
 
 /// The one value of a query, as text.
-pub async fn simple_value(client: &Client, query: &str) -> String {
+pub(crate) async fn simple_value(client: &Client, query: &str) -> String {
     let messages = client.simple_query(query).await.unwrap();
     messages
         .iter()

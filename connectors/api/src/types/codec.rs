@@ -584,7 +584,9 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str> {
 pub(crate) fn char_text(bytes: &[u8]) -> Result<&str> {
     match bytes {
         [] | [0] => Ok(""),
-        bytes => utf8(bytes),
+        [_] => utf8(bytes),
+        // More than the one byte would be printed and not read back.
+        _ => Err(bad_binary("char")),
     }
 }
 

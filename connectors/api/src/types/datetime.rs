@@ -166,7 +166,9 @@ fn read_timestamp(text: &str, style: &OutputStyle, zoned: bool) -> Result<Option
         Some(Zone::Named(zone)) => calendar::offset_of_local(zone, local.div_euclid(USECS_PER_SEC)),
         None => calendar::offset_of_local(style.time_zone, local.div_euclid(USECS_PER_SEC)),
     };
-    Ok(local.checked_sub(offset * USECS_PER_SEC).filter(|value| *value != i64::MAX && *value != i64::MIN))
+    // The zone may carry a value over either end.
+    let within = |value: &i64| (DAYS_MIN..TIMESTAMP_DAYS_END).contains(&value.div_euclid(USECS_PER_DAY));
+    Ok(local.checked_sub(offset * USECS_PER_SEC).filter(within))
 }
 
 fn now(style: &OutputStyle, zoned: bool) -> i64 {

@@ -617,6 +617,25 @@ impl JsonFile {
     }
 }
 
+/// Reads a text as a sequence of objects, and each member's value as each of some types: for fuzzers.
+pub(crate) fn read_all(text: &str, types: &[PgType]) {
+    let mut parser = Parser::new(text.as_bytes());
+    while parser.at < text.len() {
+        let (start, mut found) = (parser.at, Vec::new());
+        let read = parser.object(1, &mut |key, value| found.push((key, value)));
+        for (key, value) in found {
+            let _ = key_text(&text.as_bytes()[key]);
+            for data_type in types {
+                let _ = input_text(&value, text, data_type);
+            }
+        }
+        if read.is_err() || parser.at <= start {
+            return;
+        }
+        parser.skip_space();
+    }
+}
+
 /// Whether an object has more keys than a table may have columns.
 pub(crate) fn too_many_keys(keys: usize) -> bool {
     keys > COLUMNS_MAX

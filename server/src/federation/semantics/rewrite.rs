@@ -181,7 +181,8 @@ fn rewrite(expr: &mut Expr) {
         Expr::Array(array) if !array.elem.is_empty() => {
             array.elem.iter_mut().for_each(narrow);
             // DataFusion's array forgets what its elements are; of plain literals there is nothing to forget.
-            if array.elem.is_empty() || (array.elem.iter().any(is_typed_by_itself) && array.elem.iter().all(is_simple)) {
+            if array.elem.is_empty() || (array.elem.iter().any(is_typed_by_itself) && array.elem.iter().all(is_simple))
+            {
                 return;
             }
             ours("array_of", std::mem::take(&mut array.elem))

@@ -337,8 +337,9 @@ fn constructed(call: &Call<'_>) -> SqlResult<Datum> {
         let elements = (0..call.args.len()).map(|index| printed(call, index)).collect::<SqlResult<Vec<_>>>()?;
         return flat(elements);
     }
-    let mismatch =
-        || SqlError::new(SUBSCRIPT_ERROR, "multidimensional arrays must have array expressions with matching dimensions");
+    let mismatch = || {
+        SqlError::new(SUBSCRIPT_ERROR, "multidimensional arrays must have array expressions with matching dimensions")
+    };
     let mut dimensions: Option<Vec<Dimension>> = None;
     let mut elements = Vec::new();
     for index in 0..call.args.len() {

@@ -177,7 +177,7 @@ fn derived(factor: &TableFactor) -> SqlResult<Option<TableFactor>> {
             args.into_iter().enumerate().map(|(index, arg)| (unnested(arg), named(index))).collect()
         }
         SERIES if !lateral => {
-            let zero = |arg: &Expr| matches!(arg, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if n.to_string() == "0"));
+            let zero = |arg: &Expr| matches!(arg, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if *n == "0"));
             if args.get(2).is_some_and(zero) {
                 return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero"));
             }

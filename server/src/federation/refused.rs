@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart, Query, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart, Query, SetExpr, TableFactor, Visit, Visitor};
 
-use crate::error::{SqlError, SqlResult};
+use crate::error::{SqlError, SqlResult, SqlState};
 
 /// Functions of DataFusion that read their arguments otherwise than PostgreSQL's of the same name.
 const FUNCTIONS: &[&str] = &["median"];
@@ -39,6 +39,12 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
         type Break = SqlError;
 
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
+            if let SetExpr::Select(select) = query.body.as_ref()
+                && select.selection.as_ref().is_some_and(has_window)
+            {
+                let message = "window functions are not allowed in WHERE";
+                return ControlFlow::Break(SqlError::new(SqlState::WINDOWING_ERROR, message));
+            }
             if query.locks.is_empty() {
                 return ControlFlow::Continue(());
             }
@@ -76,4 +82,30 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
+}
+
+/// Whether an expression computes over a window, its subqueries left out.
+fn has_window(expr: &Expr) -> bool {
+    struct Windows(usize);
+    impl Visitor for Windows {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(function) if self.0 == 0 && function.over.is_some() => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    expr.visit(&mut Windows(0)).is_break()
 }

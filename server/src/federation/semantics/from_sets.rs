@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
-    SetExpr, TableAlias, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 
 use super::functions::series_of;
 use super::lists;
-use super::rewrite::{call, parsed};
+use super::rewrite::{call, parsed, pg_cast};
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// The function that counts from one number to another, as an array.
@@ -111,6 +112,47 @@ fn reads_columns(expr: &Expr) -> bool {
     expr.visit(&mut Columns).is_break()
 }
 
+/// The alias of a series that has been seen to.
+const INNER_SERIES: &str = "\u{1}series";
+
+/// Whether a constant is an `integer`, with its sign.
+fn is_integer(expr: &Expr) -> bool {
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => is_integer(expr),
+        Expr::Value(value) => {
+            matches!(&value.value, Value::Number(number, false) if number.to_string().parse::<i32>().is_ok())
+        }
+        _ => false,
+    }
+}
+
+/// DataFusion counts in `bigint`; of integers PostgreSQL makes integers.
+fn integer_series(factor: &TableFactor, alias: Option<&TableAlias>) -> SqlResult<TableFactor> {
+    let mut inner = factor.clone();
+    let inner_alias = TableAlias {
+        explicit: true,
+        name: Ident::with_quote('"', INNER_SERIES),
+        columns: vec![TableAliasColumnDef { name: Ident::new("n"), data_type: None }],
+        at: None,
+    };
+    if let TableFactor::Table { alias, .. } | TableFactor::Function { alias, .. } = &mut inner {
+        *alias = Some(inner_alias);
+    }
+    let column = alias.and_then(|alias| alias.columns.first().map(|column| column.name.clone()));
+    let column = column.or_else(|| alias.map(|alias| alias.name.clone())).unwrap_or_else(|| Ident::new(SERIES));
+    let mut query = parsed("SELECT n AS n FROM x")?;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.projection = vec![SelectItem::ExprWithAlias {
+            expr: pg_cast(Expr::Identifier(Ident::new("n")), "integer"),
+            alias: column,
+        }];
+        select.from = vec![TableWithJoins { relation: inner, joins: Vec::new() }];
+    }
+    let name = alias.map_or_else(|| Ident::new(SERIES), |alias| alias.name.clone());
+    let alias = TableAlias { explicit: true, name, columns: Vec::new(), at: None };
+    Ok(TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None })
+}
+
 fn derived(factor: &TableFactor) -> SqlResult<Option<TableFactor>> {
     let (name, args, alias) = match factor {
         TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
@@ -135,11 +177,15 @@ fn derived(factor: &TableFactor) -> SqlResult<Option<TableFactor>> {
             args.into_iter().enumerate().map(|(index, arg)| (unnested(arg), named(index))).collect()
         }
         SERIES if !lateral => {
-            let zero = |arg: &Expr| matches!(arg, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if n.to_string() == "0"));
+            let zero = |arg: &Expr| matches!(arg, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if *n == "0"));
             if args.get(2).is_some_and(zero) {
                 return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero"));
             }
-            return Ok(None);
+            let own = alias.as_ref().is_some_and(|alias| alias.name.value == INNER_SERIES);
+            if own || !args.iter().all(is_integer) {
+                return Ok(None);
+            }
+            return integer_series(factor, alias.as_ref()).map(Some);
         }
         SERIES => vec![(unnested(call("series", args)), SERIES.to_owned())],
         name => match series_of(name) {

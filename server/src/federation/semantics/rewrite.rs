@@ -94,6 +94,11 @@ fn rewrite(expr: &mut Expr) {
                 let digits = digits.to_string();
                 pg_cast(Expr::Value(Value::SingleQuotedString(digits).with_empty_span()), "numeric")
             }
+            Value::SingleQuotedByteStringLiteral(bits) => bit_string(bits.clone()),
+            Value::HexStringLiteral(digits) => {
+                let bits = digits.chars().map(|c| c.to_digit(16).map_or(c.to_string(), |digit| format!("{digit:04b}")));
+                bit_string(bits.collect())
+            }
             _ => return,
         },
         Expr::Function(function) => {
@@ -178,6 +183,14 @@ fn rewrite(expr: &mut Expr) {
             None => return,
         },
         Expr::Collate { expr: value, collation } if is_plain_collation(collation) => *value.clone(),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr: value } if !is_number(value) => match negative_text(value) {
+            Some(text) => {
+                // The least bigint.
+                let name = if text.parse::<i64>().is_ok() { "bigint" } else { "numeric" };
+                pg_cast(Expr::Value(Value::SingleQuotedString(text).with_empty_span()), name)
+            }
+            None => ours("negate", vec![*value.clone()]),
+        },
         Expr::Array(array) if !array.elem.is_empty() => {
             array.elem.iter_mut().for_each(narrow);
             // DataFusion's array forgets what its elements are; of plain literals there is nothing to forget.
@@ -238,6 +251,35 @@ fn rewrite(expr: &mut Expr) {
         _ => return,
     };
     *expr = call;
+}
+
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+}
+
+/// A long number with a minus before it: the sign belongs to the literal.
+fn negative_text(expr: &Expr) -> Option<String> {
+    let Expr::Function(function) = expr else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))), name] = list.args.as_slice() else {
+        return None;
+    };
+    match &value.value {
+        Value::SingleQuotedString(digits)
+            if function.name.to_string() == cast::NAME
+                && name.to_string() == "'numeric'"
+                && digits.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            Some(format!("-{digits}"))
+        }
+        _ => None,
+    }
+}
+
+/// `B'101'` is a `bit(3)`.
+fn bit_string(bits: String) -> Expr {
+    let name = if bits.is_empty() { "varbit".to_owned() } else { format!("bit({})", bits.chars().count()) };
+    pg_cast(Expr::Value(Value::SingleQuotedString(bits).with_empty_span()), &name)
 }
 
 /// Elements that an array takes as they are: strings, booleans, NULL, small integers.

@@ -330,7 +330,7 @@ impl Sums {
         if n < 1.0 {
             return None;
         }
-        let sample = (n > 1.0).then(|| n - 1.0);
+        let sample = (n > 1.0).then_some(n - 1.0);
         match self.public {
             "var_pop" => Some(sxx / n),
             "stddev_pop" => Some((sxx / n).sqrt()),

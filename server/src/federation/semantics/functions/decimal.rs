@@ -16,8 +16,8 @@ const SCALE_MAX: i64 = 1000;
 const GUARD: usize = 12;
 /// Digits of a result beyond which nothing is computed here.
 const RESULT_DIGITS_MAX: i64 = 10_000;
-/// `log10(e)` as PostgreSQL estimates with it.
-const LOG10_E: f64 = 0.434_294_481_903_252;
+/// `log10(e)`.
+const LOG10_E: f64 = std::f64::consts::LOG10_E;
 
 /// `2201E`, `2201F`.
 const INVALID_LOGARITHM: SqlState = SqlState(*b"2201E");

@@ -12,14 +12,14 @@ use super::{
 use crate::error::{SqlError, SqlResult, SqlState};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    strict("json_get", &[JSON, TEXT], JSON, |call| get_raw(call)),
-    strict("json_get", &[JSON, INT4], JSON, |call| get_raw(call)),
-    strict("json_get", &[JSONB, TEXT], JSONB, |call| get_raw(call)),
-    strict("json_get", &[JSONB, INT4], JSONB, |call| get_raw(call)),
-    strict("json_get_text", &[JSON, TEXT], TEXT, |call| get_text(call)),
-    strict("json_get_text", &[JSON, INT4], TEXT, |call| get_text(call)),
-    strict("json_get_text", &[JSONB, TEXT], TEXT, |call| get_text(call)),
-    strict("json_get_text", &[JSONB, INT4], TEXT, |call| get_text(call)),
+    strict("json_get", &[JSON, TEXT], JSON, get_raw),
+    strict("json_get", &[JSON, INT4], JSON, get_raw),
+    strict("json_get", &[JSONB, TEXT], JSONB, get_raw),
+    strict("json_get", &[JSONB, INT4], JSONB, get_raw),
+    strict("json_get_text", &[JSON, TEXT], TEXT, get_text),
+    strict("json_get_text", &[JSON, INT4], TEXT, get_text),
+    strict("json_get_text", &[JSONB, TEXT], TEXT, get_text),
+    strict("json_get_text", &[JSONB, INT4], TEXT, get_text),
     strict("json_path", &[JSON, TEXTS], JSON, |call| at_path(call, &path(call, 1)?, false)),
     strict("json_path", &[JSONB, TEXTS], JSONB, |call| at_path(call, &path(call, 1)?, false)),
     strict("json_path_text", &[JSON, TEXTS], TEXT, |call| at_path(call, &path(call, 1)?, true)),
@@ -320,7 +320,7 @@ fn nested(lengths: &[i32], out: &mut String, element: &mut dyn FnMut(&mut String
 }
 
 fn object(call: &Call<'_>, colon: &str) -> SqlResult<String> {
-    if call.args.len() % 2 != 0 {
+    if !call.args.len().is_multiple_of(2) {
         return Err(invalid("argument list must have even number of elements")
             .hint("The arguments of json_build_object() must consist of alternating keys and values."));
     }

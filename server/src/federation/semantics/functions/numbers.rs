@@ -21,6 +21,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("abs", &[NUMERIC], NUMERIC, |call| negated_if(call.numeric(0), |sign| sign < 0)),
     strict("abs", &[FLOAT4], FLOAT4, |call| Ok(Datum::Float(call.float(0).abs()))),
     strict("abs", &[FLOAT8], FLOAT8, |call| Ok(Datum::Float(call.float(0).abs()))),
+    strict("negate", &[INT2], INT2, negated),
+    strict("negate", &[INT4], INT4, negated),
+    strict("negate", &[INT8], INT8, negated),
+    strict("negate", &[NUMERIC], NUMERIC, |call| match call.numeric(0) {
+        Numeric::Infinity => Ok(Datum::Numeric(Numeric::MinusInfinity)),
+        value => negated_if(value, |_| true),
+    }),
+    strict("negate", &[FLOAT4], FLOAT4, |call| Ok(Datum::Float(-call.float(0)))),
+    strict("negate", &[FLOAT8], FLOAT8, |call| Ok(Datum::Float(-call.float(0)))),
+    strict("negate", &[super::Kind::Of(oids::INTERVAL)], super::Kind::Of(oids::INTERVAL), |call| {
+        negated_interval(call.text(0)).map_or_else(
+            || Err(SqlError::unsupported("negating intervals in this IntervalStyle is not supported")),
+            text,
+        )
+    }),
     strict("sign", &[NUMERIC], NUMERIC, |call| match sign(&call.numeric(0)) {
         None => Ok(Datum::Numeric(Numeric::NaN)),
         Some(sign) => whole(sign),
@@ -118,6 +133,27 @@ fn absolute(call: &Call<'_>) -> SqlResult<Datum> {
         _ => true,
     });
     value.map(Datum::Int).ok_or_else(|| out_of_range(&call.returns.sql_name()))
+}
+
+fn negated(call: &Call<'_>) -> SqlResult<Datum> {
+    let value = call.int(0).checked_neg().filter(|value| match call.returns.oid {
+        oids::INT2 => i16::try_from(*value).is_ok(),
+        oids::INT4 => i32::try_from(*value).is_ok(),
+        _ => true,
+    });
+    value.map(Datum::Int).ok_or_else(|| out_of_range(&call.returns.sql_name()))
+}
+
+/// An interval as PostgreSQL prints it, every number with the other sign; `None` for other styles.
+fn negated_interval(value: &str) -> Option<String> {
+    let tokens = value.split(' ').map(|token| match token.split_at_checked(1) {
+        Some(("-", rest)) => Some(rest.to_owned()),
+        Some(("+", rest)) => Some(format!("-{rest}")),
+        _ if token.starts_with(|c: char| c.is_ascii_digit()) => Some(format!("-{token}")),
+        _ if ["year", "mon", "day"].contains(&token.trim_end_matches('s')) => Some(token.to_owned()),
+        _ => None,
+    });
+    Some(tokens.collect::<Option<Vec<_>>>()?.join(" "))
 }
 
 /// -1, 0 or 1; `None` for NaN.

@@ -204,7 +204,7 @@ impl Session {
         self.apply_pending_settings();
         self.require_not_failed(&statement.statement)?;
         self.canceller.begin_statement();
-        self.settings.clock().begin();
+        self.settings.clock().plan();
         let prepared = self.describe(statement, types).await;
         if prepared.is_err() {
             self.fail();
@@ -223,7 +223,7 @@ impl Session {
         self.canceller.begin_statement();
         let now = SystemTime::now();
         let fresh = self.transaction.idle();
-        self.settings.clock().begin();
+        self.settings.clock().run();
         self.backend.update(|backend| {
             backend.query = backends::shown_query(&secretless(statement));
             backend.query_started = Some(now);

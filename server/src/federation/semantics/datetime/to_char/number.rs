@@ -503,7 +503,7 @@ fn fill(shape: &Shape, spaces: usize, digits: &Digits) -> String {
     let mut bracket = shape.bracket;
     let mut sign_written = if writes_own_sign {
         // PL alone leaves the minus sign to the number.
-        !(shape.plus && !shape.minus)
+        !shape.plus || shape.minus
     } else {
         if !digits.negative && shape.fill {
             bracket = false;

@@ -203,7 +203,7 @@ impl Session {
         self.require_not_failed(&statement.statement)?;
         self.show_activity(&statement);
         self.canceller.begin_statement();
-        self.settings.clock().begin();
+        self.settings.clock().plan();
         let prepared = self.describe(statement, types).await;
         if prepared.is_err() {
             self.fail();
@@ -221,7 +221,7 @@ impl Session {
         self.apply_pending_settings();
         self.show_activity(statement);
         self.canceller.begin_statement();
-        self.settings.clock().begin();
+        self.settings.clock().run();
         self.transaction.enter(&mut self.settings);
         let outcome = match self.require_not_failed(&statement.statement).and_then(|()| self.rebase(statement)) {
             Ok(()) => self.dispatch(prepared, statement, parameters).await,

@@ -75,18 +75,36 @@ pub struct Clock {
     transaction: AtomicI64,
     statement: AtomicI64,
     open: AtomicBool,
+    planned: AtomicBool,
 }
 
 impl Default for Clock {
     fn default() -> Self {
         let now = chrono::Utc::now().timestamp_micros();
-        Self { transaction: AtomicI64::new(now), statement: AtomicI64::new(now), open: AtomicBool::new(false) }
+        Self {
+            transaction: AtomicI64::new(now),
+            statement: AtomicI64::new(now),
+            open: AtomicBool::new(false),
+            planned: AtomicBool::new(false),
+        }
     }
 }
 
 impl Clock {
-    /// A statement begins now; so does its transaction, if it is the first since the last one ended.
-    pub fn begin(&self) {
+    /// A statement is planned now; so begins its transaction, if it is the first since the last one ended.
+    pub fn plan(&self) {
+        self.begin();
+        self.planned.store(true, Ordering::Relaxed);
+    }
+
+    /// A statement is run now: it began when it was planned, if that was just before.
+    pub fn run(&self) {
+        if !(self.planned.swap(false, Ordering::Relaxed) && self.open.load(Ordering::Relaxed)) {
+            self.begin();
+        }
+    }
+
+    fn begin(&self) {
         let now = chrono::Utc::now().timestamp_micros();
         self.statement.store(now, Ordering::Relaxed);
         if !self.open.swap(true, Ordering::Relaxed) {

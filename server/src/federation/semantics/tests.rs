@@ -232,7 +232,7 @@ async fn aggregates_have_postgresqls_types() {
             "SELECT avg(i), avg(n), avg(d), avg(f) FROM t",
             "1.5000000000000000|10.0000000000000000|0.75000000000000000000|-0.25",
         ),
-        ("SELECT min(n), max(n), min(m), max(m), min(iv), max(x) FROM t", "9|10.50|sad|happy|29 days|10.0.0.10"),
+        ("SELECT min(n), max(n), min(m), max(m), min(iv), max(x) FROM t", "9|10.5|sad|happy|29 days|10.0.0.10"),
         ("SELECT sum(i) FROM t WHERE false", "NULL"),
         ("SELECT sum(t) FROM t", "42883 function sum(text) does not exist"),
         ("SELECT min(u) FROM t", "42883 function min(uuid) does not exist"),

@@ -14,6 +14,8 @@ mod overlaps;
 mod overload;
 pub(super) mod rewrite;
 mod series;
+#[cfg(test)]
+mod tests;
 mod timezone;
 mod to_char;
 mod truncate;

@@ -66,8 +66,8 @@ fn ordered(start: Point, end: Point) -> Option<((i64, i64), Point)> {
 }
 
 fn run(call: &Call<'_>) -> Result<Value> {
-    let first = call.arguments.first().map_or(None, point);
-    let second = call.arguments.get(2).map_or(None, point);
+    let first = call.arguments.first().and_then(point);
+    let second = call.arguments.get(2).and_then(point);
     let (Some(left), Some(right)) = (ordered(first, end(call, 0, 1)?), ordered(second, end(call, 2, 3)?)) else {
         return Ok(Value::Null);
     };

@@ -590,3 +590,50 @@ fn month_of(year: i64, day_of_year: i64) -> (i64, i64) {
     }
     (13, left)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn day(text: &str, template: &str) -> Option<(i64, i64, i64)> {
+        read(text, template).ok().map(|found| civil(found.days))
+    }
+
+    #[test]
+    fn reads_fields_in_any_order() {
+        for (text, template, year, month, day_of_month) in [
+            ("29.02.2024", "DD.MM.YYYY", 2024, 2, 29),
+            ("2024060", "YYYYDDD", 2024, 2, 29),
+            ("2451545", "J", 2000, 1, 1),
+            ("2006-42-3", "IYYY-IW-ID", 2006, 10, 18),
+            ("70-02-28", "YY-MM-DD", 1970, 2, 28),
+            ("44-03-15 BC", "YYYY-MM-DD BC", -43, 3, 15),
+            ("5 dec 2000", "FMDD mon YYYY", 2000, 12, 5),
+        ] {
+            assert_eq!(day(text, template), Some((year, month, day_of_month)), "{text} by {template}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_what_was_printed(days in -700_000..2_900_000_i64) {
+            let (year, month, day_of_month) = civil(days);
+            let shown = if year > 0 { year } else { 1 - year };
+            let era = if year > 0 { "AD" } else { "BC" };
+            let text = format!("{shown:04}-{month:02}-{day_of_month:02} {era}");
+            prop_assert_eq!(day(&text, "YYYY-MM-DD BC"), Some((year, month, day_of_month)));
+        }
+
+        #[test]
+        fn no_text_and_template_panic(text in "\\PC{0,24}", template in "[YMDHISWQJCTZFXAPRO0-9.,:/\" -]{0,16}") {
+            let _ = read(&text, &template);
+        }
+
+        #[test]
+        fn no_digits_panic(text in "[0-9:+ -]{0,24}", template in "(YYYY|MM|DD|DDD|IW|IYYY|ID|WW|W|CC|J|HH12|SSSS|MS|US|FF3|TZH|TZM|Y,YYY|[- ]){0,6}") {
+            let _ = read(&text, &template);
+        }
+    }
+}

@@ -503,7 +503,7 @@ fn fill(shape: &Shape, spaces: usize, digits: &Digits) -> String {
     let mut bracket = shape.bracket;
     let mut sign_written = if writes_own_sign {
         // PL alone leaves the minus sign to the number.
-        !(shape.plus && !shape.minus)
+        !shape.plus || shape.minus
     } else {
         if !digits.negative && shape.fill {
             bracket = false;
@@ -685,6 +685,62 @@ impl Filler<'_> {
                 self.inside = true;
             }
             None => self.inside = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(text: &str, template: &str) -> String {
+        match numeric(text, template) {
+            Ok(Value::Text(text)) => text,
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn places_digits_signs_and_groups() {
+        for (number, template, text) in [
+            ("-12.34", "99.99", "-12.34"),
+            ("0.1", "9.9", "  .1"),
+            ("0.1", "0.9", " 0.1"),
+            ("-0.1", "FM9.99", "-.1"),
+            ("1485", "9,999.9", " 1,485.0"),
+            ("148.5", "FM999.990", "148.500"),
+            ("12", "9990999.9", "    0012.0"),
+            ("-485", "999PR", "<485>"),
+            ("1234", "999", " ###"),
+            ("482", "999th", " 482nd"),
+            ("485", "RN", "        CDLXXXV"),
+            ("12.45", "99V9", " 125"),
+            ("0.0004859", "9.99EEEE", " 4.86e-04"),
+        ] {
+            assert_eq!(shown(number, template), text, "{number} by {template}");
+        }
+    }
+
+    #[test]
+    fn refuses_marks_that_exclude_each_other() {
+        for template in ["9.9.9", "S9S", "S9MI", "9PR9", "9V9.9", "9EEEE9", "FM9EEEE"] {
+            assert!(Shape::parse(template).is_err(), "{template}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_template_panics(template in "[-09,.BCDEFMGLPRISTHVbcdefmglpristhv\"\\\\ x]{0,12}", number in "-?[0-9]{1,9}(\\.[0-9]{1,6})?") {
+            let _ = numeric(&number, &template);
+            let _ = float(number.parse().unwrap_or(0.0), &template, DOUBLE_DIGITS);
+        }
+
+        #[test]
+        fn wide_templates_show_every_digit(number in 0..1_000_000_000_u32) {
+            prop_assert_eq!(shown(&number.to_string(), "FM9999999999"), number.to_string());
+            prop_assert_eq!(shown(&format!("-{number}"), "S0000000000"), format!("-{number:010}"));
         }
     }
 }

@@ -174,3 +174,24 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn reads_a_number_through_its_groups(number in 0..1_000_000_u32) {
+            let grouped = format!("{},{:03}", number / 1000, number % 1000);
+            let value = read(&grouped, "999,999").ok();
+            prop_assert_eq!(value, Some(Value::Numeric(number.to_string())));
+        }
+
+        #[test]
+        fn no_text_and_template_panic(text in "\\PC{0,16}", template in "[-09,.BCDFMGLPISTHV\"x]{0,12}") {
+            let _ = read(&text, &template);
+        }
+    }
+}

@@ -297,7 +297,7 @@ mod tests {
     fn cuts_templates_into_the_longest_fields() {
         assert_eq!(shown("YYYY-MM-DD HH24:MI:SS.US"), "[YYYY]-[MM]-[DD] [HH24]:[MI]:[SS].[US]");
         assert_eq!(shown("FMDDth \"of\" FMMonth, YYYY"), "[FMDDth] of [FMMonth], [YYYY]");
-        assert_eq!(shown("Y,YYYYYY"), "[Y,YYY][YY]");
+        assert_eq!(shown("Y,YYYYYY"), "[Y,YYY][YYY]");
         assert_eq!(shown("Yyyy"), "[Y][yyy]");
         assert_eq!(shown("\\\"YYYY\\\" \"a\\\"b"), "\"[YYYY]\" a\"b");
     }

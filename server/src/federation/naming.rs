@@ -105,9 +105,24 @@ fn folded(ident: &Ident) -> String {
 /// The name that PostgreSQL gives an expression; `None`: `?column?`.
 fn figure_name(expr: &Expr) -> Option<String> {
     match expr {
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure_name(inner),
+        Expr::Cast { expr, data_type, .. } => strong_name(expr).or_else(|| Some(type_name(&data_type.to_string()))),
+        Expr::TypedString(typed) => Some(type_name(&typed.data_type.to_string())),
+        Expr::Interval(_) => Some("interval".to_owned()),
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some("bool".to_owned()),
+        Expr::Case { else_result, .. } => {
+            Some(else_result.as_deref().and_then(strong_name).unwrap_or_else(|| "case".to_owned()))
+        }
+        expr => strong_name(expr),
+    }
+}
+
+/// The name that stands whatever is around it; a type's name gives way to a cast's and to `case`.
+fn strong_name(expr: &Expr) -> Option<String> {
+    match expr {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(idents) => idents.last().map(folded),
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure_name(inner),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong_name(inner),
         Expr::CompoundFieldAccess { root, .. } => figure_name(root),
         Expr::Function(function) => {
             let name = function.name.0.last().and_then(ObjectNamePart::as_ident).map(folded)?;
@@ -115,12 +130,8 @@ fn figure_name(expr: &Expr) -> Option<String> {
             debug_assert!(!matches!(function.args, FunctionArguments::Subquery(_)) || name == "array");
             Some(name)
         }
-        Expr::Cast { expr, data_type, .. } => figure_name(expr).or_else(|| Some(type_name(&data_type.to_string()))),
-        Expr::TypedString(typed) => Some(type_name(&typed.data_type.to_string())),
-        Expr::Interval(_) => Some("interval".to_owned()),
-        Expr::Case { else_result, .. } => {
-            Some(else_result.as_deref().and_then(figure_name).unwrap_or_else(|| "case".to_owned()))
-        }
+        Expr::Cast { expr, .. } => strong_name(expr),
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name),
         Expr::Extract { .. } => Some("extract".to_owned()),
         Expr::Position { .. } => Some("position".to_owned()),
         Expr::Substring { .. } => Some("substring".to_owned()),
@@ -133,7 +144,6 @@ fn figure_name(expr: &Expr) -> Option<String> {
         Expr::Array(_) => Some("array".to_owned()),
         Expr::Tuple(_) => Some("row".to_owned()),
         Expr::Subquery(query) => subquery_name(query),
-        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some("bool".to_owned()),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart, Query, SetExpr, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart, Query, SelectItem, SetExpr, TableFactor, Visit, Visitor};
 
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -39,6 +39,12 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
         type Break = SqlError;
 
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
+            if shows_rows(&query.body) {
+                return ControlFlow::Break(
+                    SqlError::unsupported("row values in a SELECT list are not supported")
+                        .hint("Select the columns one by one."),
+                );
+            }
             if let SetExpr::Select(select) = query.body.as_ref()
                 && select.selection.as_ref().is_some_and(has_window)
             {
@@ -108,4 +114,20 @@ fn has_window(expr: &Expr) -> bool {
         }
     }
     expr.visit(&mut Windows(0)).is_break()
+}
+
+/// Whether a SELECT list has a row: `ROW(1, 2)`, `(1, 2)`.
+fn shows_rows(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => select.projection.iter().any(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => match expr {
+                Expr::Tuple(_) => true,
+                Expr::Function(function) => function.name.to_string().eq_ignore_ascii_case("row"),
+                _ => false,
+            },
+            _ => false,
+        }),
+        SetExpr::SetOperation { left, right, .. } => shows_rows(left) || shows_rows(right),
+        _ => false,
+    }
 }

@@ -28,8 +28,13 @@ pub enum Resolved {
     Stored(Arc<Object>),
     /// A system table: schema and name.
     System(&'static str, String),
-    /// Tables of a server's live catalog, to be tried in order: server, and (schema, table) candidates.
-    Live { server: String, candidates: Vec<(String, String)> },
+    /// Tables of a server's live catalog.
+    Live {
+        /// The server.
+        server: String,
+        /// Schema and table, to be tried in order.
+        candidates: Vec<(String, String)>,
+    },
 }
 
 /// `42P01`.

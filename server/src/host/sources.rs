@@ -37,6 +37,9 @@ pub struct HostConfig {
     pub key: SecretKey,
 }
 
+/// A source, a schema and a table.
+type DefinitionKey = (SourceKey, String, String);
+
 /// Connectors and their open sources.
 #[derive(Debug)]
 pub struct Host {
@@ -47,7 +50,7 @@ pub struct Host {
     sources: Mutex<Cache<SourceKey, Arc<dyn ForeignSource>>>,
     tables: Mutex<Cache<(SourceKey, String), Arc<Vec<TableSummary>>>>,
     schemas: Mutex<Cache<SourceKey, Arc<Vec<String>>>>,
-    definitions: Mutex<Cache<(SourceKey, String, String), Arc<TableDefinition>>>,
+    definitions: Mutex<Cache<DefinitionKey, Arc<TableDefinition>>>,
 }
 
 /// Whom a source was opened for. Options are part of it, so that ALTER SERVER or ALTER USER MAPPING opens a new one.

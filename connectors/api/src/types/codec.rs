@@ -684,7 +684,6 @@ pub(crate) fn put_counted(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) 
 }
 
 /// A value with its length before it, `None` inside for NULL, and the bytes after it.
-#[expect(clippy::type_complexity, reason = "NULL or bytes, and the rest")]
 pub(crate) fn take_counted(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     match i32::from_be_bytes(*length) {

@@ -551,11 +551,10 @@ fn write_verbose(parts: &Parts, out: &mut String) -> std::fmt::Result {
     if parts.second != 0 || parts.usec != 0 {
         out.push(' ');
         if parts.second < 0 || parts.usec < 0 {
-            if zero {
-                before = true;
-            } else if !before {
+            if !zero && !before {
                 out.push('-');
             }
+            before |= zero;
         } else if before {
             out.push('-');
         }

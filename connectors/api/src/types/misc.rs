@@ -53,7 +53,7 @@ pub(crate) fn write_money(cents: i64, out: &mut String) {
     out.push('$');
     let whole = (magnitude / 100).to_string();
     for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index) % 3 == 0 {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -198,7 +198,7 @@ impl Shape {
         }
         let fits = match self.numbers() {
             Some(count) => numbers.len() == count,
-            None => !numbers.is_empty() && numbers.len() % 2 == 0,
+            None => !numbers.is_empty() && numbers.len().is_multiple_of(2),
         };
         if !fits {
             return Err(bad());

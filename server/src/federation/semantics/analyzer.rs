@@ -24,6 +24,9 @@ use super::{
     set_operations, statistics, type_of,
 };
 
+/// Our function for a sign before a number.
+const NEGATE: &str = "atoll_negate";
+
 /// The rule's name.
 pub(super) const NAME: &str = "postgres_comparisons";
 
@@ -90,6 +93,7 @@ impl PostgresComparisons {
     }
 
     fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let expr = negated_interval(expr, schema);
         if let Some(planned) = datetime::plan_call(&expr, schema)? {
             return Ok(Transformed::yes(planned));
         }
@@ -269,6 +273,19 @@ impl PostgresComparisons {
 
 fn inner_column(schema: &DFSchema) -> Expr {
     schema.columns().into_iter().next().map_or(Expr::Literal(ScalarValue::Null, None), Expr::Column)
+}
+
+/// A sign before an interval is the business of [`datetime`].
+fn negated_interval(expr: Expr, schema: &DFSchema) -> Expr {
+    match expr {
+        Expr::ScalarFunction(ScalarFunction { func, mut args })
+            if func.name() == NEGATE
+                && args.first().and_then(|arg| type_of(arg, schema)).is_some_and(|own| own.oid == oids::INTERVAL) =>
+        {
+            Expr::Negative(Box::new(args.remove(0)))
+        }
+        expr => expr,
+    }
 }
 
 /// The order and partitions of a window.

@@ -86,8 +86,12 @@ fn narrow(expr: &mut Expr) {
 /// Functions whose constants DataFusion reads while it plans.
 const PLAIN_NUMBERS: &[&str] = &["lag", "lead", "ntile", "nth_value", cast::NAME];
 
+/// Window functions whose counts DataFusion gives without a sign, and their types.
+const COUNTING_WINDOWS: &[(&str, &str)] =
+    &[("row_number", "bigint"), ("rank", "bigint"), ("dense_rank", "bigint"), ("ntile", "integer")];
+
 fn rewrite(expr: &mut Expr) {
-    let call = match expr {
+    let replaced = match expr {
         // What neither bigint nor a plain decimal holds.
         Expr::Value(value) => match &value.value {
             Value::Number(digits, false) if is_long(&digits.to_string()) => {
@@ -112,6 +116,16 @@ fn rewrite(expr: &mut Expr) {
                 }
             }
             let bare = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+            if function.over.is_some()
+                && let Some((_, type_name)) = COUNTING_WINDOWS.iter().find(|(name, _)| *name == bare)
+            {
+                *expr = pg_cast(expr.clone(), type_name);
+                return;
+            }
+            if bare == "gen_random_uuid" {
+                *expr = pg_cast(call("uuid", Vec::new()), "uuid");
+                return;
+            }
             let distinct = matches!(
                 &function.args,
                 FunctionArguments::List(list) if list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
@@ -164,6 +178,27 @@ fn rewrite(expr: &mut Expr) {
             args.extend(escape_char.take().map(Expr::Value));
             let call = ours("similar_to", args);
             if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(call) } } else { call }
+        }
+        Expr::BinaryOp {
+            left,
+            op:
+                BinaryOperator::BitwiseAnd
+                | BinaryOperator::BitwiseOr
+                | BinaryOperator::PGBitwiseXor
+                | BinaryOperator::PGBitwiseShiftLeft
+                | BinaryOperator::PGBitwiseShiftRight,
+            right,
+        } => {
+            narrow(left);
+            narrow(right);
+            return;
+        }
+        // All bits are set in -1.
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: value } => {
+            narrow(value);
+            let ones = Expr::Value(Value::SingleQuotedString("-1".into()).with_empty_span());
+            let right = Box::new(pg_cast(ones, "smallint"));
+            Expr::Nested(Box::new(Expr::BinaryOp { left: value.clone(), op: BinaryOperator::PGBitwiseXor, right }))
         }
         Expr::UnaryOp {
             op: op @ (UnaryOperator::PGSquareRoot | UnaryOperator::PGCubeRoot | UnaryOperator::PGAbs),
@@ -250,7 +285,7 @@ fn rewrite(expr: &mut Expr) {
         },
         _ => return,
     };
-    *expr = call;
+    *expr = replaced;
 }
 
 fn is_number(expr: &Expr) -> bool {

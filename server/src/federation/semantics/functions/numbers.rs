@@ -5,8 +5,8 @@ use num_bigint::BigInt;
 
 use super::decimal::{self, Dec, power_of_ten};
 use super::{
-    BOOL, Call, Datum, FLOAT4, FLOAT8, Function, INT2, INT4, INT8, NUMERIC, TEXT, invalid, of_type, out_of_range,
-    strict, text,
+    Call, Datum, FLOAT4, FLOAT8, Function, INT2, INT4, INT8, NUMERIC, TEXT, invalid, of_type, out_of_range, strict,
+    text,
 };
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -30,11 +30,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     strict("negate", &[FLOAT4], FLOAT4, |call| Ok(Datum::Float(-call.float(0)))),
     strict("negate", &[FLOAT8], FLOAT8, |call| Ok(Datum::Float(-call.float(0)))),
-    strict("negate", &[super::Kind::Of(oids::INTERVAL)], super::Kind::Of(oids::INTERVAL), |call| {
-        negated_interval(call.text(0)).map_or_else(
-            || Err(SqlError::unsupported("negating intervals in this IntervalStyle is not supported")),
-            text,
-        )
+    // For its type alone: the analyzer plans it as one of the functions of dates and times.
+    strict("negate", &[super::Kind::Of(oids::INTERVAL)], super::Kind::Of(oids::INTERVAL), |_| {
+        Err(SqlError::unsupported("negating an interval is not supported here"))
     }),
     strict("sign", &[NUMERIC], NUMERIC, |call| match sign(&call.numeric(0)) {
         None => Ok(Datum::Numeric(Numeric::NaN)),
@@ -123,7 +121,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("width_bucket", &[FLOAT8, FLOAT8, FLOAT8, INT4], INT4, float_bucket),
     strict("to_hex", &[INT4], TEXT, |call| text(format!("{:x}", call.int(0) & 0xffff_ffff))),
     strict("to_hex", &[INT8], TEXT, |call| text(format!("{:x}", call.int(0)))),
-    strict("isfinite", &[FLOAT8], BOOL, |call| Ok(Datum::Bool(call.float(0).is_finite()))),
 ];
 
 fn absolute(call: &Call<'_>) -> SqlResult<Datum> {
@@ -142,18 +139,6 @@ fn negated(call: &Call<'_>) -> SqlResult<Datum> {
         _ => true,
     });
     value.map(Datum::Int).ok_or_else(|| out_of_range(&call.returns.sql_name()))
-}
-
-/// An interval as PostgreSQL prints it, every number with the other sign; `None` for other styles.
-fn negated_interval(value: &str) -> Option<String> {
-    let tokens = value.split(' ').map(|token| match token.split_at_checked(1) {
-        Some(("-", rest)) => Some(rest.to_owned()),
-        Some(("+", rest)) => Some(format!("-{rest}")),
-        _ if token.starts_with(|c: char| c.is_ascii_digit()) => Some(format!("-{token}")),
-        _ if ["year", "mon", "day"].contains(&token.trim_end_matches('s')) => Some(token.to_owned()),
-        _ => None,
-    });
-    Some(tokens.collect::<Option<Vec<_>>>()?.join(" "))
 }
 
 /// -1, 0 or 1; `None` for NaN.

@@ -23,6 +23,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("octet_length", &[BYTEA], INT4, |call| count(call.bytes(0).len())),
     strict("bit_length", &[TEXT], INT4, |call| count(call.text(0).len() * 8)),
     strict("initcap", &[TEXT], TEXT, |call| text(initcap(call.text(0)))),
+    strict("upper", &[TEXT], TEXT, |call| {
+        text(call.text(0).chars().map(|c| one_letter(c, c.to_uppercase())).collect::<String>())
+    }),
+    strict("lower", &[TEXT], TEXT, |call| {
+        text(call.text(0).chars().map(|c| one_letter(c, c.to_lowercase())).collect::<String>())
+    }),
     strict("substr", &[TEXT, INT4], TEXT, |call| text(substring(call.text(0), call.int(1), None)?)),
     strict("substr", &[TEXT, INT4, INT4], TEXT, |call| text(substring(call.text(0), call.int(1), Some(call.int(2)))?)),
     strict("substring", &[TEXT, INT4], TEXT, |call| text(substring(call.text(0), call.int(1), None)?)),
@@ -124,12 +130,19 @@ fn initcap(value: &str) -> String {
     value
         .chars()
         .map(|c| {
-            let shown: String = if inside { c.to_lowercase().collect() } else { c.to_uppercase().collect() };
+            let shown = if inside { one_letter(c, c.to_lowercase()) } else { one_letter(c, c.to_uppercase()) };
             inside = c.is_alphanumeric();
-            // A letter that becomes two is left alone, as towupper does.
-            if shown.chars().count() == 1 { shown } else { c.to_string() }
+            shown
         })
         .collect()
+}
+
+/// A letter in another case; one that becomes two is left alone, as towupper does.
+fn one_letter(c: char, mut changed: impl Iterator<Item = char>) -> char {
+    match (changed.next(), changed.next()) {
+        (Some(letter), None) => letter,
+        _ => c,
+    }
 }
 
 /// First character and number of characters of a part that may begin before the string.

@@ -1,6 +1,8 @@
 //! What DataFusion sees: names resolved, views opened, queries planned, foreign scans run.
 
+mod aliases;
 mod locate;
+pub mod name_barrier;
 pub mod naming;
 pub mod no_pushdown;
 pub mod pg_catalog;

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan}
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 
+use super::aliases::{tell_tables_from_columns, unmarked};
 use super::locate::locate;
 use super::no_pushdown::NoPushdown;
 use super::pg_catalog::{self, PgCatalogContext};
@@ -174,9 +175,18 @@ impl Planner {
             semantics::merge_join_columns(&mut query, &describe).map_err(located)?;
         }
         self.check_columns(&query, &sources, &named, parameters)?;
-        let plan = self
-            .to_plan(query, &sources, parameters)
-            .map_err(|error| locate(sqlstate::sql_error(&error), &written, text))?;
+        let plan = match self.to_plan(query.clone(), &sources, parameters) {
+            Err(error) if sqlstate::sql_error(&error).sqlstate == SqlState::WRONG_OBJECT_TYPE => {
+                tell_tables_from_columns(&mut query);
+                self.to_plan(query, &sources, parameters)
+            }
+            planned => planned,
+        };
+        let plan = plan.map_err(|error| {
+            let mut error = sqlstate::sql_error(&error);
+            error.message = unmarked(&error.message);
+            locate(error, &written, text)
+        })?;
         Ok(Planned { plan, relations: named })
     }
 

@@ -17,7 +17,7 @@ use super::backends::Backends;
 use super::settings::Settings;
 use crate::catalog::Catalog;
 use crate::catalog::store::Store;
-use crate::federation::{pg_catalog, semantics};
+use crate::federation::{name_barrier, pg_catalog, semantics};
 use crate::host::Host;
 
 /// Rows of a batch: DataFusion's default, which fits the second-level cache for a few columns.
@@ -87,6 +87,8 @@ impl Engine {
             .enable_all()
             .build()?;
         let template = SessionStateBuilder::new().with_default_features().with_config(base_config()).build();
+        let rules = name_barrier::guarded(template.physical_optimizers());
+        let template = SessionStateBuilder::new_from_existing(template).with_physical_optimizer_rules(rules).build();
         Ok(Arc::new(Self {
             config,
             host,

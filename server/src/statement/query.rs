@@ -747,6 +747,29 @@ impl Dialect for PostgreSql {
         }
     }
 
+    /// The right side of IS DISTINCT FROM ends where IS binds less: sqlparser reads on through AND and OR.
+    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let keyword = |at: usize| match &parser.peek_nth_token_ref(at).token {
+            SqlToken::Word(word) if word.quote_style.is_none() => word.keyword,
+            _ => Keyword::NoKeyword,
+        };
+        let negated = keyword(1) == Keyword::NOT;
+        let first = 1 + usize::from(negated);
+        let found =
+            keyword(0) == Keyword::IS && keyword(first) == Keyword::DISTINCT && keyword(first + 1) == Keyword::FROM;
+        if !found {
+            return None;
+        }
+        for _ in 0..first + 2 {
+            parser.advance_token();
+        }
+        let left = Box::new(expr.clone());
+        Some(parser.parse_subexpr(precedence).map(|right| match negated {
+            true => Expr::IsNotDistinctFrom(left, Box::new(right)),
+            false => Expr::IsDistinctFrom(left, Box::new(right)),
+        }))
+    }
+
     as_postgresql! {
         supports_unicode_string_literal, supports_filter_during_aggregation, supports_group_by_expr,
         allow_extract_custom, allow_extract_single_quotes, supports_create_index_with_clause,

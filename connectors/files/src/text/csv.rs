@@ -48,6 +48,8 @@ impl Records {
             let ended = self.input.ended();
             match self.tokenizer.next(self.input.data(), ended) {
                 Ok(Step::End) => return Ok(false),
+                // A window that has grown to the bound holds twice as much after the next fill.
+                Ok(Step::Record { bytes, .. }) if bytes > ROW_BYTES_MAX => return Err(self.too_wide()),
                 Ok(Step::Record { bytes, lines }) => {
                     (self.current, self.current_lines) = (bytes, lines);
                     self.check_text()?;

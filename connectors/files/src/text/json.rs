@@ -310,6 +310,7 @@ impl Objects {
             let stop = parser.object(1, &mut |key, value| members.member(&data[key], value));
             let read = parser.at;
             match stop {
+                Ok(()) if read > ROW_BYTES_MAX => return Err(self.too_long()),
                 Ok(()) => {
                     self.current = read;
                     if let Layout::Array(expected) = &mut self.layout {
@@ -369,12 +370,14 @@ impl Objects {
     async fn more(&mut self) -> Result<()> {
         let have = self.input.data().len();
         if have > ROW_BYTES_MAX {
-            return Err(self.input.owner.limit(
-                &self.input.path,
-                format!("holds an object longer than {} MB (line {})", ROW_BYTES_MAX >> 20, self.lines + 1),
-            ));
+            return Err(self.too_long());
         }
         self.input.fill((have * 2).max(WINDOW_BYTES)).await
+    }
+
+    fn too_long(&self) -> ConnectorError {
+        let problem = format!("holds an object longer than {} MB (line {})", ROW_BYTES_MAX >> 20, self.lines + 1);
+        self.input.owner.limit(&self.input.path, problem)
     }
 
     fn invalid(&self, at: usize, expected: &str) -> ConnectorError {

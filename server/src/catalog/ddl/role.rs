@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::model::{Column, DATABASE_OID, FIRST_USER_OID, Header, Membership, Object, Oid, Role, ScramVerifier};
+use super::super::model::{
+    BOOTSTRAP_SUPERUSER_OID, Column, DATABASE_OID, FIRST_USER_OID, Header, Membership, Object, Oid, Role, ScramVerifier,
+};
 use super::super::privilege::{check_owner, is_superuser, may_create_roles};
 use super::super::scram::ScramError;
 use super::Ddl;
@@ -135,6 +137,11 @@ impl Ddl<'_> {
 
     /// `AlterRole` in PostgreSQL 15's `user.c`.
     fn check_alter_role(&self, role: &Role, attributes: &RoleAttributes) -> SqlResult<()> {
+        // As PostgreSQL 16 has it: there is no single-user mode to mend a catalog without superusers.
+        if role.header.oid == BOOTSTRAP_SUPERUSER_OID && attributes.superuser == Some(false) {
+            return Err(SqlError::denied("permission denied to alter role")
+                .detail("The bootstrap user must have the SUPERUSER attribute."));
+        }
         if self.is_superuser() {
             return Ok(());
         }

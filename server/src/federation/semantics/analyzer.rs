@@ -290,7 +290,7 @@ fn negated_interval(expr: Expr, schema: &DFSchema) -> Expr {
 
 /// The order and partitions of a window.
 fn window_by_keys(mut call: Box<WindowFunction>, schema: &DFSchema) -> Transformed<Expr> {
-    let mut changed = order_by_keys(&mut call.params.order_by, schema);
+    let mut changed = order_by_keys(&mut call.params.order_by, schema, true);
     if changed {
         // Frames of ranges take text, not bytes: in hexadecimal the order is the same.
         for item in &mut call.params.order_by {
@@ -310,15 +310,16 @@ fn window_by_keys(mut call: Box<WindowFunction>, schema: &DFSchema) -> Transform
     if changed { Transformed::yes(call) } else { Transformed::no(call) }
 }
 
-fn order_by_keys(order: &mut [Sort], schema: &DFSchema) -> bool {
+/// `peers`: whether it matters which rows are equal, and not their order alone.
+fn order_by_keys(order: &mut [Sort], schema: &DFSchema, peers: bool) -> bool {
     let mut changed = false;
-    let alone = order.len() == 1;
+    let peers = peers || order.len() > 1;
     for item in order {
         let Some(data_type) = type_of(&item.expr, schema) else { continue };
         if needs_key(&data_type) {
             item.expr = compare::key_of(item.expr.clone(), false);
             changed = true;
-        } else if float::is_float(&data_type) && !alone {
+        } else if float::is_float(&data_type) && peers {
             // Two zeros are peers, so that the next key decides.
             let key = float::one_zero(item.expr.clone());
             changed |= key != item.expr;
@@ -330,7 +331,7 @@ fn order_by_keys(order: &mut [Sort], schema: &DFSchema) -> bool {
 
 /// `count(DISTINCT …)` counts keys where equal values are stored differently.
 fn count_distinct(mut call: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
-    let ordered = order_by_keys(&mut call.params.order_by, schema);
+    let ordered = order_by_keys(&mut call.params.order_by, schema, false);
     let keyed = call.params.distinct
         && call.func.name() == "count"
         && call
@@ -360,7 +361,7 @@ fn placeholder_field(expr: &Expr) -> Option<&Arc<arrow::datatypes::Field>> {
 
 /// ORDER BY of a type whose storage has another order.
 fn sort_by_keys(mut sort: SortPlan, schema: &DFSchema) -> Transformed<LogicalPlan> {
-    let changed = order_by_keys(&mut sort.expr, schema);
+    let changed = order_by_keys(&mut sort.expr, schema, false);
     if changed { Transformed::yes(LogicalPlan::Sort(sort)) } else { Transformed::no(LogicalPlan::Sort(sort)) }
 }
 

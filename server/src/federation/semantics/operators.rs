@@ -193,9 +193,22 @@ pub(super) fn plan_comparison(
         return Ok(compare::comparison(left, operator, right));
     }
     if float::is_float(&left_type) || float::is_float(&right_type) {
+        let (left, right) = if left_type.oid == oids::FLOAT4 && right_type.oid == oids::FLOAT4 {
+            (left, right)
+        } else {
+            (as_double(settings, left, &left_type)?, as_double(settings, right, &right_type)?)
+        };
         return Ok(float_comparison(left, operator, right));
     }
     Ok(binary(left, operator, right))
+}
+
+/// PostgreSQL compares a float with any other number as double precision; DataFusion would with decimals.
+fn as_double(settings: &Settings, expr: Expr, data_type: &PgType) -> Result<Expr> {
+    if data_type.oid == oids::FLOAT8 {
+        return Ok(expr);
+    }
+    fold(settings, cast_to(settings, expr, &PgType::new(oids::FLOAT8)))
 }
 
 fn float_comparison(left: Expr, operator: Operator, right: Expr) -> Expr {

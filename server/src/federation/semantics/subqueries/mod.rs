@@ -10,6 +10,7 @@ mod single_value;
 
 use std::sync::Arc;
 
+use atoll_connector_api::types::PgType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, ScalarValue};
 use datafusion::config::ConfigOptions;
@@ -116,11 +117,12 @@ impl Rewriter<'_> {
         match condition {
             Expr::Not(inner) => matches!(inner.as_ref(), Expr::Exists(_)),
             Expr::Exists(_) => true,
-            Expr::InSubquery(InSubquery { expr, subquery, .. }) => {
-                let keyed =
-                    |field: &arrow::datatypes::Field| needs_key(&atoll_connector_api::types::PgType::of_field(field));
-                !subquery.subquery.schema().fields().iter().any(|field| keyed(field))
-                    && !expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_)))).unwrap_or(true)
+            Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
+                // An anti join that knows of NULLs takes one pair of columns and nothing more.
+                let joins = !negated
+                    || (matches!(expr.as_ref(), Expr::Column(_)) && outer_references(&subquery.subquery).is_empty());
+                let keyed = subquery.subquery.schema().fields().iter().any(|field| needs_key(&PgType::of_field(field)));
+                joins && !keyed && !expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_)))).unwrap_or(true)
             }
             _ => false,
         }

@@ -2,6 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::common::ExprSchema;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr as PlannedExpr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
     TableFactor, VisitMut, VisitorMut,
@@ -16,6 +20,27 @@ const MARK: char = '\u{2}';
 /// PostgreSQL writes fields as `(a).b`, and means the table.
 pub(super) fn tell_tables_from_columns(query: &mut Query) {
     let _ = query.visit(&mut Renamer);
+}
+
+/// Whether a plan takes a field of a column that has none: a table's name was taken for the column's.
+pub(super) fn reads_fields_of_plain_columns(plan: &LogicalPlan) -> bool {
+    let mut found = false;
+    let visited = plan.apply_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let PlannedExpr::ScalarFunction(call) = expr
+                    && call.func.name() == "get_field"
+                    && let Some(PlannedExpr::Column(column)) = call.args.first()
+                {
+                    let field = schema.field_from_column(column);
+                    found |= field.is_ok_and(|field| !field.data_type().is_nested());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    found && visited.is_ok()
 }
 
 struct Renamer;

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan}
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 
-use super::aliases::{tell_tables_from_columns, unmarked};
+use super::aliases::{reads_fields_of_plain_columns, tell_tables_from_columns, unmarked};
 use super::locate::locate;
 use super::no_pushdown::NoPushdown;
 use super::pg_catalog::{self, PgCatalogContext};
@@ -168,22 +168,21 @@ impl Planner {
                 }
             }
         }
-        if !system {
-            let describe = |part| self.describe(part, &sources, parameters);
-            let located = |error| locate(error, &written, text);
-            semantics::unify_values(&mut query, &describe).map_err(located)?;
-            semantics::merge_join_columns(&mut query, &describe).map_err(located)?;
-        }
-        self.check_columns(&query, &sources, &named, parameters)?;
-        let plan = match self.to_plan(query.clone(), &sources, parameters) {
-            Err(error) if sqlstate::sql_error(&error).sqlstate == SqlState::WRONG_OBJECT_TYPE => {
-                tell_tables_from_columns(&mut query);
-                self.to_plan(query, &sources, parameters)
+        let plan_query = |mut query: Query| {
+            if !system {
+                let describe = |part| self.describe(part, &sources, parameters);
+                semantics::unify_values(&mut query, &describe)?;
+                semantics::merge_join_columns(&mut query, &describe)?;
             }
-            planned => planned,
+            self.check_columns(&query, &sources, &named, parameters)?;
+            self.to_plan(query, &sources, parameters).map_err(|error| sqlstate::sql_error(&error))
         };
-        let plan = plan.map_err(|error| {
-            let mut error = sqlstate::sql_error(&error);
+        let mut plan = plan_query(query.clone());
+        if plan.as_ref().is_ok_and(reads_fields_of_plain_columns) {
+            tell_tables_from_columns(&mut query);
+            plan = plan_query(query);
+        }
+        let plan = plan.map_err(|mut error| {
             error.message = unmarked(&error.message);
             locate(error, &written, text)
         })?;

@@ -20,7 +20,7 @@ use datafusion::logical_expr::{
 };
 
 use super::datetime::IntervalSum;
-use super::external;
+use super::{external, sliding};
 use crate::error::{SqlError, SqlState};
 
 /// The aggregates of ours.
@@ -190,6 +190,7 @@ impl AggregateUDFImpl for Aggregate {
                     result: PgType::of_field(&args.return_field),
                     storage,
                     sum: None,
+                    specials: Specials::default(),
                     count: 0,
                 }))
             }
@@ -199,6 +200,20 @@ impl AggregateUDFImpl for Aggregate {
                 Ok(Box::new(Widening { inner }))
             }
             _ => self.kind.native().accumulator(args),
+        }
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let Some(field) = args.expr_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
+        let (_, storage, plan) = self.kind.plan(field)?;
+        let extreme = matches!(self.kind, Kind::Minimum | Kind::Maximum);
+        match plan {
+            Plan::Native(_) if extreme => self.kind.native().create_sliding_accumulator(args),
+            Plan::Keys => {
+                Ok(Box::new(sliding::Extreme::new(PgType::of_field(field), self.kind == Kind::Maximum, storage)))
+            }
+            _ if storage == DataType::Float64 => Ok(Box::new(sliding::Floats::new(self.kind == Kind::Average))),
+            _ => self.accumulator(args),
         }
     }
 
@@ -274,12 +289,53 @@ struct NumericSum {
     average: bool,
     result: PgType,
     storage: DataType,
+    /// Of the numbers.
     sum: Option<Numeric>,
+    /// What is no number, counted: a window's frame leaves it behind, and a sum could not.
+    specials: Specials,
     count: i64,
 }
 
+/// How many of each there are.
+#[derive(Debug, Default)]
+struct Specials {
+    nan: i64,
+    infinity: i64,
+    minus_infinity: i64,
+}
+
+impl Specials {
+    /// Adds to the count of a value; false for a number.
+    fn count(&mut self, value: &Numeric, by: i64) -> bool {
+        match value {
+            Numeric::NaN => self.nan += by,
+            Numeric::Infinity => self.infinity += by,
+            Numeric::MinusInfinity => self.minus_infinity += by,
+            Numeric::Finite(_) => return false,
+        }
+        true
+    }
+
+    /// Their sum, whatever numbers there are besides.
+    const fn sum(&self) -> Option<Numeric> {
+        match (self.nan > 0, self.infinity > 0, self.minus_infinity > 0) {
+            (false, false, false) => None,
+            (false, true, false) => Some(Numeric::Infinity),
+            (false, false, true) => Some(Numeric::MinusInfinity),
+            _ => Some(Numeric::NaN),
+        }
+    }
+}
+
 impl NumericSum {
+    fn total(&self) -> Option<Numeric> {
+        self.specials.sum().or_else(|| self.sum.clone())
+    }
+
     fn add(&mut self, value: Numeric) -> Result<()> {
+        if self.specials.count(&value, 1) {
+            return Ok(());
+        }
         self.sum = Some(match self.sum.take() {
             Some(sum) => sum.compute(Arithmetic::Add, &value).map_err(external)?,
             None => value,
@@ -318,6 +374,9 @@ impl Accumulator for NumericSum {
             writer.write(row, &mut text).map_err(external)?;
             let value = Numeric::parse(&text).map_err(external)?;
             self.count -= 1;
+            if self.specials.count(&value, -1) {
+                continue;
+            }
             self.sum = match self.sum.take() {
                 Some(sum) if self.count > 0 => Some(sum.compute(Arithmetic::Subtract, &value).map_err(external)?),
                 _ => None,
@@ -331,12 +390,12 @@ impl Accumulator for NumericSum {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let Some(sum) = &self.sum else { return ScalarValue::try_from(&self.storage) };
+        let Some(sum) = self.total() else { return ScalarValue::try_from(&self.storage) };
         let value = if self.average {
             let count = Numeric::from_i256(i256::from_i128(i128::from(self.count)), 0);
             sum.compute(Arithmetic::Divide, &count).map_err(external)?
         } else {
-            sum.clone()
+            sum
         };
         match &self.storage {
             DataType::Decimal128(precision, scale) => {
@@ -352,7 +411,7 @@ impl Accumulator for NumericSum {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::Utf8(self.sum.as_ref().map(printed)), ScalarValue::Int64(Some(self.count))])
+        Ok(vec![ScalarValue::Utf8(self.total().as_ref().map(printed)), ScalarValue::Int64(Some(self.count))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {

@@ -126,7 +126,7 @@ impl PostgresComparisons {
                 }
                 Ok(count_distinct(call.data, schema))
             }
-            Expr::WindowFunction(call) => Ok(window_by_keys(call, schema)),
+            Expr::WindowFunction(call) => Ok(window_by_keys(&self.settings, call, schema)),
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) =>
             {
@@ -289,8 +289,16 @@ fn negated_interval(expr: Expr, schema: &DFSchema) -> Expr {
 }
 
 /// The order and partitions of a window.
-fn window_by_keys(mut call: Box<WindowFunction>, schema: &DFSchema) -> Transformed<Expr> {
+fn window_by_keys(settings: &Settings, mut call: Box<WindowFunction>, schema: &DFSchema) -> Transformed<Expr> {
     let mut changed = order_by_keys(&mut call.params.order_by, schema, true);
+    for item in &mut call.params.order_by {
+        match type_of(&item.expr, schema).map(|own| own.oid) {
+            Some(oids::UUID) => item.expr = cast::cast_to(settings, item.expr.clone(), &PgType::new(oids::TEXT)),
+            Some(oids::BYTEA) => item.expr = encode(item.expr.clone(), lit("hex")),
+            _ => continue,
+        }
+        changed = true;
+    }
     if changed {
         // Frames of ranges take text, not bytes: in hexadecimal the order is the same.
         for item in &mut call.params.order_by {

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use atoll_connector_api::types::{PgType, oids};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue, exec_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Case, ScalarFunction};
+use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -100,7 +102,16 @@ impl Kind {
                 }
             });
         }
-        Ok(common.unwrap_or_else(|| (PgType::new(oids::TEXT), DataType::Utf8View)))
+        let common = common.unwrap_or_else(|| (PgType::new(oids::TEXT), DataType::Utf8View));
+        let literal =
+            |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal) && field.data_type() != &DataType::Null;
+        if common.0.modifier != -1 && common.0.user.is_none() && results.iter().any(literal) {
+            // A literal has no modifier, and must not be cut to the others'.
+            let bare = PgType { modifier: -1, ..common.0 };
+            let storage = bare.storage();
+            return Ok((bare, storage));
+        }
+        Ok(common)
     }
 
     fn mismatch(self, left: &PgType, right: &PgType) -> SqlError {
@@ -239,6 +250,7 @@ impl ScalarUDFImpl for Choice {
                 let [left, right] = args.as_slice() else { return exec_err!("nullif takes two arguments") };
                 let (left, right) = self.same_type(left, right, schema)?;
                 let equal = plan_comparison(&self.settings, left.clone(), Operator::Eq, right, schema.as_ref())?;
+                let equal = coerced(equal, schema.as_ref())?;
                 let null = Expr::Literal(ScalarValue::try_from(&storage)?, None);
                 (vec![when(equal, null)], Some(result(0, &left)?))
             }
@@ -250,6 +262,24 @@ impl ScalarUDFImpl for Choice {
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
         exec_err!("{} is planned as CASE", self.name())
     }
+}
+
+/// Comparisons with both sides in one storage type: the rule that sees to it has run before a choice becomes `CASE`.
+fn coerced(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let coerced = expr.transform_up(|expr| {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return Ok(Transformed::no(expr)) };
+        let types = (left.get_type(schema)?, right.get_type(schema)?);
+        let common = match op.supports_propagation() && types.0 != types.1 {
+            true => comparison_coercion(&types.0, &types.1),
+            false => None,
+        };
+        let Some(common) = common else {
+            return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
+        };
+        let (left, right) = (left.cast_to(&common, schema)?, right.cast_to(&common, schema)?);
+        Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) })))
+    })?;
+    Ok(coerced.data)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -24,6 +24,7 @@ mod lists;
 mod operators;
 mod rewrite;
 mod set_operations;
+mod sliding;
 mod statistics;
 mod subqueries;
 #[cfg(test)]

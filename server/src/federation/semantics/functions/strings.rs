@@ -141,6 +141,8 @@ fn initcap(value: &str) -> String {
 fn one_letter(c: char, mut changed: impl Iterator<Item = char>) -> char {
     match (changed.next(), changed.next()) {
         (Some(letter), None) => letter,
+        // The dotted I: its dot would be a letter of its own.
+        _ if c == '\u{130}' => 'i',
         _ => c,
     }
 }

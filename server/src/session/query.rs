@@ -54,19 +54,23 @@ impl Session {
                 Statement::Query(query) => Some((query.as_ref(), explain.statement.text.as_str())),
                 _ => None,
             },
+            Statement::DeclareCursor(declare) => match &declare.query.statement {
+                Statement::Query(query) => Some((query.as_ref(), declare.query.text.as_str())),
+                _ => None,
+            },
             _ => None,
         };
         if let Some((query, text)) = query {
             let kept = self.plan(query, text, types, &limits).await?;
             let parameters = kept.planned.parameters(types)?;
-            let columns = if matches!(statement.statement, Statement::Explain(_)) {
-                explain_columns()
-            } else {
-                analyzed_columns(&kept)
+            let columns = match &statement.statement {
+                Statement::Explain(_) => Some(explain_columns()),
+                Statement::DeclareCursor(_) => None,
+                _ => Some(analyzed_columns(&kept)),
             };
             return Ok(Prepared {
                 parameters,
-                columns: Some(columns),
+                columns,
                 planned: Mutex::new(Some(kept)),
                 given: types.to_vec(),
                 statement: Some(statement),
@@ -119,13 +123,7 @@ impl Session {
         parameters: Vec<ScalarValue>,
         limits: &Limits,
     ) -> SqlResult<Rows> {
-        let kept = prepared.planned.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let fresh = kept.filter(|kept| {
-            kept.made.elapsed() < PLAN_KEPT
-                && kept.generation == self.generation
-                && Arc::ptr_eq(&kept.catalog, &self.catalog())
-        });
-        let kept = match (fresh, &prepared.statement) {
+        let kept = match (self.fresh_plan(prepared), &prepared.statement) {
             (Some(kept), _) => kept,
             (None, Some(ParsedStatement { statement: Statement::Query(query), text, .. })) => {
                 let kept = self.plan(query, text, &prepared.given, limits).await?;
@@ -139,6 +137,16 @@ impl Session {
         };
         let columns = prepared.columns.clone().unwrap_or_else(|| analyzed_columns(&kept));
         self.stream(kept, &prepared.parameters, parameters, limits, columns).await
+    }
+
+    /// The plan that described a statement, where it may still serve. It serves once.
+    fn fresh_plan(&self, prepared: &Prepared) -> Option<KeptPlan> {
+        let kept = prepared.planned.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        kept.filter(|kept| {
+            kept.made.elapsed() < PLAN_KEPT
+                && kept.generation == self.generation
+                && Arc::ptr_eq(&kept.catalog, &self.catalog())
+        })
     }
 
     async fn stream(
@@ -318,8 +326,14 @@ impl Session {
         }
     }
 
-    /// DECLARE.
-    pub(super) async fn declare(&mut self, declare: &DeclareCursor, limits: &Limits) -> SqlResult<Outcome> {
+    /// DECLARE. Its parameters are the query's.
+    pub(super) async fn declare(
+        &mut self,
+        declare: &DeclareCursor,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+        limits: &Limits,
+    ) -> SqlResult<Outcome> {
         if !self.transaction.in_block() && !declare.hold {
             return Err(SqlError::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
@@ -342,12 +356,25 @@ impl Session {
         let Statement::Query(query) = &declare.query.statement else {
             return Err(SqlError::syntax("DECLARE CURSOR must be given a query"));
         };
-        let kept = self.plan(query, &declare.query.text, &[], limits).await?;
+        let kept = match self.fresh_plan(prepared) {
+            Some(kept) => kept,
+            None => self.plan(query, &declare.query.text, &prepared.given, limits).await?,
+        };
         let columns = analyzed_columns(&kept);
-        let rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
+        let rows = self.stream(kept, &prepared.parameters, parameters, limits, columns).await?;
         let cursor = Cursor::new(rows, declare.hold);
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Outcome::Command("DECLARE CURSOR".to_owned()))
+    }
+
+    /// The columns of a cursor that DECLARE opened: to the protocol it is a portal.
+    pub fn cursor_columns(&self, name: &str) -> Option<&[ResultColumn]> {
+        self.cursors.get(name).map(|cursor| cursor.columns.as_ref())
+    }
+
+    /// Closes a cursor that DECLARE opened, if there is one.
+    pub fn drop_cursor(&mut self, name: &str) {
+        self.cursors.remove(name);
     }
 
     fn cursor(&self, name: &str) -> SqlResult<&Cursor> {

@@ -1,6 +1,6 @@
 //! What DataFusion sees: names resolved, views opened, queries planned, foreign scans run.
 
-mod locate;
+pub mod locate;
 pub mod naming;
 pub mod no_pushdown;
 pub mod pg_catalog;
@@ -9,4 +9,5 @@ pub mod provider;
 pub mod refused;
 pub mod relations;
 pub mod semantics;
+mod unknown_call;
 pub mod view_facts;

@@ -16,11 +16,12 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan}
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 
-use super::locate::locate;
+use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
 use super::relations::{self, NameScope, Resolved};
+use super::unknown_call::unknown_call;
 use super::{naming, refused, semantics};
 use crate::catalog::model::{Column, ForeignTable, Object, Privilege, StoredOption, View};
 use crate::catalog::privilege;
@@ -65,6 +66,8 @@ pub struct Planned {
     pub plan: LogicalPlan,
     /// The relations it names directly, by the parts of their names.
     pub relations: HashMap<RelationKey, Named>,
+    /// Constants that running it may reject.
+    pub constants: Vec<CastConstant>,
 }
 
 /// What a name in a query meant.
@@ -135,6 +138,9 @@ impl Planner {
         refused::refuse(&query)?;
         refused::refuse_text(text)?;
         let written = query.clone();
+        let is_aggregate = |name: &str| self.state.aggregate_functions().contains_key(name);
+        let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
+        check_aggregates(statement)?;
         naming::name_columns(&mut query);
         let system = pg_catalog::mentions_system_catalog(&query);
         if system {
@@ -142,7 +148,7 @@ impl Planner {
             pg_catalog::rewrite(&mut query);
             semantics::rewrite_datetime(&mut query);
         } else {
-            semantics::rewrite_casts(&mut query)?;
+            semantics::rewrite_casts(&mut query).map_err(|error| locate::locate(error, statement))?;
         }
         let mut sources = ResolvedRelations::new();
         let mut named = HashMap::new();
@@ -169,15 +175,50 @@ impl Planner {
         }
         if !system {
             let describe = |part| self.describe(part, &sources, parameters);
-            let located = |error| locate(error, &written, text);
+            let located = |error| locate::locate(error, statement);
             semantics::unify_values(&mut query, &describe).map_err(located)?;
             semantics::merge_join_columns(&mut query, &describe).map_err(located)?;
         }
         self.check_columns(&query, &sources, &named, parameters)?;
         let plan = self
             .to_plan(query, &sources, parameters)
-            .map_err(|error| locate(sqlstate::sql_error(&error), &written, text))?;
-        Ok(Planned { plan, relations: named })
+            .map_err(|error| locate::locate(sqlstate::sql_error(&error), statement))
+            .map_err(|error| self.with_argument_types(error, &written, system, &sources, parameters))?;
+        Ok(Planned { plan, relations: named, constants: locate::cast_constants(&written, text) })
+    }
+
+    /// DataFusion names an unknown function without its arguments. Where their types cannot be found, nothing is added.
+    fn with_argument_types(
+        &self,
+        mut error: SqlError,
+        written: &Query,
+        system: bool,
+        sources: &ResolvedRelations,
+        parameters: &[Option<PgType>],
+    ) -> SqlError {
+        if error.sqlstate != SqlState::UNDEFINED_FUNCTION {
+            return error;
+        }
+        let named = error.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist"));
+        let Some(name) = named.filter(|name| !name.contains('(')) else { return error };
+        let Some(mut call) = unknown_call(written, name.rsplit('.').next().unwrap_or(name)) else { return error };
+        let columns = match call.query.take() {
+            None => Ok(Vec::new()),
+            Some(mut query) => {
+                let rewritten = if system {
+                    pg_catalog::rewrite(&mut query);
+                    Ok(())
+                } else {
+                    semantics::rewrite_casts(&mut query)
+                };
+                rewritten.and_then(|()| self.describe(query, sources, parameters))
+            }
+        };
+        if let Ok(columns) = columns {
+            let types: Vec<PgType> = columns.into_iter().map(|column| column.data_type).collect();
+            error.message = format!("function {name}({}) does not exist", call.type_names(&types).join(", "));
+        }
+        error
     }
 
     fn without_pushdown(&self, meaning: &Named, provider: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {

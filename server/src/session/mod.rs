@@ -5,6 +5,7 @@ mod cursor;
 mod ddl;
 pub mod engine;
 mod execute;
+mod explain;
 pub mod outcome;
 mod query;
 pub mod settings;

@@ -11,16 +11,16 @@ use datafusion::common::metadata::{FieldMetadata, ScalarAndMetadata};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::sql::sqlparser::ast as sql;
 use futures::StreamExt;
 
 use super::cursor::Cursor;
 use super::execute::{self, Limits, Stoppable};
-use super::stoppable::without_watchers;
+use super::explain::Explained;
 use super::{Outcome, Prepared, ResultColumn, Rows, RowsTag, Session};
 use crate::catalog::Catalog;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::locate::CastConstant;
 use crate::federation::planner::{Planned, Planner};
 use crate::statement::ast::{CopyTo, DeclareCursor, Explain, Fetch, FetchDirection, Statement};
 use crate::statement::{ParsedStatement, parse_query};
@@ -160,9 +160,15 @@ impl Session {
         let KeptPlan { planned, state, .. } = kept;
         let plan = bind(planned.plan, types, parameters)?;
         let planning = Arc::clone(&state);
-        let physical =
-            limits.run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await }).await?;
-        let batches = execute::stream(self.engine.cpu(), &state, Stoppable::new(physical)?, limits.clone());
+        let physical = limits
+            .run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await })
+            .await
+            .map_err(|error| CastConstant::locate(&planned.constants, error))?;
+        let mut batches = execute::stream(self.engine.cpu(), &state, Stoppable::new(physical)?, limits.clone());
+        if !planned.constants.is_empty() {
+            let constants = planned.constants;
+            batches = batches.map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error))).boxed();
+        }
         Ok(Rows { columns: columns.into(), batches, tag: RowsTag::Select })
     }
 
@@ -190,31 +196,19 @@ impl Session {
         let physical =
             limits.run(self.engine.cpu(), async move { execute::physical_plan(&state, &plan).await }).await?;
         let planning = started.elapsed();
-        let mut lines: Vec<String>;
+        let mut explained = Explained { plan: Arc::clone(&physical), planning, ran: None };
         if explain.analyze {
             let started = Instant::now();
             let stoppable = Stoppable::new(physical)?;
-            let running = Arc::clone(&stoppable.plan);
+            explained.plan = Arc::clone(&stoppable.plan);
             let mut batches = execute::stream(self.engine.cpu(), &kept.state, stoppable, limits.clone());
             let mut rows = 0;
             while let Some(batch) = batches.next().await {
                 rows += batch?.num_rows();
             }
-            drop(batches);
-            let shown = DisplayableExecutionPlan::with_metrics(running.as_ref()).indent(explain.verbose).to_string();
-            lines = without_watchers(&shown);
-            lines.push(format!("Rows: {rows}"));
-            lines.push(format!("Planning Time: {:.3} ms", planning.as_secs_f64() * 1e3));
-            lines.push(format!("Execution Time: {:.3} ms", started.elapsed().as_secs_f64() * 1e3));
-        } else {
-            let shown = DisplayableExecutionPlan::new(physical.as_ref()).indent(explain.verbose).to_string();
-            lines = shown.lines().map(str::to_owned).collect();
+            explained.ran = Some((started.elapsed(), rows));
         }
-        if explain.format_json {
-            let plan = serde_json::json!([{ "Plan": lines }]);
-            let text = serde_json::to_string_pretty(&plan).map_err(|error| SqlError::internal(error.to_string()))?;
-            lines = vec![text];
-        }
+        let lines = explained.lines(explain);
         let rows = lines.into_iter().map(|line| vec![Some(line)]).collect();
         Ok(Outcome::Rows(text_rows(explain_columns(), rows, RowsTag::Explain)?))
     }
@@ -419,7 +413,7 @@ fn analyzed_columns(kept: &KeptPlan) -> Vec<ResultColumn> {
     let analyzed =
         kept.state.analyzer().execute_and_check(kept.planned.plan.clone(), kept.state.config_options(), |_, _| {});
     match analyzed {
-        Ok(plan) => Planned { plan, relations: std::collections::HashMap::new() }.columns(),
+        Ok(plan) => Planned { plan, relations: std::collections::HashMap::new(), constants: Vec::new() }.columns(),
         Err(_) => kept.planned.columns(),
     }
 }

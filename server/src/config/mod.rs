@@ -1,6 +1,8 @@
 //! Typed settings of the program: the only reader of the command line, the environment and the configuration file.
 
 mod catalog_url;
+mod one_or_many;
+mod unknown;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::session::settings::{parse_memory, parse_time_ms};
 
 pub use catalog_url::CatalogUrl;
+use one_or_many::one_or_many;
+pub use unknown::unknown_variables;
 
 /// Bounds of `startup_timeout`: a human types a password neither in less, nor for longer.
 const STARTUP_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
@@ -149,11 +153,13 @@ pub enum Auth {
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "ServeArgs says what each is")]
 pub struct Config {
+    #[serde(deserialize_with = "one_or_many")]
     pub listen: Vec<SocketAddr>,
     pub data_dir: PathBuf,
     pub database: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub catalog_url: Option<CatalogUrl>,
+    #[serde(deserialize_with = "one_or_many")]
     pub files_root: Vec<PathBuf>,
     pub auth: Auth,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,8 +178,11 @@ pub struct Config {
     pub portals_max: usize,
     pub cpu_threads: usize,
     pub shutdown_grace: String,
+    #[serde(deserialize_with = "one_or_many")]
     pub network_allow: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
     pub secret_env: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
     pub secret_dir: Vec<PathBuf>,
     pub log: String,
 }
@@ -236,8 +245,8 @@ impl EnvironmentSecrets {
 pub enum ConfigError {
     #[error("could not read the configuration file {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("the configuration file {} is not valid: {message}", path.display())]
-    Parse { path: PathBuf, message: String },
+    #[error("the configuration file {} is not valid{place}: {message}", path.display())]
+    Parse { path: PathBuf, place: String, message: String },
     #[error("invalid value for {name}: {reason}")]
     Value { name: &'static str, reason: String },
 }
@@ -271,6 +280,7 @@ impl Config {
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         toml::from_str(&text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
+            place: error.span().map_or_else(String::new, |span| place_of(&text, span.start)),
             // The error's own display repeats the line, which may hold a password.
             message: error.message().to_owned(),
         })
@@ -333,6 +343,19 @@ impl Config {
     }
 }
 
+/// The line of a byte of the file, and the setting that the line begins with; never its value.
+fn place_of(text: &str, byte: usize) -> String {
+    let before = text.get(..byte).unwrap_or(text);
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let is_name =
+        |name: &&str| !name.is_empty() && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '_');
+    match line.split_once('=').map(|(name, _)| name.trim()).filter(is_name) {
+        Some(name) => format!(" in line {number} ({name})"),
+        None => format!(" in line {number}"),
+    }
+}
+
 fn default_data_dir() -> PathBuf {
     let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")))
@@ -386,6 +409,33 @@ mod tests {
         let args = ServeArgs { startup_timeout: text("1s"), message_bytes_max: text("1GB"), ..ServeArgs::default() };
         let config = Config::load(args).unwrap();
         assert_eq!((config.startup_timeout(), config.message_bytes_max()), (Duration::from_secs(1), 1 << 30));
+    }
+
+    #[test]
+    fn a_list_of_one_needs_no_brackets() {
+        let text = "listen = \"127.0.0.1:7555\"\nfiles_root = \"/x\"\nsecret_env = [\"A\", \"B\"]\n";
+        let config = toml::from_str::<Config>(text).unwrap();
+        assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 7555))]);
+        assert_eq!(config.files_root, [PathBuf::from("/x")]);
+        assert_eq!(config.secret_env, ["A", "B"]);
+    }
+
+    #[test]
+    fn a_file_with_a_wrong_value_is_refused_with_its_place_and_without_the_value() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("atoll.toml");
+        for (line, place) in [
+            ("listen = 7555", "in line 2 (listen): "),
+            ("listen = \"canary\"", "in line 2 (listen): "),
+            ("files_root = [1]", "in line 2 (files_root): "),
+            ("max_connections = \"many\"", "in line 2 (max_connections): "),
+            ("tls_required", "in line 2: "),
+        ] {
+            std::fs::write(&path, format!("database = \"d\"\n{line}\nlog = \"info\"\n")).unwrap();
+            let error = Config::load(ServeArgs { config: Some(path.clone()), ..ServeArgs::default() }).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(place) && !text.contains("canary"), "{line}: {text}");
+        }
     }
 
     #[test]

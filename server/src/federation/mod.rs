@@ -1,7 +1,7 @@
 //! What DataFusion sees: names resolved, views opened, queries planned, foreign scans run.
 
 mod aliases;
-mod locate;
+pub mod locate;
 pub mod name_barrier;
 pub mod naming;
 pub mod no_pushdown;
@@ -11,4 +11,5 @@ pub mod provider;
 pub mod refused;
 pub mod relations;
 pub mod semantics;
+mod unknown_call;
 pub mod view_facts;

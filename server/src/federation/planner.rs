@@ -17,11 +17,12 @@ use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 
 use super::aliases::{reads_fields_of_plain_columns, tell_tables_from_columns, unmarked};
-use super::locate::locate;
+use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
 use super::relations::{self, NameScope, Resolved};
+use super::unknown_call::unknown_call;
 use super::{naming, refused, semantics};
 use crate::catalog::model::{Column, ForeignTable, Object, Privilege, StoredOption, View};
 use crate::catalog::privilege;
@@ -66,6 +67,8 @@ pub struct Planned {
     pub plan: LogicalPlan,
     /// The relations it names directly, by the parts of their names.
     pub relations: HashMap<RelationKey, Named>,
+    /// Constants that running it may reject.
+    pub constants: Vec<CastConstant>,
 }
 
 /// What a name in a query meant.
@@ -136,6 +139,9 @@ impl Planner {
         refused::refuse(&query)?;
         refused::refuse_text(text)?;
         let written = query.clone();
+        let is_aggregate = |name: &str| self.state.aggregate_functions().contains_key(name);
+        let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
+        check_aggregates(statement)?;
         naming::name_columns(&mut query);
         let system = pg_catalog::mentions_system_catalog(&query);
         if system {
@@ -143,7 +149,7 @@ impl Planner {
             pg_catalog::rewrite(&mut query);
             semantics::rewrite_datetime(&mut query);
         } else {
-            semantics::rewrite_casts(&mut query)?;
+            semantics::rewrite_casts(&mut query).map_err(|error| locate::locate(error, statement))?;
         }
         let mut sources = ResolvedRelations::new();
         let mut named = HashMap::new();
@@ -184,9 +190,44 @@ impl Planner {
         }
         let plan = plan.map_err(|mut error| {
             error.message = unmarked(&error.message);
-            locate(error, &written, text)
+            let error = locate::locate(error, statement);
+            self.with_argument_types(error, &written, system, &sources, parameters)
         })?;
-        Ok(Planned { plan, relations: named })
+        Ok(Planned { plan, relations: named, constants: locate::cast_constants(&written, text) })
+    }
+
+    /// DataFusion names an unknown function without its arguments. Where their types cannot be found, nothing is added.
+    fn with_argument_types(
+        &self,
+        mut error: SqlError,
+        written: &Query,
+        system: bool,
+        sources: &ResolvedRelations,
+        parameters: &[Option<PgType>],
+    ) -> SqlError {
+        if error.sqlstate != SqlState::UNDEFINED_FUNCTION {
+            return error;
+        }
+        let named = error.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist"));
+        let Some(name) = named.filter(|name| !name.contains('(')) else { return error };
+        let Some(mut call) = unknown_call(written, name.rsplit('.').next().unwrap_or(name)) else { return error };
+        let columns = match call.query.take() {
+            None => Ok(Vec::new()),
+            Some(mut query) => {
+                let rewritten = if system {
+                    pg_catalog::rewrite(&mut query);
+                    Ok(())
+                } else {
+                    semantics::rewrite_casts(&mut query)
+                };
+                rewritten.and_then(|()| self.describe(query, sources, parameters))
+            }
+        };
+        if let Ok(columns) = columns {
+            let types: Vec<PgType> = columns.into_iter().map(|column| column.data_type).collect();
+            error.message = format!("function {name}({}) does not exist", call.type_names(&types).join(", "));
+        }
+        error
     }
 
     fn without_pushdown(&self, meaning: &Named, provider: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {

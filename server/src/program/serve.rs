@@ -1,5 +1,6 @@
 //! `atoll serve`: opens the catalog, listens, and ends cleanly on SIGTERM and SIGINT.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::secret::{ReferencePolicy, SecretKey};
 use crate::catalog::store::{InitialPassword, Store, StoreConfig};
-use crate::config::{Auth, Config, EnvironmentSecrets, ServeArgs};
+use crate::config::{Auth, Config, EnvironmentSecrets, ServeArgs, unknown_variables};
 use crate::host::{Host, HostConfig};
 use crate::session::{Engine, EngineConfig};
 use crate::wire::{AuthMode, ServerTls, WireConfig, WireServer};
@@ -28,6 +29,10 @@ pub fn serve(args: ServeArgs) -> Result<()> {
     }
     let secrets = EnvironmentSecrets::read();
     start_log(&config.log)?;
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in unknown_variables(variables, &config.secret_env) {
+        tracing::warn!("the environment variable {name} is no setting of atoll: it is ignored");
+    }
     runtime()?.block_on(async {
         let server = Server::start(&config, secrets).await?;
         server.announce();
@@ -116,8 +121,14 @@ impl Server {
         // a restart, cannot tell by its salt whether it exists.
         wire.mock_nonce = store.key().derive("scram mock verifiers");
         let password = store.initial_password().cloned();
-        let files = FilesRoots::open(&config.files_root, std::slice::from_ref(&config.data_dir))
-            .context("could not open a --files-root")?;
+        let files =
+            FilesRoots::open(&config.files_root, std::slice::from_ref(&config.data_dir)).with_context(|| {
+                let closed = |root: &&PathBuf| FilesRoots::open(std::slice::from_ref(*root), &[]).is_err();
+                match config.files_root.iter().find(closed) {
+                    Some(root) => format!("could not open --files-root {}", root.display()),
+                    None => "could not open a --files-root".to_owned(),
+                }
+            })?;
         let host = Arc::new(Host::new(HostConfig {
             files,
             network_allow: config.network_allow.clone(),

@@ -5,6 +5,7 @@ mod cursor;
 mod ddl;
 pub mod engine;
 mod execute;
+mod explain;
 pub mod outcome;
 mod query;
 pub mod settings;
@@ -292,7 +293,7 @@ impl Session {
             Statement::Prepare { name, types, statement } => self.sql_prepare(name, types, statement).await,
             Statement::Execute { name, arguments } => self.sql_execute(name, arguments, &limits).await,
             Statement::Deallocate { name } => self.deallocate(name.as_deref()),
-            Statement::DeclareCursor(declare) => self.declare(declare, &limits).await,
+            Statement::DeclareCursor(declare) => self.declare(declare, prepared, parameters, &limits).await,
             Statement::Fetch(fetch) => self.fetch(fetch).await,
             Statement::CloseCursor { name } => self.close_cursor(name.as_deref()),
             Statement::Listen { command } => Ok(Outcome::Command((*command).to_owned())),

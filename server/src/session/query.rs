@@ -11,16 +11,16 @@ use datafusion::common::metadata::{FieldMetadata, ScalarAndMetadata};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::sql::sqlparser::ast as sql;
 use futures::StreamExt;
 
 use super::cursor::Cursor;
 use super::execute::{self, Limits, Stoppable};
-use super::stoppable::without_watchers;
+use super::explain::Explained;
 use super::{Outcome, Prepared, ResultColumn, Rows, RowsTag, Session};
 use crate::catalog::Catalog;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::locate::CastConstant;
 use crate::federation::planner::{Planned, Planner};
 use crate::statement::ast::{CopyTo, DeclareCursor, Explain, Fetch, FetchDirection, Statement};
 use crate::statement::{ParsedStatement, parse_query};
@@ -54,19 +54,23 @@ impl Session {
                 Statement::Query(query) => Some((query.as_ref(), explain.statement.text.as_str())),
                 _ => None,
             },
+            Statement::DeclareCursor(declare) => match &declare.query.statement {
+                Statement::Query(query) => Some((query.as_ref(), declare.query.text.as_str())),
+                _ => None,
+            },
             _ => None,
         };
         if let Some((query, text)) = query {
             let kept = self.plan(query, text, types, &limits).await?;
             let parameters = kept.planned.parameters(types)?;
-            let columns = if matches!(statement.statement, Statement::Explain(_)) {
-                explain_columns()
-            } else {
-                analyzed_columns(&kept)
+            let columns = match &statement.statement {
+                Statement::Explain(_) => Some(explain_columns()),
+                Statement::DeclareCursor(_) => None,
+                _ => Some(analyzed_columns(&kept)),
             };
             return Ok(Prepared {
                 parameters,
-                columns: Some(columns),
+                columns,
                 planned: Mutex::new(Some(kept)),
                 given: types.to_vec(),
                 statement: Some(statement),
@@ -119,13 +123,7 @@ impl Session {
         parameters: Vec<ScalarValue>,
         limits: &Limits,
     ) -> SqlResult<Rows> {
-        let kept = prepared.planned.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let fresh = kept.filter(|kept| {
-            kept.made.elapsed() < PLAN_KEPT
-                && kept.generation == self.generation
-                && Arc::ptr_eq(&kept.catalog, &self.catalog())
-        });
-        let kept = match (fresh, &prepared.statement) {
+        let kept = match (self.fresh_plan(prepared), &prepared.statement) {
             (Some(kept), _) => kept,
             (None, Some(ParsedStatement { statement: Statement::Query(query), text, .. })) => {
                 let kept = self.plan(query, text, &prepared.given, limits).await?;
@@ -141,6 +139,16 @@ impl Session {
         self.stream(kept, &prepared.parameters, parameters, limits, columns).await
     }
 
+    /// The plan that described a statement, where it may still serve. It serves once.
+    fn fresh_plan(&self, prepared: &Prepared) -> Option<KeptPlan> {
+        let kept = prepared.planned.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        kept.filter(|kept| {
+            kept.made.elapsed() < PLAN_KEPT
+                && kept.generation == self.generation
+                && Arc::ptr_eq(&kept.catalog, &self.catalog())
+        })
+    }
+
     async fn stream(
         &self,
         kept: KeptPlan,
@@ -152,9 +160,15 @@ impl Session {
         let KeptPlan { planned, state, .. } = kept;
         let plan = bind(planned.plan, types, parameters)?;
         let planning = Arc::clone(&state);
-        let physical =
-            limits.run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await }).await?;
-        let batches = execute::stream(self.engine.cpu(), &state, Stoppable::new(physical)?, limits.clone());
+        let physical = limits
+            .run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await })
+            .await
+            .map_err(|error| CastConstant::locate(&planned.constants, error))?;
+        let mut batches = execute::stream(self.engine.cpu(), &state, Stoppable::new(physical)?, limits.clone());
+        if !planned.constants.is_empty() {
+            let constants = planned.constants;
+            batches = batches.map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error))).boxed();
+        }
         Ok(Rows { columns: columns.into(), batches, tag: RowsTag::Select })
     }
 
@@ -182,31 +196,19 @@ impl Session {
         let physical =
             limits.run(self.engine.cpu(), async move { execute::physical_plan(&state, &plan).await }).await?;
         let planning = started.elapsed();
-        let mut lines: Vec<String>;
+        let mut explained = Explained { plan: Arc::clone(&physical), planning, ran: None };
         if explain.analyze {
             let started = Instant::now();
             let stoppable = Stoppable::new(physical)?;
-            let running = Arc::clone(&stoppable.plan);
+            explained.plan = Arc::clone(&stoppable.plan);
             let mut batches = execute::stream(self.engine.cpu(), &kept.state, stoppable, limits.clone());
             let mut rows = 0;
             while let Some(batch) = batches.next().await {
                 rows += batch?.num_rows();
             }
-            drop(batches);
-            let shown = DisplayableExecutionPlan::with_metrics(running.as_ref()).indent(explain.verbose).to_string();
-            lines = without_watchers(&shown);
-            lines.push(format!("Rows: {rows}"));
-            lines.push(format!("Planning Time: {:.3} ms", planning.as_secs_f64() * 1e3));
-            lines.push(format!("Execution Time: {:.3} ms", started.elapsed().as_secs_f64() * 1e3));
-        } else {
-            let shown = DisplayableExecutionPlan::new(physical.as_ref()).indent(explain.verbose).to_string();
-            lines = shown.lines().map(str::to_owned).collect();
+            explained.ran = Some((started.elapsed(), rows));
         }
-        if explain.format_json {
-            let plan = serde_json::json!([{ "Plan": lines }]);
-            let text = serde_json::to_string_pretty(&plan).map_err(|error| SqlError::internal(error.to_string()))?;
-            lines = vec![text];
-        }
+        let lines = explained.lines(explain);
         let rows = lines.into_iter().map(|line| vec![Some(line)]).collect();
         Ok(Outcome::Rows(text_rows(explain_columns(), rows, RowsTag::Explain)?))
     }
@@ -318,8 +320,14 @@ impl Session {
         }
     }
 
-    /// DECLARE.
-    pub(super) async fn declare(&mut self, declare: &DeclareCursor, limits: &Limits) -> SqlResult<Outcome> {
+    /// DECLARE. Its parameters are the query's.
+    pub(super) async fn declare(
+        &mut self,
+        declare: &DeclareCursor,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+        limits: &Limits,
+    ) -> SqlResult<Outcome> {
         if !self.transaction.in_block() && !declare.hold {
             return Err(SqlError::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
@@ -342,12 +350,25 @@ impl Session {
         let Statement::Query(query) = &declare.query.statement else {
             return Err(SqlError::syntax("DECLARE CURSOR must be given a query"));
         };
-        let kept = self.plan(query, &declare.query.text, &[], limits).await?;
+        let kept = match self.fresh_plan(prepared) {
+            Some(kept) => kept,
+            None => self.plan(query, &declare.query.text, &prepared.given, limits).await?,
+        };
         let columns = analyzed_columns(&kept);
-        let rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
+        let rows = self.stream(kept, &prepared.parameters, parameters, limits, columns).await?;
         let cursor = Cursor::new(rows, declare.hold);
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Outcome::Command("DECLARE CURSOR".to_owned()))
+    }
+
+    /// The columns of a cursor that DECLARE opened: to the protocol it is a portal.
+    pub fn cursor_columns(&self, name: &str) -> Option<&[ResultColumn]> {
+        self.cursors.get(name).map(|cursor| cursor.columns.as_ref())
+    }
+
+    /// Closes a cursor that DECLARE opened, if there is one.
+    pub fn drop_cursor(&mut self, name: &str) {
+        self.cursors.remove(name);
     }
 
     fn cursor(&self, name: &str) -> SqlResult<&Cursor> {
@@ -392,7 +413,7 @@ fn analyzed_columns(kept: &KeptPlan) -> Vec<ResultColumn> {
     let analyzed =
         kept.state.analyzer().execute_and_check(kept.planned.plan.clone(), kept.state.config_options(), |_, _| {});
     match analyzed {
-        Ok(plan) => Planned { plan, relations: std::collections::HashMap::new() }.columns(),
+        Ok(plan) => Planned { plan, relations: std::collections::HashMap::new(), constants: Vec::new() }.columns(),
         Err(_) => kept.planned.columns(),
     }
 }

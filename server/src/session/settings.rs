@@ -514,6 +514,8 @@ impl Settings {
                 let plain: String =
                     value.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
                 match plain.as_str() {
+                    // PostgreSQL shows this name as it was given.
+                    "UNICODE" if value == "UNICODE" => Ok(value.to_owned()),
                     "UTF8" | "UNICODE" => Ok("UTF8".to_owned()),
                     "SQLASCII" => Ok("SQL_ASCII".to_owned()),
                     _ => Err(SqlError::unsupported(format!("client encoding \"{value}\" is not supported"))

@@ -108,6 +108,14 @@ pub(super) fn without_watchers(shown: &str) -> Vec<String> {
     lines
 }
 
+/// The operator behind those that watch it.
+pub(super) fn unwatched(mut plan: &Arc<dyn ExecutionPlan>) -> &Arc<dyn ExecutionPlan> {
+    while let Some(watcher) = plan.downcast_ref::<StoppableExec>() {
+        plan = &watcher.input;
+    }
+    plan
+}
+
 #[derive(Debug, Clone)]
 struct StoppableExec {
     input: Arc<dyn ExecutionPlan>,

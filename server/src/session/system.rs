@@ -111,6 +111,7 @@ impl Session {
             None => (catalog, self.engine.config.database.clone()),
         };
         let mut context = PgCatalogContext::new(shown, database, self.current_user);
+        context.main_database.clone_from(&self.engine.config.database);
         context.session_user = self.session_user;
         let user = context.catalog.role_name(self.current_user);
         context.search_path = self.settings.search_path(&user);

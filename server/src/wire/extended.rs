@@ -62,9 +62,8 @@ impl Connection {
         self.refuse_in_failed_transaction(&prepared)?;
         if bind.portal.is_empty() {
             self.portals.remove("");
-        } else if self.portals.contains_key(&bind.portal) {
-            let message = format!("cursor \"{}\" already exists", bind.portal);
-            return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, message).into());
+        } else if self.portals.contains_key(&bind.portal) || self.session.cursor_columns(&bind.portal).is_some() {
+            return Err(duplicate_cursor(&bind.portal).into());
         } else {
             check_room(self.portals.len(), self.shared.config.portals_max, "portals")?;
         }
@@ -95,10 +94,15 @@ impl Connection {
                 self.push(&backend::parameter_description(&prepared.parameters))?;
                 (prepared, text)
             }
-            Target::Portal(name) => {
-                let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
-                (Arc::clone(&portal.prepared), portal.formats.clone())
-            }
+            Target::Portal(name) => match (self.portals.get(name), self.session.cursor_columns(name)) {
+                (Some(portal), _) => (Arc::clone(&portal.prepared), portal.formats.clone()),
+                (None, Some(columns)) => {
+                    let formats = (0..columns.len()).map(|column| text.of(column));
+                    let message = backend::row_description(columns, formats);
+                    return Ok(self.push(&message)?);
+                }
+                (None, None) => return Err(no_portal(name).into()),
+            },
         };
         let message = match &prepared.columns {
             Some(columns) => backend::row_description(columns, (0..columns.len()).map(|column| formats.of(column))),
@@ -111,13 +115,20 @@ impl Connection {
     pub(super) fn close(&mut self, target: &Target) -> Result<(), Failure> {
         match target {
             Target::Statement(name) => drop(self.statements.remove(name)),
-            Target::Portal(name) => drop(self.portals.remove(name)),
+            Target::Portal(name) => {
+                if self.portals.remove(name).is_none() {
+                    self.session.drop_cursor(name);
+                }
+            }
         }
         Ok(self.push(&backend::close_complete())?)
     }
 
     /// Execute. A portal that fails is gone.
     pub(super) async fn execute(&mut self, name: String, rows_max: i32) -> Result<(), Failure> {
+        if !self.portals.contains_key(&name) && self.session.cursor_columns(&name).is_some() {
+            return self.execute_cursor(&name, rows_max).await;
+        }
         let portal = self.portals.get(&name).ok_or_else(|| no_portal(&name))?;
         let prepared = Arc::clone(&portal.prepared);
         self.refuse_in_failed_transaction(&prepared)?;
@@ -144,6 +155,26 @@ impl Connection {
         }
         self.portals.insert(name, portal);
         Ok(())
+    }
+
+    /// Execute of a cursor that DECLARE opened: it is fetched from, and stays.
+    async fn execute_cursor(&mut self, name: &str, rows_max: i32) -> Result<(), Failure> {
+        let rows_max = u64::try_from(rows_max).ok().filter(|rows| *rows > 0);
+        let count = rows_max.map_or_else(|| "ALL".to_owned(), |rows| rows.to_string());
+        let fetch = self.session.parse(&format!("FETCH {count} FROM \"{}\"", name.replace('"', "\"\"")))?.pop();
+        let prepared = self.link.attend(self.session.prepare(fetch, &[])).await??;
+        let Outcome::Rows(rows) = self.run_prepared(&prepared, Vec::new()).await? else {
+            return Err(SqlError::internal("a cursor yielded no rows").into());
+        };
+        let mut cursor = Cursor::new(rows, &Formats::from_codes(&[])?, self.session.output_style())?;
+        let progress = cursor.send(&mut self.link, None).await?;
+        self.push_notices()?;
+        self.link.canceller.disarm();
+        // Only the next Execute finds the end behind a full count.
+        if rows_max == Some(progress.rows) {
+            return Ok(self.push(&backend::portal_suspended())?);
+        }
+        Ok(self.push(&backend::command_complete(RowsTag::Select.text(progress.rows)))?)
     }
 
     async fn begin_portal(
@@ -198,6 +229,13 @@ impl Connection {
         {
             return Ok(Outcome::Command("DEALLOCATE".to_owned()));
         }
+        // Cursors and portals are one space too.
+        if let Some(Statement::DeclareCursor(declare)) = statement_of(prepared)
+            && !failed
+            && self.portals.contains_key(&declare.name)
+        {
+            return Err(duplicate_cursor(&declare.name).into());
+        }
         let outcome = self.link.attend(self.session.run(prepared, parameters)).await??;
         self.push_notices()?;
         Ok(outcome)
@@ -247,6 +285,10 @@ fn find_statement<'a>(statements: &'a HashMap<String, Arc<Prepared>>, name: &str
         };
         SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
     })
+}
+
+fn duplicate_cursor(name: &str) -> SqlError {
+    SqlError::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists"))
 }
 
 fn no_portal(name: &str) -> SqlError {

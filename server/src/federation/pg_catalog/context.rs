@@ -99,8 +99,10 @@ pub trait SessionHooks: fmt::Debug + Send + Sync {
 pub struct PgCatalogContext {
     /// The snapshot.
     pub catalog: Arc<Catalog>,
-    /// The database's name.
+    /// The name of the database that the session is connected to: ours, or a server's.
     pub database: String,
+    /// The name of our own database.
+    pub main_database: String,
     /// Whose privileges count.
     pub current_user: Oid,
     /// Who logged in.
@@ -211,9 +213,11 @@ pub(super) fn primary_key_numbers(table: &ForeignTable) -> Vec<i16> {
 impl PgCatalogContext {
     /// What `current_user`, logged in as itself, sees of a snapshot: search path `"$user", public`, no settings.
     pub fn new(catalog: Arc<Catalog>, database: impl Into<String>, current_user: Oid) -> Self {
+        let database = database.into();
         Self {
             catalog,
-            database: database.into(),
+            main_database: database.clone(),
+            database,
             current_user,
             session_user: current_user,
             search_path: vec!["$user".to_owned(), "public".to_owned()],

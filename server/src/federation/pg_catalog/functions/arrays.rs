@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, ListArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, ListArray, StringArray, StringViewArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::error::Result;
@@ -193,6 +193,15 @@ impl ScalarUDFImpl for ArrayOrEmpty {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let Some(array) = arrays.first() else { return Err(SqlError::internal("no argument").into()) };
+        // Some arrays of the catalogs are text.
+        if let Some(texts) = array.as_string_view_opt() {
+            let filled: StringViewArray = texts.iter().map(|text| Some(text.unwrap_or("{}"))).collect();
+            return Ok(ColumnarValue::Array(Arc::new(filled)));
+        }
+        if let Some(texts) = array.as_string_opt::<i32>() {
+            let filled: StringArray = texts.iter().map(|text| Some(text.unwrap_or("{}"))).collect();
+            return Ok(ColumnarValue::Array(Arc::new(filled)));
+        }
         let Some(list) = array.as_list_opt::<i32>().filter(|list| list.null_count() > 0) else {
             return Ok(ColumnarValue::Array(Arc::clone(array)));
         };

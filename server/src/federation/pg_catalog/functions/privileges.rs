@@ -170,7 +170,7 @@ fn schema(call: &Call<'_>) -> SqlResult<Value> {
 
 fn database(call: &Call<'_>) -> SqlResult<Value> {
     let by_name = |name: &str| {
-        if name == call.context.database {
+        if name == call.context.main_database {
             Some(DATABASE_OID)
         } else {
             call.context.catalog.server(name).map(|server| server.header.oid)

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::super::functions;
 use super::super::rows::is_always_empty;
-use super::build::{null_of, parts, value};
+use super::build::{call, null_of, parts, value};
 use super::is_grouped;
 use super::scope::{ItemKind, Scope};
 use atoll_connector_api::types::oids;
@@ -35,7 +35,10 @@ pub(super) fn replace(select: &mut Select, scope: &Scope<'_>) {
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
             && !matches!(expr, Expr::Value(_))
         {
-            *expr = null_of(type_of(expr, scope));
+            let is_oid = scope.system_column(expr).is_some_and(|fact| fact.data_type.oid == oids::OID);
+            let null = null_of(type_of(expr, scope));
+            // Elsewhere in a UNION stands an OID of a catalog that has rows.
+            *expr = if is_oid { call("oid", vec![null]) } else { null };
         }
     }
     select.selection = Some(value(Value::Boolean(false)));

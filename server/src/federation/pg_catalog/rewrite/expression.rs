@@ -300,6 +300,15 @@ impl Rewriter {
         let Some(name) = path.last().cloned() else { return };
         self.arguments(function, &name, place);
         match name.as_str() {
+            // A constant that becomes an array of whatever the first argument is an array of.
+            "coalesce" => {
+                if let (Some(array), Some(empty), None) =
+                    (take_argument(function, 0), take_argument(function, 1), take_argument(function, 2))
+                    && string_of(&empty).is_some_and(|text| text.trim() == "{}")
+                {
+                    *expr = call("array_or_empty", vec![array]);
+                }
+            }
             // Set-returning functions of a select list.
             "_pg_expandarray" => wrap(expr, "unnest"),
             "generate_series" if place.output => wrap(expr, "unnest"),

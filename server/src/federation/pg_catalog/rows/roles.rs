@@ -170,10 +170,13 @@ pub(super) fn databases(context: &PgCatalogContext, rows: &mut Rows) {
     let header = context.database_header();
     let acl = header.and_then(|header| context.acl_texts(header.acl.as_ref()));
     let owner = header.map_or(BOOTSTRAP_SUPERUSER_OID, |header| header.owner);
-    database(rows, DATABASE_OID, &context.database, owner, acl);
+    database(rows, DATABASE_OID, &context.main_database, owner, acl);
     for object in context.catalog.objects() {
         let Object::Server(server) = object.as_ref() else { continue };
-        if context.has_privilege(context.current_user, object, Privilege::Usage, false) {
+        // A server of the database's own name cannot be connected to: the name is the database's.
+        if server.header.name != context.main_database
+            && context.has_privilege(context.current_user, object, Privilege::Usage, false)
+        {
             let acl = server.header.acl.is_some().then(|| connect_acl(context, object));
             database(rows, server.header.oid, &server.header.name, server.header.owner, acl);
         }

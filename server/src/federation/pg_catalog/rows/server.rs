@@ -73,7 +73,7 @@ fn database_oid(context: &PgCatalogContext, name: &str) -> Oid {
 pub(super) fn database_statistics(context: &PgCatalogContext, rows: &mut Rows) {
     let count = context.backends.iter().filter(|backend| backend.database == context.database).count();
     rows.push(|column| match column {
-        "datid" => DATABASE_OID.into(),
+        "datid" => database_oid(context, &context.database).into(),
         "datname" => context.database.as_str().into(),
         "numbackends" => Cell::Int(i64::try_from(count).unwrap_or_default()),
         _ => Cell::Unset,

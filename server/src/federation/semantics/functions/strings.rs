@@ -117,7 +117,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         string_to_array(call, if call.is_null(2) { None } else { Some(call.text(2)) })
     }),
     lenient("pg_typeof", &[Kind::Any], Kind::Of(atoll_connector_api::types::oids::REGTYPE), |call| {
-        text(call.types.first().map_or_else(String::new, |own| PgType { modifier: -1, ..own.clone() }.sql_name()))
+        let name = |own: &PgType| PgType { modifier: -1, ..own.clone() }.sql_name().replace("bpchar", "character");
+        text(call.types.first().map_or_else(String::new, name))
     }),
 ];
 

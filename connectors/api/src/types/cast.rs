@@ -279,6 +279,7 @@ impl Caster<'_> {
     }
 
     fn append_clipped(&self, text: &str, builder: &mut ColumnBuilder) -> Result<()> {
+        let masked: String;
         let text = match self.from.kind {
             Kind::Bool => {
                 if text == "t" {
@@ -289,6 +290,11 @@ impl Caster<'_> {
             }
             // The padding of char(n) is not part of its value.
             Kind::BpChar => text.trim_end_matches(' '),
+            // The cast shows the network's length even where the output function does not.
+            Kind::Inet if !text.contains('/') => {
+                masked = format!("{text}/{}", if text.contains(':') { 128 } else { 32 });
+                &masked
+            }
             _ => text,
         };
         match self.to.length.and_then(|length| text.char_indices().nth(length)) {

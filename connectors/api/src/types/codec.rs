@@ -141,6 +141,8 @@ impl Codec {
             Kind::Name => out.push_str(input::clip(value, 63)),
             Kind::Char => out.push_str(input::clip(value, 1)),
             Kind::VarChar => out.push_str(input::varchar(value, self.length)?),
+            // Without a length it has the spaces that it was given.
+            Kind::BpChar if self.length.is_none() => out.push_str(value),
             Kind::BpChar => self.write_padded(input::bpchar(value, self.length)?, out),
             Kind::Bytea => text::write_bytea(&input::bytea(value)?, style.bytea_escape, out),
             Kind::Date => text::write_date(datetime::date(value, zone_style)?, style, out),

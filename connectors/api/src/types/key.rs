@@ -11,6 +11,7 @@ use super::codec::{Codec, Kind};
 use super::interval::Interval;
 use super::network::Inet;
 use super::numeric::Numeric;
+use super::range::{self, RangeText};
 use super::text::{OutputStyle, TextWriter};
 use super::{datetime, input, interval, json, misc};
 use crate::{ConnectorError, Result};
@@ -26,6 +27,8 @@ pub enum Comparison {
     EqualityOnly,
     /// Not at all: PostgreSQL has no `=` for it.
     None,
+    /// Perhaps, by rules that are not known here: a composite type, an extension's type.
+    Unknown,
 }
 
 /// How values of a type compare.
@@ -42,12 +45,12 @@ fn comparison_of(codec: &Codec) -> Comparison {
         Kind::Enum if !codec.data_type.labels().is_empty() => Comparison::Key,
         Kind::Array => match codec.element.as_deref().map(comparison_of) {
             Some(Comparison::Storage | Comparison::Key) => Comparison::Key,
-            Some(Comparison::EqualityOnly) => Comparison::EqualityOnly,
-            _ => Comparison::None,
+            Some(other) => other,
+            None => Comparison::None,
         },
-        Kind::Range | Kind::MultiRange | Kind::Opaque | Kind::Enum | Kind::TsVector | Kind::Tid => {
-            Comparison::EqualityOnly
-        }
+        Kind::Range | Kind::MultiRange => Comparison::Key,
+        Kind::Opaque if codec.data_type.user.is_some() => Comparison::Unknown,
+        Kind::Opaque | Kind::Enum | Kind::TsVector | Kind::Tid => Comparison::EqualityOnly,
         Kind::Json | Kind::Shape(_) => Comparison::None,
         Kind::Text if codec.data_type.oid == super::oids::XML => Comparison::None,
         _ => Comparison::Storage,
@@ -114,7 +117,15 @@ fn write_key(codec: &Codec, text: &str, out: &mut Vec<u8>) -> Result<()> {
         Kind::Array => write_array_key(codec, text, out)?,
         Kind::BpChar => out.extend(text.trim_end_matches(' ').as_bytes()),
         Kind::Jsonb => json::write_key(text, out)?,
-        Kind::Json | Kind::Range | Kind::MultiRange | Kind::Shape(_) => {
+        Kind::Range => write_range_key(codec, &range::parse(text, codec)?, out)?,
+        Kind::MultiRange => {
+            for range in range::parse_multirange(text)? {
+                out.push(1);
+                write_range_key(codec.inner()?, &range, out)?;
+            }
+            out.push(0);
+        }
+        Kind::Json | Kind::Shape(_) => {
             return Err(ConnectorError::unsupported(format!(
                 "ordering values of type {} is not supported",
                 codec.data_type.sql_name()
@@ -142,6 +153,41 @@ fn write_float_key(value: f64, out: &mut Vec<u8>) {
     out.extend(bits.to_be_bytes());
 }
 
+/// Appends a key inside of another: a zero in it is escaped, so that its end comes before everything that goes on.
+fn write_delimited(key: &[u8], out: &mut Vec<u8>) {
+    for byte in key {
+        out.push(*byte);
+        if *byte == 0 {
+            out.push(0xff);
+        }
+    }
+    out.extend([0, 0]);
+}
+
+/// The lower bound, then the upper one; nothing comes before an empty range.
+fn write_range_key(codec: &Codec, range: &RangeText, out: &mut Vec<u8>) -> Result<()> {
+    if range.empty {
+        out.push(0);
+        return Ok(());
+    }
+    out.push(1);
+    let element = codec.inner()?;
+    let mut bound = |value: Option<&String>, infinite: u8, after: bool| -> Result<()> {
+        let Some(value) = value else {
+            out.push(infinite);
+            return Ok(());
+        };
+        let mut key = Vec::new();
+        write_key(element, value, &mut key)?;
+        out.push(1);
+        write_delimited(&key, out);
+        out.push(u8::from(after));
+        Ok(())
+    };
+    bound(range.lower.as_ref(), 0, !range.lower_inclusive)?;
+    bound(range.upper.as_ref(), 2, range.upper_inclusive)
+}
+
 /// Elements in order (NULL after every other), then how many there are, then the dimensions.
 fn write_array_key(codec: &Codec, text: &str, out: &mut Vec<u8>) -> Result<()> {
     let element = codec.inner()?;
@@ -154,14 +200,7 @@ fn write_array_key(codec: &Codec, text: &str, out: &mut Vec<u8>) -> Result<()> {
                 key.clear();
                 write_key(element, value, &mut key)?;
                 out.push(1);
-                // A zero inside is escaped, so that the end comes before everything that goes on.
-                for byte in &key {
-                    out.push(*byte);
-                    if *byte == 0 {
-                        out.push(0xff);
-                    }
-                }
-                out.extend([0, 0]);
+                write_delimited(&key, out);
             }
         }
     }

@@ -45,11 +45,11 @@ pub(crate) fn is_multirange(oid: u32) -> bool {
 /// A range with its bounds as text; `None` for a bound is infinite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RangeText {
-    empty: bool,
-    lower: Option<String>,
-    upper: Option<String>,
-    lower_inclusive: bool,
-    upper_inclusive: bool,
+    pub(crate) empty: bool,
+    pub(crate) lower: Option<String>,
+    pub(crate) upper: Option<String>,
+    pub(crate) lower_inclusive: bool,
+    pub(crate) upper_inclusive: bool,
 }
 
 const EMPTY_RANGE: RangeText =
@@ -334,7 +334,7 @@ fn successor(element: &Codec, bound: &mut String) -> Result<bool> {
 }
 
 /// The ranges of multirange text.
-fn parse_multirange(text: &str) -> Result<Vec<RangeText>> {
+pub(crate) fn parse_multirange(text: &str) -> Result<Vec<RangeText>> {
     let malformed = || ConnectorError::value("22P02", format!("malformed multirange literal: \"{text}\""));
     let mut reader = Reader { bytes: text.as_bytes(), at: 0 };
     reader.spaces();

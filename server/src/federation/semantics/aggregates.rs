@@ -82,7 +82,6 @@ impl Kind {
                 oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC | oids::UNKNOWN => Ok(numeric()),
                 _ if storage == DataType::Null => Ok(numeric()),
                 oids::INTERVAL | oids::TIME => Ok((PgType::new(oids::INTERVAL), interval_storage(), Plan::Intervals)),
-                oids::MONEY => Err(self.unsupported(&data_type)),
                 _ => Err(self.missing(&data_type)),
             },
         }
@@ -101,7 +100,7 @@ impl Kind {
             (oids::NUMERIC, _) => numeric(),
             (_, DataType::Null) => numeric(),
             (oids::INTERVAL | oids::TIME, _) => (PgType::new(oids::INTERVAL), interval_storage(), Plan::Intervals),
-            (oids::MONEY, _) => return Err(self.unsupported(data_type)),
+            (oids::MONEY, _) => (PgType::new(oids::MONEY), PgType::new(oids::MONEY).storage(), Plan::Numeric),
             _ => return Err(self.missing(data_type)),
         })
     }
@@ -332,6 +331,14 @@ impl NumericSum {
         self.specials.sum().or_else(|| self.sum.clone())
     }
 
+    /// A number as it is printed; of `money` without its sign and commas.
+    fn read(&self, text: &mut String) -> Result<Numeric> {
+        if self.data_type.oid == oids::MONEY {
+            text.retain(|character| !matches!(character, '$' | ','));
+        }
+        Numeric::parse(text).map_err(external)
+    }
+
     fn add(&mut self, value: Numeric) -> Result<()> {
         if self.specials.count(&value, 1) {
             return Ok(());
@@ -359,7 +366,7 @@ impl Accumulator for NumericSum {
         for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
             text.clear();
             writer.write(row, &mut text).map_err(external)?;
-            self.add(Numeric::parse(&text).map_err(external)?)?;
+            self.add(self.read(&mut text)?)?;
             self.count += 1;
         }
         Ok(())
@@ -372,7 +379,7 @@ impl Accumulator for NumericSum {
         for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
             let mut text = String::new();
             writer.write(row, &mut text).map_err(external)?;
-            let value = Numeric::parse(&text).map_err(external)?;
+            let value = self.read(&mut text)?;
             self.count -= 1;
             if self.specials.count(&value, -1) {
                 continue;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atoll_connector_api::types::key::{Comparison, comparison};
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -13,15 +14,17 @@ use datafusion::logical_expr::expr::{
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, lit};
+use datafusion::logical_expr::{
+    Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, Subquery, lit,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::error::{SqlError, SqlState};
 
 use super::operators::{needs_key, plan_comparison, take_type};
 use super::{
-    Operand, Settings, any, cast, collect, compare, datetime, float, functions, grouping, lateral, lists, operand,
-    set_operations, statistics, type_of,
+    Operand, Settings, any, cast, choice, collect, compare, datetime, float, functions, grouping, lateral, lists,
+    operand, set_operations, statistics, type_of,
 };
 
 /// Our function for a sign before a number.
@@ -77,7 +80,7 @@ impl PostgresComparisons {
             Ok(expr.transform_up(|expr| self.expression(expr, &schema))?.update_data(|expr| name.restore(expr)))
         })?;
         let plan = plan.transform_data(|plan| match plan {
-            LogicalPlan::Sort(sort) => Ok(sort_by_keys(sort, &schema)),
+            LogicalPlan::Sort(sort) => sort_by_keys(sort, &schema),
             LogicalPlan::Join(join) => {
                 boolean_condition(&join, &schema)?;
                 join_by_keys(join)
@@ -101,6 +104,32 @@ impl PostgresComparisons {
             return Ok(Transformed::yes(planned));
         }
         match expr {
+            Expr::ScalarSubquery(subquery) => typed_subquery(subquery),
+            Expr::ScalarFunction(call) if choice::is_typed_twice(&call) => {
+                Ok(Transformed::yes(call.args.into_iter().next().unwrap_or(Expr::Literal(ScalarValue::Null, None))))
+            }
+            Expr::Like(mut like) => {
+                let padded = self.padded(*like.expr, schema)?;
+                like.expr = Box::new(padded.data);
+                let like = Expr::Like(like);
+                Ok(if padded.transformed { Transformed::yes(like) } else { Transformed::no(like) })
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+                if matches!(
+                    op,
+                    Operator::RegexMatch
+                        | Operator::RegexIMatch
+                        | Operator::RegexNotMatch
+                        | Operator::RegexNotIMatch
+                        | Operator::LikeMatch
+                        | Operator::ILikeMatch
+                        | Operator::NotLikeMatch
+                        | Operator::NotILikeMatch
+                ) =>
+            {
+                let padded = self.padded(*left, schema)?;
+                Ok(padded.update_data(|left| Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right })))
+            }
             Expr::Between(between) => self.between(between, schema),
             Expr::InList(list) => self.in_list(list, schema),
             Expr::InSubquery(subquery) => self.in_subquery(subquery, schema),
@@ -124,9 +153,19 @@ impl PostgresComparisons {
                 if call.transformed {
                     return Ok(call.update_data(Expr::AggregateFunction));
                 }
-                Ok(count_distinct(call.data, schema))
+                count_distinct(call.data, schema)
             }
-            Expr::WindowFunction(call) => Ok(window_by_keys(&self.settings, call, schema)),
+            Expr::WindowFunction(call) => window_by_keys(&self.settings, call, schema),
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+                if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
+                    && (is_null(&left) || is_null(&right)) =>
+            {
+                let tested = if is_null(&right) { left } else { right };
+                Ok(Transformed::yes(match op {
+                    Operator::IsDistinctFrom => Expr::IsNotNull(tested),
+                    _ => Expr::IsNull(tested),
+                }))
+            }
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) =>
             {
@@ -146,6 +185,17 @@ impl PostgresComparisons {
             }
             Expr::ScalarFunction(call) => functions::bind(&self.settings, call, schema),
             expr => Ok(Transformed::no(expr)),
+        }
+    }
+
+    /// A `char(n)` that is matched with a pattern has its padding.
+    fn padded(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let is_padded = type_of(&expr, schema).is_some_and(|own| own.user.is_none() && own.oid == oids::BPCHAR);
+        match functions::function(&self.settings, functions::PADDED) {
+            Some(func) if is_padded => {
+                functions::bind(&self.settings, ScalarFunction { func: Arc::new(func), args: vec![expr] }, schema)
+            }
+            _ => Ok(Transformed::no(expr)),
         }
     }
 
@@ -187,7 +237,8 @@ impl PostgresComparisons {
             return Ok(Transformed::no(Expr::InList(InList { expr, list, negated })));
         };
         let mixed = || list.iter().any(|item| datetime::are_mixed(&data_type, type_of(item, schema).as_ref()));
-        if needs_key(&data_type) || float::is_float(&data_type) || mixed() {
+        let by_rule = matches!(comparison(&data_type), Comparison::Key | Comparison::None | Comparison::Unknown);
+        if by_rule || float::is_float(&data_type) || mixed() {
             let mut parts = list
                 .into_iter()
                 .map(|item| plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, item, schema))
@@ -260,7 +311,7 @@ impl PostgresComparisons {
             (float::one_zero(as_double(left, &left_type)), float::one_zero(as_double(column, &right_type)))
         } else {
             let numeric = either(oids::NUMERIC);
-            (compare::key_of(left, numeric), compare::key_of(column, numeric))
+            (compare::key_of(left, &left_type, numeric), compare::key_of(column, &right_type, numeric))
         };
         if left_type.oid != right_type.oid {
             plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, inner_column(&inner), &both)?;
@@ -269,6 +320,26 @@ impl PostgresComparisons {
         let subquery = subquery.with_plan(Arc::new(plan));
         Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(left), subquery, negated })))
     }
+}
+
+/// A scalar subquery says its type from outside: the value that stands for it forgets it.
+fn typed_subquery(subquery: Subquery) -> Result<Transformed<Expr>> {
+    let field = match &subquery.subquery.schema().fields()[..] {
+        [field] => Arc::clone(field),
+        _ => return Ok(Transformed::no(Expr::ScalarSubquery(subquery))),
+    };
+    let data_type = PgType::of_field(&field);
+    let plain = matches!(data_type.oid, oids::TEXT | oids::VARCHAR | oids::NAME) && data_type.user.is_none();
+    let expr = Expr::ScalarSubquery(subquery);
+    if plain || PgType::of_arrow(field.data_type()) == data_type {
+        return Ok(Transformed::no(expr));
+    }
+    choice::typed(expr, &data_type).map(Transformed::yes)
+}
+
+/// Whether an expression is the word NULL.
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(value, None) if value.is_null())
 }
 
 fn inner_column(schema: &DFSchema) -> Expr {
@@ -289,8 +360,8 @@ fn negated_interval(expr: Expr, schema: &DFSchema) -> Expr {
 }
 
 /// The order and partitions of a window.
-fn window_by_keys(settings: &Settings, mut call: Box<WindowFunction>, schema: &DFSchema) -> Transformed<Expr> {
-    let mut changed = order_by_keys(&mut call.params.order_by, schema, true);
+fn window_by_keys(settings: &Settings, mut call: Box<WindowFunction>, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let mut changed = order_by_keys(&mut call.params.order_by, schema, true)?;
     for item in &mut call.params.order_by {
         match type_of(&item.expr, schema).map(|own| own.oid) {
             Some(oids::UUID) => item.expr = cast::cast_to(settings, item.expr.clone(), &PgType::new(oids::TEXT)),
@@ -308,6 +379,7 @@ fn window_by_keys(settings: &Settings, mut call: Box<WindowFunction>, schema: &D
         }
     }
     for expr in &mut call.params.partition_by {
+        grouping::check_equality(expr, schema)?;
         if type_of(expr, schema).is_some_and(|data_type| grouping::groups_by_key(&data_type)) {
             let key = grouping::group_key(expr.clone(), schema);
             changed |= key != *expr;
@@ -315,17 +387,18 @@ fn window_by_keys(settings: &Settings, mut call: Box<WindowFunction>, schema: &D
         }
     }
     let call = Expr::WindowFunction(call);
-    if changed { Transformed::yes(call) } else { Transformed::no(call) }
+    Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
 }
 
 /// `peers`: whether it matters which rows are equal, and not their order alone.
-fn order_by_keys(order: &mut [Sort], schema: &DFSchema, peers: bool) -> bool {
+pub(super) fn order_by_keys(order: &mut [Sort], schema: &DFSchema, peers: bool) -> Result<bool> {
     let mut changed = false;
     let peers = peers || order.len() > 1;
     for item in order {
         let Some(data_type) = type_of(&item.expr, schema) else { continue };
+        grouping::check_order(&item.expr, schema)?;
         if needs_key(&data_type) {
-            item.expr = compare::key_of(item.expr.clone(), false);
+            item.expr = compare::key_of(item.expr.clone(), &data_type, false);
             changed = true;
         } else if float::is_float(&data_type) && peers {
             // Two zeros are peers, so that the next key decides.
@@ -334,12 +407,17 @@ fn order_by_keys(order: &mut [Sort], schema: &DFSchema, peers: bool) -> bool {
             item.expr = key;
         }
     }
-    changed
+    Ok(changed)
 }
 
 /// `count(DISTINCT …)` counts keys where equal values are stored differently.
-fn count_distinct(mut call: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
-    let ordered = order_by_keys(&mut call.params.order_by, schema, false);
+fn count_distinct(mut call: AggregateFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let ordered = order_by_keys(&mut call.params.order_by, schema, false)?;
+    if call.params.distinct {
+        for arg in &call.params.args {
+            grouping::check_equality(arg, schema)?;
+        }
+    }
     let keyed = call.params.distinct
         && call.func.name() == "count"
         && call
@@ -350,14 +428,14 @@ fn count_distinct(mut call: AggregateFunction, schema: &DFSchema) -> Transformed
             .is_some_and(|data_type| grouping::groups_by_key(&data_type));
     if !keyed {
         let call = Expr::AggregateFunction(call);
-        return if ordered { Transformed::yes(call) } else { Transformed::no(call) };
+        return Ok(if ordered { Transformed::yes(call) } else { Transformed::no(call) });
     }
     let args: Vec<Expr> = call.params.args.iter().map(|arg| grouping::group_key(arg.clone(), schema)).collect();
     if args == call.params.args && !ordered {
-        return Transformed::no(Expr::AggregateFunction(call));
+        return Ok(Transformed::no(Expr::AggregateFunction(call)));
     }
     call.params.args = args;
-    Transformed::yes(Expr::AggregateFunction(call))
+    Ok(Transformed::yes(Expr::AggregateFunction(call)))
 }
 
 fn placeholder_field(expr: &Expr) -> Option<&Arc<arrow::datatypes::Field>> {
@@ -368,9 +446,9 @@ fn placeholder_field(expr: &Expr) -> Option<&Arc<arrow::datatypes::Field>> {
 }
 
 /// ORDER BY of a type whose storage has another order.
-fn sort_by_keys(mut sort: SortPlan, schema: &DFSchema) -> Transformed<LogicalPlan> {
-    let changed = order_by_keys(&mut sort.expr, schema, false);
-    if changed { Transformed::yes(LogicalPlan::Sort(sort)) } else { Transformed::no(LogicalPlan::Sort(sort)) }
+fn sort_by_keys(mut sort: SortPlan, schema: &DFSchema) -> Result<Transformed<LogicalPlan>> {
+    let changed = order_by_keys(&mut sort.expr, schema, false)?;
+    Ok(if changed { Transformed::yes(LogicalPlan::Sort(sort)) } else { Transformed::no(LogicalPlan::Sort(sort)) })
 }
 
 /// `42804` for `ON` of something else than a truth value.
@@ -392,11 +470,13 @@ fn join_by_keys(mut join: Join) -> Result<Transformed<LogicalPlan>> {
     for (left, right) in &mut join.on {
         let types = (type_of(left, join.left.schema()), type_of(right, join.right.schema()));
         let (Some(left_type), Some(right_type)) = types else { continue };
+        grouping::check_equality(left, join.left.schema())?;
+        grouping::check_equality(right, join.right.schema())?;
         if needs_key(&left_type) || needs_key(&right_type) {
             let numeric = left_type.oid == atoll_connector_api::types::oids::NUMERIC
                 || right_type.oid == atoll_connector_api::types::oids::NUMERIC;
-            *left = compare::key_of(left.clone(), numeric);
-            *right = compare::key_of(right.clone(), numeric);
+            *left = compare::key_of(left.clone(), &left_type, numeric);
+            *right = compare::key_of(right.clone(), &right_type, numeric);
             changed = true;
         } else if float::is_float(&left_type) || float::is_float(&right_type) {
             let keys = (float::one_zero(left.clone()), float::one_zero(right.clone()));

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, AsArray, BinaryArray, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef};
+use atoll_connector_api::types::key::{Comparison, comparison, keys};
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue, exec_err};
@@ -19,15 +21,19 @@ use datafusion::logical_expr::{
 };
 
 use super::operators::{plan_comparison, take_type};
-use super::{Operand, Settings, cast, operand};
+use super::{Operand, Settings, cast, external, operand};
 use crate::error::{SqlError, SqlState};
 
 /// The function in `CASE`'s place: conditions and results in turn, the `ELSE` last.
 pub(super) const CASE: &str = "pg_case";
 
+/// The function that says a type.
+const TYPED: &str = "pg_typed";
+
 /// The functions of this module.
 pub(super) fn functions(settings: &Settings) -> Vec<ScalarUDF> {
-    let choices = [Kind::Case, Kind::Coalesce, Kind::NullIf].map(|kind| {
+    let kinds = [Kind::Case, Kind::Coalesce, Kind::NullIf, Kind::Greatest, Kind::Least];
+    let choices = kinds.map(|kind| {
         ScalarUDF::from(Choice {
             kind,
             settings: settings.clone(),
@@ -42,6 +48,8 @@ enum Kind {
     Case,
     Coalesce,
     NullIf,
+    Greatest,
+    Least,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -57,6 +65,8 @@ impl Kind {
             Self::Case => CASE,
             Self::Coalesce => "coalesce",
             Self::NullIf => "nullif",
+            Self::Greatest => "greatest",
+            Self::Least => "least",
         }
     }
 
@@ -65,6 +75,8 @@ impl Kind {
             Self::Case => "CASE",
             Self::Coalesce => "COALESCE",
             Self::NullIf => "NULLIF",
+            Self::Greatest => "GREATEST",
+            Self::Least => "LEAST",
         }
     }
 
@@ -72,7 +84,7 @@ impl Kind {
     fn is_result(self, index: usize, count: usize) -> bool {
         match self {
             Self::Case => index % 2 == 1 || (index + 1 == count && count % 2 == 1),
-            Self::Coalesce => true,
+            Self::Coalesce | Self::Greatest | Self::Least => true,
             Self::NullIf => index == 0,
         }
     }
@@ -187,6 +199,9 @@ impl ScalarUDFImpl for Choice {
         }
         let literals: Vec<bool> = args.scalar_arguments.iter().map(Option::is_some).collect();
         let (data_type, storage) = self.kind.result(args.arg_fields, &literals)?;
+        if matches!(self.kind, Kind::Greatest | Kind::Least) {
+            Extreme::check(&data_type)?;
+        }
         Ok(Arc::new(data_type.tag(Field::new(self.name(), storage, true))))
     }
 
@@ -246,6 +261,12 @@ impl ScalarUDFImpl for Choice {
                     (_, otherwise) => (branches, otherwise),
                 }
             }
+            Kind::Greatest | Kind::Least => {
+                let values = args.iter().enumerate().map(|(index, arg)| result(index, arg));
+                let values = values.collect::<Result<Vec<_>>>()?;
+                let extreme = Extreme::of(self.kind == Kind::Greatest, &data_type, storage)?;
+                return Ok(ExprSimplifyResult::Simplified(typed(extreme.call(values), &data_type)?));
+            }
             Kind::NullIf => {
                 let [left, right] = args.as_slice() else { return exec_err!("nullif takes two arguments") };
                 let (left, right) = self.same_type(left, right, schema)?;
@@ -282,6 +303,83 @@ fn coerced(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(coerced.data)
 }
 
+/// The greatest or least of several values of one type that are not NULL.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Extreme {
+    greatest: bool,
+    data_type: PgType,
+    storage: DataType,
+    signature: Signature,
+}
+
+impl Extreme {
+    fn of(greatest: bool, data_type: &PgType, storage: DataType) -> Result<ScalarUDF> {
+        Self::check(data_type)?;
+        let signature = Signature::variadic_any(Volatility::Immutable);
+        Ok(ScalarUDF::from(Self { greatest, data_type: data_type.clone(), storage, signature }))
+    }
+
+    /// Refuses types without an order.
+    fn check(data_type: &PgType) -> Result<()> {
+        let shown = PgType { modifier: -1, ..data_type.clone() }.sql_name();
+        match comparison(data_type) {
+            Comparison::Storage | Comparison::Key => Ok(()),
+            Comparison::None => Err(SqlError::new(
+                SqlState::UNDEFINED_FUNCTION,
+                format!("could not identify a comparison function for type {shown}"),
+            )
+            .into()),
+            Comparison::EqualityOnly | Comparison::Unknown => {
+                Err(SqlError::unsupported(format!("ordering values of type {shown} is not supported")).into())
+            }
+        }
+    }
+}
+
+impl ScalarUDFImpl for Extreme {
+    fn name(&self) -> &str {
+        if self.greatest { "pg_greatest" } else { "pg_least" }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.storage.clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let rows = if scalar { 1 } else { args.number_rows };
+        let arrays = args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        let keys = arrays.iter().map(|array| keys(array.as_ref(), &self.data_type));
+        let keys = keys.collect::<std::result::Result<Vec<_>, _>>().map_err(external)?;
+        let keys: Vec<&BinaryArray> = keys.iter().map(|keys| keys.as_binary::<i32>()).collect();
+        let null = new_null_array(&self.storage, 1);
+        let chosen: Vec<(usize, usize)> = (0..rows)
+            .map(|row| {
+                let mut best: Option<(usize, &[u8])> = None;
+                for (index, keys) in keys.iter().enumerate().filter(|(_, keys)| keys.is_valid(row)) {
+                    let key = keys.value(row);
+                    // Of equal values the first stays.
+                    let better = best.is_none_or(|(_, best)| if self.greatest { key > best } else { key < best });
+                    if better {
+                        best = Some((index, key));
+                    }
+                }
+                best.map_or((arrays.len(), 0), |(index, _)| (index, row))
+            })
+            .collect();
+        let sources: Vec<&dyn Array> = arrays.iter().chain([&null]).map(AsRef::as_ref).collect();
+        let result = arrow::compute::interleave(&sources, &chosen)?;
+        if scalar {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
+        }
+        Ok(ColumnarValue::Array(result))
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct PgTyped {
     signature: Signature,
@@ -299,9 +397,18 @@ pub(super) fn typed(expr: Expr, data_type: &PgType) -> Result<Expr> {
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(pg_typed()), args)))
 }
 
+/// Whether a call says the type of an expression that says it itself.
+pub(super) fn is_typed_twice(call: &ScalarFunction) -> bool {
+    let inner = match (call.func.name(), call.args.as_slice()) {
+        (TYPED, [Expr::ScalarFunction(inner), _]) => inner,
+        _ => return false,
+    };
+    inner.func.name() == TYPED && inner.args.get(1) == call.args.get(1)
+}
+
 impl ScalarUDFImpl for PgTyped {
     fn name(&self) -> &str {
-        "pg_typed"
+        TYPED
     }
 
     fn signature(&self) -> &Signature {

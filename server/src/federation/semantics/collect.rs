@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arithmetic::narrow_literal;
 use super::operators::take_type;
-use super::{Operand, Settings, cast, compare, external, functions, operand};
+use super::{Operand, Settings, cast, compare, external, functions, grouping, operand, type_of};
 use crate::error::{SqlError, SqlState};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -121,6 +121,13 @@ impl Kind {
             Some(Operand::Typed(data_type)) => PgType { modifier: -1, ..data_type.clone() },
             _ => text.clone(),
         };
+        // As it is read: the length of a char(n) is its padding.
+        let read = |index: usize| match args.get(index) {
+            Some(Operand::Typed(data_type)) if data_type.user.is_none() && data_type.oid == oids::BPCHAR => {
+                data_type.clone()
+            }
+            _ => own(index),
+        };
         let float = PgType::new(oids::FLOAT8);
         let number = |data_type: &PgType| {
             data_type.user.is_none()
@@ -139,7 +146,7 @@ impl Kind {
                         format!("could not find array type for data type {shown}"),
                     )
                 })?;
-                (vec![own(0)], array)
+                (vec![read(0)], array)
             }
             Self::String => {
                 let strings = |data_type: &PgType| {
@@ -150,10 +157,10 @@ impl Kind {
                 }
                 (vec![text.clone(), text.clone()], text)
             }
-            Self::Json => (vec![own(0)], PgType::new(oids::JSON)),
-            Self::Jsonb => (vec![own(0)], PgType::new(oids::JSONB)),
-            Self::JsonObject => (vec![own(0), own(1)], PgType::new(oids::JSON)),
-            Self::JsonbObject => (vec![own(0), own(1)], PgType::new(oids::JSONB)),
+            Self::Json => (vec![read(0)], PgType::new(oids::JSON)),
+            Self::Jsonb => (vec![read(0)], PgType::new(oids::JSONB)),
+            Self::JsonObject => (vec![read(0), read(1)], PgType::new(oids::JSON)),
+            Self::JsonbObject => (vec![read(0), read(1)], PgType::new(oids::JSONB)),
             Self::Sum | Self::Average => {
                 let argument = own(0);
                 if !number(&argument) {
@@ -175,7 +182,7 @@ impl Kind {
                 (vec![float.clone(), fraction(&args[1..], &float)?], float)
             }
             Self::Discrete => (vec![own(0), fraction(&args[1..], &float)?], own(0)),
-            Self::Mode => (vec![own(0)], own(0)),
+            Self::Mode => (vec![read(0)], read(0)),
         })
     }
 }
@@ -214,13 +221,16 @@ pub(super) fn bind(
     }
     let mut order = Vec::new();
     for sort in &call.params.order_by {
-        bound.push(compare::key_of(sort.expr.clone(), false));
+        grouping::check_order(&sort.expr, schema)?;
+        let own = type_of(&sort.expr, schema).unwrap_or(PgType::new(oids::TEXT));
+        bound.push(compare::key_of(sort.expr.clone(), &own, false));
         order.push((sort.asc, sort.nulls_first));
     }
     if call.params.distinct {
         let values: Vec<Expr> = bound.iter().take(targets.len()).cloned().collect();
-        for value in values {
-            bound.push(compare::key_of(value, false));
+        for (value, own) in values.into_iter().zip(&targets) {
+            grouping::check_equality(&value, schema)?;
+            bound.push(compare::key_of(value, own, false));
             order.push((true, false));
         }
     }

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 };
 
 use super::external;
+use crate::error::SqlError;
 
 /// The comparing function's name, which connectors' filters know.
 pub(super) use atoll_connector_api::pushdown::COMPARE_FUNCTION as COMPARE;
@@ -34,11 +35,15 @@ pub(super) fn pg_key() -> ScalarUDF {
     ScalarUDF::from(PgKey { signature: Signature::variadic_any(Volatility::Immutable) })
 }
 
-/// The key of an expression; `numeric` reads whatever number it is as one.
-pub(super) fn key_of(expr: Expr, numeric: bool) -> Expr {
+/// The key of an expression of a type; `numeric` reads whatever number it is as one.
+///
+/// The key carries the type, which not every expression tells while it is computed; a column does.
+pub(super) fn key_of(expr: Expr, data_type: &PgType, numeric: bool) -> Expr {
+    let data_type = if numeric { PgType::new(oids::NUMERIC) } else { data_type.clone() };
+    let told = matches!(expr, Expr::Column(_)) && !numeric;
     let mut args = vec![expr];
-    if numeric {
-        args.push(Expr::Literal(ScalarValue::Utf8(Some("numeric".to_owned())), None));
+    if !told && let Ok(text) = serde_json::to_string(&data_type) {
+        args.push(Expr::Literal(ScalarValue::Utf8(Some(text)), None));
     }
     pg_key().call(args)
 }
@@ -60,7 +65,11 @@ impl ScalarUDFImpl for PgKey {
         let (Some(value), Some(field)) = (args.args.first(), args.arg_fields.first()) else {
             return exec_err!("pg_key takes a value");
         };
-        let data_type = if args.args.len() > 1 { PgType::new(oids::NUMERIC) } else { PgType::of_field(field) };
+        let data_type = match args.args.get(1) {
+            Some(ColumnarValue::Scalar(text)) => serde_json::from_str(text.try_as_str().flatten().unwrap_or_default())
+                .map_err(|error| SqlError::internal(format!("a type could not be read: {error}")))?,
+            _ => PgType::of_field(field),
+        };
         match value {
             ColumnarValue::Array(array) => {
                 key::keys(array.as_ref(), &data_type).map(ColumnarValue::Array).map_err(external)

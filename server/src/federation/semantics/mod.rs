@@ -23,6 +23,7 @@ mod lateral;
 mod lists;
 mod operators;
 mod rewrite;
+mod rows;
 mod set_operations;
 mod sliding;
 mod statistics;

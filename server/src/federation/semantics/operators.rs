@@ -32,7 +32,10 @@ impl PostgresOperators {
 impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
-        if let Some(name) = function_of(&op, operand(&left, schema).as_ref(), operand(&right, schema).as_ref())
+        let sides = (operand(&left, schema), operand(&right, schema));
+        let name = function_of(&op, sides.0.as_ref(), sides.1.as_ref())
+            .or_else(|| money_function(&op, sides.0.as_ref(), sides.1.as_ref()));
+        if let Some(name) = name
             && let Some(function) = functions::function(&self.settings, name)
         {
             return Ok(PlannerResult::Planned(function.call(vec![left, right])));
@@ -65,8 +68,12 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
     let json = is(left, oids::JSON) || is(left, oids::JSONB);
     let jsonb = is(left, oids::JSONB) || is(right, oids::JSONB);
     let arrays = is_array(left) || is_array(right);
+    let networks = [left, right].iter().any(|side| is(*side, oids::INET) || is(*side, oids::CIDR));
     Some(match op {
         BinaryOperator::PGExp => "power",
+        BinaryOperator::PGBitwiseShiftLeft if networks => "network_sub",
+        BinaryOperator::PGBitwiseShiftRight if networks => "network_sup",
+        BinaryOperator::PGOverlap if networks => "network_overlap",
         BinaryOperator::Arrow if json => "json_get",
         BinaryOperator::LongArrow if json => "json_get_text",
         BinaryOperator::HashArrow if json => "json_path",
@@ -87,6 +94,21 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
         BinaryOperator::StringConcat if is_array(left) && is_element(left, right) => "array_append",
         BinaryOperator::StringConcat if is_array(right) && is_element(right, left) => "array_prepend",
         BinaryOperator::StringConcat if arrays => "array_cat",
+        _ => return None,
+    })
+}
+
+/// The function behind an operator of `money`.
+fn money_function(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Operand>) -> Option<&'static str> {
+    let is = |side: Option<&Operand>| matches!(side, Some(Operand::Typed(own)) if own.user.is_none() && own.oid == oids::MONEY);
+    if !is(left) && !is(right) {
+        return None;
+    }
+    Some(match op {
+        BinaryOperator::Plus => "money_add",
+        BinaryOperator::Minus => "money_subtract",
+        BinaryOperator::Multiply => "money_multiply",
+        BinaryOperator::Divide => "money_divide",
         _ => return None,
     })
 }
@@ -188,7 +210,9 @@ pub(super) fn plan_comparison(
         // An equality of columns must stay one for joins; everything else stays readable for connectors.
         if operator == Operator::Eq && !is_literal(&left) && !is_literal(&right) {
             let numeric = left_type.oid == oids::NUMERIC || right_type.oid == oids::NUMERIC;
-            return Ok(binary(compare::key_of(left, numeric), operator, compare::key_of(right, numeric)));
+            let (left, right) =
+                (compare::key_of(left, &left_type, numeric), compare::key_of(right, &right_type, numeric));
+            return Ok(binary(left, operator, right));
         }
         return Ok(compare::comparison(left, operator, right));
     }
@@ -291,6 +315,9 @@ fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<(
         Comparison::None => Err(missing(left, right).into()),
         Comparison::EqualityOnly if !matches!(operator, Operator::Eq | Operator::NotEq) => {
             Err(SqlError::unsupported(format!("ordering values of type {} is not supported", shown(left))).into())
+        }
+        Comparison::Unknown => {
+            Err(SqlError::unsupported(format!("comparing values of type {} is not supported", shown(left))).into())
         }
         _ => Ok(()),
     }

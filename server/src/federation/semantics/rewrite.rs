@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     Query, SelectItem, SetExpr, Subscript, TrimWhereField, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::{any, cast, choice, collect, datetime, from_sets, functions, statistics};
+use super::{any, cast, choice, collect, datetime, from_sets, functions, rows, statistics};
 use crate::error::{SqlError, SqlResult};
 
 /// Turns `CAST`, `::`, `DATE '…'` and `INTERVAL '…'` into calls of ours, in subqueries too. Casts to `regclass` and its
@@ -24,8 +24,19 @@ pub fn rewrite_casts(query: &mut Query) -> SqlResult<()> {
     }
 }
 
-/// Of a query over system tables, whose casts stay as they are, only the syntax of dates and times.
+/// Of a query over system tables, whose casts stay as they are, only the syntax of dates and times, and the escapes of
+/// patterns.
 pub fn rewrite_datetime(query: &mut Query) {
+    struct Escapes;
+    impl VisitorMut for Escapes {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            rows::escape(expr);
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = query.visit(&mut Escapes);
     datetime::rewrite::query(query);
 }
 
@@ -41,6 +52,10 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         datetime::rewrite::expression(expr);
+        if let Err(error) = rows::expand(expr) {
+            return ControlFlow::Break(error);
+        }
+        rows::escape(expr);
         rewrite(expr);
         ControlFlow::Continue(())
     }
@@ -338,7 +353,7 @@ fn is_typed_by_itself(expr: &Expr) -> bool {
 }
 
 /// A call of one of our functions, its numbers narrowed.
-fn ours(name: &str, mut args: Vec<Expr>) -> Expr {
+pub(super) fn ours(name: &str, mut args: Vec<Expr>) -> Expr {
     args.iter_mut().for_each(narrow);
     call(&functions::named(name).unwrap_or_else(|| name.to_owned()), args)
 }

@@ -8,6 +8,8 @@ mod arrays;
 mod bind;
 mod decimal;
 mod json;
+mod money;
+mod network;
 mod node;
 mod numbers;
 mod regex;
@@ -18,11 +20,15 @@ mod strings;
 use atoll_connector_api::types::text::OutputStyle;
 use atoll_connector_api::types::{Numeric, PgType, oids};
 
+/// The function that gives a value with the padding that it prints with.
+pub(super) const PADDED: &str = "pg_padded";
+
 pub(super) use bind::{bind, function, functions, named};
 pub(super) use decimal::sqrt_to_scale;
 pub(super) use json::to_json_text;
 pub(super) use resolve::undefined;
 pub(super) use sets::series_of;
+pub(super) use strings::like_escape;
 
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -182,9 +188,18 @@ const fn returned(kind: Kind) -> Returns {
 
 /// Every overload.
 fn all() -> impl Iterator<Item = &'static Function> {
-    [numbers::FUNCTIONS, strings::FUNCTIONS, regex::FUNCTIONS, arrays::FUNCTIONS, json::FUNCTIONS, sets::FUNCTIONS]
-        .into_iter()
-        .flatten()
+    [
+        numbers::FUNCTIONS,
+        strings::FUNCTIONS,
+        regex::FUNCTIONS,
+        arrays::FUNCTIONS,
+        json::FUNCTIONS,
+        sets::FUNCTIONS,
+        money::FUNCTIONS,
+        network::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn text(value: impl Into<String>) -> SqlResult<Datum> {

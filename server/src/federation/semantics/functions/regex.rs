@@ -75,16 +75,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional(captures.get(1).map(|group| group.as_str().to_owned()))
     }),
     strict("similar_to", &[TEXT, TEXT], BOOL, |call| similar(call, Some('\\'))),
-    strict("similar_to", &[TEXT, TEXT, TEXT], BOOL, |call| {
-        let mut chars = call.text(2).chars();
-        let escape = chars.next();
-        if chars.next().is_some() {
-            return Err(SqlError::new(SqlState(*b"22019"), "invalid escape string")
-                .hint("Escape string must be empty or one character."));
-        }
-        similar(call, escape)
-    }),
+    strict("similar_to", &[BPCHAR, TEXT], BOOL, |call| similar(call, Some('\\'))),
+    strict("similar_to", &[BPCHAR, TEXT, TEXT], BOOL, |call| similar(call, escape_of(call.text(2))?)),
+    strict("similar_to", &[TEXT, TEXT, TEXT], BOOL, |call| similar(call, escape_of(call.text(2))?)),
 ];
+
+/// With its padding.
+const BPCHAR: super::Kind = super::Kind::Of(atoll_connector_api::types::oids::BPCHAR);
+
+fn escape_of(text: &str) -> SqlResult<Option<char>> {
+    let mut chars = text.chars();
+    let escape = chars.next();
+    if chars.next().is_some() {
+        return Err(SqlError::new(SqlState(*b"22025"), "invalid escape string")
+            .hint("Escape string must be empty or one character."));
+    }
+    Ok(escape)
+}
 
 fn first(value: &str) -> String {
     value.chars().next().map(String::from).unwrap_or_default()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use atoll_connector_api::types::PgType;
+use atoll_connector_api::types::{PgType, oids};
 use base64::Engine as _;
 
 use super::{
@@ -20,6 +20,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("char_length", &[TEXT], INT4, |call| count(call.text(0).chars().count())),
     strict("character_length", &[TEXT], INT4, |call| count(call.text(0).chars().count())),
     strict("octet_length", &[TEXT], INT4, |call| count(call.text(0).len())),
+    strict("octet_length", &[Kind::Of(oids::BPCHAR)], INT4, |call| count(call.text(0).len())),
     strict("octet_length", &[BYTEA], INT4, |call| count(call.bytes(0).len())),
     strict("bit_length", &[TEXT], INT4, |call| count(call.text(0).len() * 8)),
     strict("initcap", &[TEXT], TEXT, |call| text(initcap(call.text(0)))),
@@ -104,6 +105,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     lenient("quote_nullable", &[Kind::Any], TEXT, |call| {
         if call.is_null(0) { text("NULL") } else { text(quote_literal(&shown(call, 0)?)) }
     }),
+    strict(super::PADDED, &[Kind::Any], TEXT, |call| text(call.text(0))),
+    strict("like_escape", &[TEXT, TEXT], TEXT, |call| text(like_escape(call.text(0), call.text(1))?)),
     strict("encode", &[BYTEA, TEXT], TEXT, encode),
     strict("decode", &[TEXT, TEXT], BYTEA, decode),
     strict("sha256", &[BYTEA], BYTEA, |call| {
@@ -494,4 +497,38 @@ fn string_to_array(call: &Call<'_>, null: Option<&str>) -> SqlResult<Datum> {
     };
     let elements = parts.into_iter().map(|part| if Some(part.as_str()) == null { None } else { Some(part) }).collect();
     super::arrays::flat(elements)
+}
+
+/// A pattern of `LIKE` with another escape character, as one with a backslash.
+///
+/// # Errors
+/// `22025` for an escape of more than one character, and for a pattern that ends with it.
+pub(in crate::federation::semantics) fn like_escape(pattern: &str, escape: &str) -> SqlResult<String> {
+    let mut characters = escape.chars();
+    let escape = characters.next();
+    if characters.next().is_some() {
+        return Err(SqlError::new(SqlState(*b"22025"), "invalid escape string")
+            .hint("Escape string must be empty or one character."));
+    }
+    if escape == Some('\\') {
+        return Ok(pattern.to_owned());
+    }
+    let mut out = String::with_capacity(pattern.len());
+    let mut escaped = false;
+    for character in pattern.chars() {
+        if Some(character) == escape && !escaped {
+            out.push('\\');
+            escaped = true;
+            continue;
+        }
+        if character == '\\' && !escaped {
+            out.push('\\');
+        }
+        out.push(character);
+        escaped = false;
+    }
+    if escaped {
+        return Err(SqlError::new(SqlState(*b"22025"), "LIKE pattern must not end with escape character"));
+    }
+    Ok(out)
 }

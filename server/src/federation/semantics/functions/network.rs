@@ -1,0 +1,93 @@
+//! Functions of `inet` and `cidr`.
+
+use std::net::IpAddr;
+
+use atoll_connector_api::types::oids;
+
+use super::{BOOL, Call, Datum, Function, INT4, Kind, TEXT, invalid, strict, text};
+use crate::error::SqlResult;
+
+const INET: Kind = Kind::Of(oids::INET);
+const CIDR: Kind = Kind::Of(oids::CIDR);
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    strict("host", &[INET], TEXT, |call| text(call.text(0).split('/').next().unwrap_or_default())),
+    strict("masklen", &[INET], INT4, |call| Ok(Datum::Int(i64::from(Network::read(call, 0)?.bits)))),
+    strict("family", &[INET], INT4, |call| Ok(Datum::Int(if Network::read(call, 0)?.is_v6() { 6 } else { 4 }))),
+    strict("set_masklen", &[INET, INT4], INET, |call| {
+        let network = Network::read(call, 0)?.with_bits(call.int(1))?;
+        text(format!("{}/{}", network.address, network.bits))
+    }),
+    strict("set_masklen", &[CIDR, INT4], CIDR, |call| text(Network::read(call, 0)?.with_bits(call.int(1))?.network())),
+    strict("network", &[INET], CIDR, |call| text(Network::read(call, 0)?.network())),
+    strict("network_sub", &[INET, INET], BOOL, |call| {
+        let (inner, outer) = (Network::read(call, 0)?, Network::read(call, 1)?);
+        Ok(Datum::Bool(inner.bits > outer.bits && inner.meets(&outer)))
+    }),
+    strict("network_sup", &[INET, INET], BOOL, |call| {
+        let (outer, inner) = (Network::read(call, 0)?, Network::read(call, 1)?);
+        Ok(Datum::Bool(inner.bits > outer.bits && inner.meets(&outer)))
+    }),
+    strict("network_overlap", &[INET, INET], BOOL, |call| {
+        Ok(Datum::Bool(Network::read(call, 0)?.meets(&Network::read(call, 1)?)))
+    }),
+];
+
+/// An address and the bits of its network.
+struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// An argument, as it prints.
+    fn read(call: &Call<'_>, index: usize) -> SqlResult<Self> {
+        let shown = call.text(index);
+        let malformed = || invalid(format!("invalid address: \"{shown}\""));
+        let (address, bits) = match shown.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse().map_err(|_| malformed())?)),
+            None => (shown, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| malformed())?;
+        let whole = if address.is_ipv6() { 128 } else { 32 };
+        Ok(Self { address, bits: bits.unwrap_or(whole) })
+    }
+
+    fn is_v6(&self) -> bool {
+        self.address.is_ipv6()
+    }
+
+    fn with_bits(self, bits: i64) -> SqlResult<Self> {
+        let whole = if self.is_v6() { 128 } else { 32 };
+        let bits = if bits == -1 { whole } else { bits };
+        match u8::try_from(bits) {
+            Ok(length) if bits <= whole => Ok(Self { bits: length, ..self }),
+            _ => Err(invalid(format!("invalid mask length: {bits}"))),
+        }
+    }
+
+    /// The address with all bits behind the network's cleared, as a number.
+    fn prefix(&self, bits: u8) -> u128 {
+        let (number, whole) = match self.address {
+            IpAddr::V4(address) => (u128::from(u32::from(address)), 32_u32),
+            IpAddr::V6(address) => (u128::from(address), 128),
+        };
+        let host = whole.saturating_sub(u32::from(bits));
+        number.checked_shr(host).and_then(|number| number.checked_shl(host)).unwrap_or(0)
+    }
+
+    /// Whether two networks have addresses in common.
+    fn meets(&self, other: &Self) -> bool {
+        let bits = self.bits.min(other.bits);
+        self.is_v6() == other.is_v6() && self.prefix(bits) == other.prefix(bits)
+    }
+
+    fn network(&self) -> String {
+        let prefix = self.prefix(self.bits);
+        let address = match self.address {
+            IpAddr::V4(_) => IpAddr::from(u32::try_from(prefix).unwrap_or(0).to_be_bytes()),
+            IpAddr::V6(_) => IpAddr::from(prefix.to_be_bytes()),
+        };
+        format!("{address}/{}", self.bits)
+    }
+}

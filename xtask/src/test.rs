@@ -12,12 +12,15 @@ use crate::counts::Counts;
 use crate::servers::{self, PASSWORD, Server};
 use crate::{cargo_command, interrupt, packages, root, s3};
 
+/// How many times the ordinary rounds of fuzzing `--full` runs.
+const FULL_FUZZ_ROUNDS: &str = "40";
+
 /// Access key of the S3 server.
 const S3_KEY: &str = "atoll-test";
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
-    /// Also what takes long: tests that are ignored by default
+    /// Also what takes long: fuzzing of the decoders, forty times as many rounds
     #[arg(long)]
     full: bool,
     /// Only tests whose name contains this; suites are left out
@@ -46,10 +49,10 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
     if let Some(filter) = &arguments.filter {
         cargo.arg(filter);
     }
-    cargo.args(["--", "--nocapture", "--test-threads=2"]);
     if arguments.full {
-        cargo.arg("--include-ignored");
+        cargo.env("ATOLL_FUZZ_ROUNDS", FULL_FUZZ_ROUNDS);
     }
+    cargo.args(["--", "--nocapture", "--test-threads=2"]);
     let tests_held = watch(&mut cargo, &mut counts)?;
     let suites_held = if arguments.filter.is_none() { suites(&sources, &mut counts)? } else { true };
     drop(sources);

@@ -5,6 +5,7 @@ use arrow::datatypes::DataType;
 
 use super::array::ArrayText;
 use super::codec::{Codec, Kind};
+use super::network::Inet;
 use super::numeric::Numeric;
 use super::source::Source;
 use super::text::{DateStyle, OutputStyle, TextWriter};
@@ -38,6 +39,8 @@ enum Way {
     BitsToInteger,
     IntervalToTime,
     TimeToInterval,
+    /// An address becomes the network that it is in.
+    Network,
     Elements,
 }
 
@@ -79,7 +82,7 @@ fn way(from: &Codec, to: &Codec) -> Option<Way> {
         (Time, Interval) => Way::TimeToInterval,
         (Interval, Time) => Way::IntervalToTime,
         (Json, Jsonb) | (Jsonb, Json) | (Cidr, Inet) | (MacAddr, MacAddr8) => Way::Text,
-        (Inet, Cidr) => Way::Text,
+        (Inet, Cidr) => Way::Network,
         (Jsonb, to) if to == Bool || is_number(to) => Way::JsonbToValue,
         (Bit | VarBit, Bit | VarBit) => Way::Bits,
         (Int4 | Int8, Bit) => Way::IntegerToBits,
@@ -243,6 +246,11 @@ impl Caster<'_> {
                 let interval = super::interval::interval(text, &OutputStyle::default(), -1);
                 let interval = interval.or_else(|_| super::interval::interval(text, self.style, -1))?;
                 builder.append_time(interval.usecs.rem_euclid(super::calendar::USECS_PER_DAY))
+            }
+            Way::Network => {
+                let mut network = String::new();
+                Inet::parse(text, false)?.network().write(true, &mut network);
+                builder.append_text(&network)
             }
             Way::Elements => self.append_elements(text, builder),
         }

@@ -86,6 +86,16 @@ impl Inet {
         out.extend(self.bytes);
     }
 
+    /// Its network: the address without the bits behind the network's.
+    pub(crate) fn network(&self) -> Self {
+        let mut bytes = self.bytes;
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let network = usize::from(self.bits).saturating_sub(index * 8).min(8);
+            *byte &= !u8::try_from(0xff_u16 >> network).unwrap_or(0);
+        }
+        Self { bytes, ..*self }
+    }
+
     fn has_host_bits(&self) -> bool {
         let size = if self.v6 { 16 } else { 4 };
         self.bytes.iter().take(size).enumerate().any(|(index, byte)| {

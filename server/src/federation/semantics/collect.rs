@@ -139,7 +139,7 @@ impl Kind {
         Ok(match self {
             Self::Array if own(0).is_array() => (vec![own(0)], own(0)),
             Self::Array => {
-                let array = own(0).array().ok_or_else(|| {
+                let array = read(0).array().ok_or_else(|| {
                     let shown = own(0).sql_name();
                     SqlError::new(
                         SqlState::UNDEFINED_OBJECT,

@@ -38,7 +38,16 @@ impl ExprPlanner for PostgresOperators {
         if let Some(name) = name
             && let Some(function) = functions::function(&self.settings, name)
         {
-            return Ok(PlannerResult::Planned(function.call(vec![left, right])));
+            // An untyped literal is of the other side's type where the operator has such a side; `*` has none.
+            let money = PgType::new(oids::MONEY);
+            let typed = |expr: Expr, own: &Option<Operand>| match own {
+                Some(Operand::Unknown) if name.starts_with("money_") && op != BinaryOperator::Multiply => {
+                    take_type(&self.settings, expr, &money)
+                }
+                _ => Ok(expr),
+            };
+            let args = vec![typed(left, &sides.0)?, typed(right, &sides.1)?];
+            return Ok(PlannerResult::Planned(function.call(args)));
         }
         if let Some(operator) = comparison_operator(&op) {
             return plan_comparison(&self.settings, left, operator, right, schema).map(PlannerResult::Planned);

@@ -52,5 +52,5 @@ fn float(cents: i64) -> f64 {
 fn rounded(cents: f64) -> SqlResult<Datum> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     let cents = cents.round_ties_even();
-    printed((cents >= -LIMIT && cents < LIMIT).then_some(cents as i64))
+    printed((-LIMIT..LIMIT).contains(&cents).then_some(cents as i64))
 }

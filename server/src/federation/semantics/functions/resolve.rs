@@ -160,7 +160,6 @@ fn fit(function: &'static Function, args: &[Operand]) -> Option<Candidate> {
             (_, target) => target,
         });
     }
-    let bare = |data_type: PgType| PgType { modifier: -1, ..data_type };
     let returns = match function.returns {
         Returns::Of(oid) => PgType::new(oid),
         // An array of arrays is one of more dimensions.
@@ -172,6 +171,15 @@ fn fit(function: &'static Function, args: &[Operand]) -> Option<Candidate> {
     };
     Some(Candidate { resolved: Resolved { function, targets, returns }, exact, preferred: liked })
 }
+
+/// A type without its modifier; a `char(n)` keeps its length, which is its padding.
+fn bare(data_type: PgType) -> PgType {
+    let padded = data_type.user.is_none() && matches!(data_type.oid, oids::BPCHAR | BPCHAR_ARRAY);
+    if padded { data_type } else { PgType { modifier: -1, ..data_type } }
+}
+
+/// `char(n)[]`.
+const BPCHAR_ARRAY: u32 = 1014;
 
 /// The type that stands for `anyelement`: `Some(None)` where the function has no such parameter, `None` where the
 /// arguments do not agree.
@@ -190,7 +198,7 @@ fn common_type(args: &[Operand], kind_at: &dyn Fn(usize) -> Option<Kind>) -> Opt
             _ => continue,
         };
         generic = true;
-        let own = PgType { modifier: -1, ..own };
+        let own = bare(own);
         common = Some(match common {
             None => own,
             Some(common) => unify(&common, &own)?,

@@ -361,3 +361,56 @@ async fn a_client_that_vanishes_takes_its_statement_along() {
     drop(client);
     tokio::time::timeout(Duration::from_secs(1), running(0)).await.expect("the statement ends with its client");
 }
+
+#[tokio::test]
+async fn a_declared_cursor_is_a_portal() {
+    let target = Target::start().await;
+    let mut client = Raw::connect(&target).await;
+    client
+        .send(b'Q', b"begin; declare \"C c\" cursor for select n from generate_series(1, 5) as g(n) order by n\0")
+        .await;
+    assert_eq!(raw::shape(&client.until_ready().await), "C(BEGIN) C(DECLARE CURSOR) Z");
+    client.send(b'D', b"PC c\0").await;
+    client.execute("C c", 2).await;
+    client.execute("C c", 0).await;
+    client.execute("C c", 0).await;
+    client.send(b'S', b"").await;
+    let answers = client.until_ready().await;
+    assert_eq!(raw::shape(&answers), "T D D s D D D C(SELECT 3) C(SELECT 0) Z");
+    assert!(answers[0].1.windows(2).any(|name| name == b"n\0"), "the column's name");
+    // One space of names for both.
+    client.parse("", "select 1").await;
+    client.bind("C c", "").await;
+    client.send(b'S', b"").await;
+    assert_eq!(raw::shape(&client.until_ready().await), "1 E(42P03) Z");
+    client.send(b'Q', b"rollback; begin; declare c cursor for select 1\0").await;
+    client.until_ready().await;
+    client.send(b'C', b"Pc\0").await;
+    client.send(b'D', b"Pc\0").await;
+    client.send(b'S', b"").await;
+    assert_eq!(raw::shape(&client.until_ready().await), "3 E(34000) Z");
+    client.send(b'Q', b"rollback; begin\0").await;
+    client.until_ready().await;
+    client.parse("", "select 1").await;
+    client.bind("p", "").await;
+    client.parse("d", "declare p cursor for select 2").await;
+    client.bind("", "d").await;
+    client.execute("", 0).await;
+    client.send(b'S', b"").await;
+    assert_eq!(raw::shape(&client.until_ready().await), "1 2 1 2 E(42P03) Z");
+}
+
+#[tokio::test]
+async fn a_cursor_takes_the_parameters_of_its_query() {
+    let target = Target::start().await;
+    let client = target.server.connect().await;
+    client.batch_execute("begin").await.unwrap();
+    let declare =
+        "declare c cursor for select n::int4 from generate_series(1, 9) as g(n) where n > $1::int4 order by n";
+    assert_eq!(client.execute(declare, &[&6_i32]).await.unwrap(), 0);
+    let rows = client.query("fetch all from c", &[]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [7, 8, 9]);
+    client.batch_execute("rollback; begin").await.unwrap();
+    let error = client.simple_query("declare c cursor for select $1::int4").await.unwrap_err();
+    assert_eq!(code(&error), "42P02");
+}

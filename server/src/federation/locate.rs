@@ -102,6 +102,14 @@ pub(super) fn locate(error: SqlError, statement: Statement<'_>) -> SqlError {
         return error;
     }
     let Some(cause) = cause_of(&error) else { return error };
+    // Of two equal constants, the one that is cast to the type that rejects it.
+    let error = match cause {
+        Cause::Constant(_) => CastConstant::locate(&cast_constants(statement.query, statement.text), error),
+        _ => error,
+    };
+    if error.position.is_some() {
+        return error;
+    }
     let mut finder = Finder { cause, is_aggregate: statement.is_aggregate, aggregates: 0, found: None };
     let _ = match finder.cause {
         Cause::Ungrouped(_) | Cause::AggregateOfWhere => statement.query.visit(&mut Clauses(&mut finder)),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use atoll_connector_api::types::text::OutputStyle;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -17,6 +18,7 @@ use super::backends::Backends;
 use super::settings::Settings;
 use crate::catalog::Catalog;
 use crate::catalog::store::Store;
+use crate::federation::pg_catalog::FunctionNames;
 use crate::federation::{name_barrier, pg_catalog, semantics};
 use crate::host::Host;
 
@@ -62,6 +64,8 @@ pub struct Engine {
     store: Arc<Store>,
     cpu: Option<tokio::runtime::Runtime>,
     template: SessionState,
+    /// What can be called, for `pg_proc`.
+    functions: Arc<FunctionNames>,
 }
 
 impl Drop for Engine {
@@ -89,7 +93,9 @@ impl Engine {
         let template = SessionStateBuilder::new().with_default_features().with_config(base_config()).build();
         let rules = name_barrier::guarded(template.physical_optimizers());
         let template = SessionStateBuilder::new_from_existing(template).with_physical_optimizer_rules(rules).build();
+        let functions = Arc::new(function_names(&template).map_err(std::io::Error::other)?);
         Ok(Arc::new(Self {
+            functions,
             config,
             host,
             backends: Backends::default(),
@@ -104,6 +110,11 @@ impl Engine {
     /// The catalog as last committed.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.store.snapshot()
+    }
+
+    /// The functions that every session has.
+    pub(super) fn functions(&self) -> &Arc<FunctionNames> {
+        &self.functions
     }
 
     /// The catalog's store.
@@ -159,6 +170,16 @@ impl Engine {
 fn default_cpu_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     (4 * cores).max(CPU_THREADS_MIN)
+}
+
+fn function_names(template: &SessionState) -> datafusion::error::Result<FunctionNames> {
+    let settings = semantics::Settings::new(OutputStyle::default());
+    let state = semantics::session_state(SessionStateBuilder::new_from_existing(template.clone()), &settings)?;
+    Ok(FunctionNames {
+        scalars: state.scalar_functions().keys().cloned().collect(),
+        aggregates: state.aggregate_functions().keys().cloned().collect(),
+        windows: state.window_functions().keys().cloned().collect(),
+    })
 }
 
 fn base_config() -> SessionConfig {

@@ -119,6 +119,7 @@ impl Session {
         context.server_start = microseconds(self.engine.started);
         context.client_address = self.engine.backends.get(context.pid).and_then(|backend| backend.peer);
         if mentioned {
+            context.functions = Arc::clone(self.engine.functions());
             context.settings = self.settings_shown();
             context.backends = self.engine.backends.list().iter().map(backend_info).collect();
         }

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use atoll_connector_api::types::{PgType, UserType};
 
-use super::facts::{Relation, facts};
+use super::facts::{FunctionFact, Relation, facts};
+use super::functions::is_documented;
 use crate::catalog::model::{
     BOOTSTRAP_SUPERUSER_OID, Column, DATABASE_OID, ForeignTable, Header, INFORMATION_SCHEMA_OID, Object,
     PG_CATALOG_OID, Role, View,
@@ -59,15 +60,15 @@ pub struct BackendInfo {
     pub query: String,
 }
 
-/// A function for `pg_proc`.
+/// The names of functions that can be called, by kind.
 #[derive(Debug, Clone, Default)]
-pub struct FunctionInfo {
-    /// Its name.
-    pub name: String,
-    /// `f` function, `a` aggregate, `w` window function.
-    pub kind: char,
-    /// The OID of what it returns, 0 where that depends.
-    pub return_type: Oid,
+pub struct FunctionNames {
+    /// Functions.
+    pub scalars: HashSet<String>,
+    /// Aggregates.
+    pub aggregates: HashSet<String>,
+    /// Window functions.
+    pub windows: HashSet<String>,
 }
 
 /// What functions ask of the session that calls them.
@@ -113,8 +114,8 @@ pub struct PgCatalogContext {
     pub settings: Vec<Setting>,
     /// What `pg_stat_activity` shows.
     pub backends: Vec<BackendInfo>,
-    /// What `pg_proc` shows besides the functions of this module and those that types name.
-    pub functions: Vec<FunctionInfo>,
+    /// Kinds and names of the functions that the planner has besides those of this module.
+    pub functions: Arc<FunctionNames>,
     /// This session's process id.
     pub pid: i32,
     /// Microseconds since the Unix epoch.
@@ -223,7 +224,7 @@ impl PgCatalogContext {
             search_path: vec!["$user".to_owned(), "public".to_owned()],
             settings: Vec::new(),
             backends: Vec::new(),
-            functions: Vec::new(),
+            functions: Arc::default(),
             pid: 0,
             server_start: 0,
             server_address: None,
@@ -231,6 +232,25 @@ impl PgCatalogContext {
             hooks: None,
             derived: Derived::default(),
         }
+    }
+
+    /// The functions of PostgreSQL that can be called here.
+    pub(super) fn callable(&self) -> impl Iterator<Item = &'static FunctionFact> {
+        facts().functions().iter().filter(|function| self.is_callable(function))
+    }
+
+    /// A function of PostgreSQL that can be called here.
+    pub(super) fn callable_by_oid(&self, oid: Oid) -> Option<&'static FunctionFact> {
+        facts().function_by_oid(oid).filter(|function| self.is_callable(function))
+    }
+
+    fn is_callable(&self, function: &FunctionFact) -> bool {
+        let names = match function.kind {
+            'a' => &self.functions.aggregates,
+            'w' => &self.functions.windows,
+            _ => &self.functions.scalars,
+        };
+        names.contains(function.name) || (function.kind == 'f' && is_documented(function.name))
     }
 
     pub(super) fn memberships(&self) -> &HashMap<Oid, HashSet<Oid>> {

@@ -5,6 +5,7 @@
 //!   `!` marks NOT NULL.
 //! * `rows.tsv`: relation and a row of it in `COPY` text, for catalogs that no DDL of Atoll changes.
 //! * `procs.tsv`: OIDs of functions that such rows name.
+//! * `functions.tsv`: functions that statements may call, where the planner has one of the name.
 //! * `keywords.tsv`: `pg_get_keywords()`.
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use crate::catalog::model::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID};
 const COLUMNS: &str = include_str!("facts/columns.tsv");
 const ROWS: &str = include_str!("facts/rows.tsv");
 const PROCS: &str = include_str!("facts/procs.tsv");
+const FUNCTIONS: &str = include_str!("facts/functions.tsv");
 const KEYWORDS: &str = include_str!("facts/keywords.tsv");
 
 /// `anyarray`, which PostgreSQL uses as a column's type in `pg_stats`.
@@ -82,6 +84,30 @@ pub(super) struct Keyword {
 }
 
 /// All facts.
+/// A function of PostgreSQL: the columns of `pg_proc` that tell it from others.
+#[derive(Debug)]
+pub(super) struct FunctionFact {
+    pub(super) oid: Oid,
+    pub(super) name: &'static str,
+    /// `f` function, `a` aggregate, `w` window function.
+    pub(super) kind: char,
+    pub(super) return_type: Oid,
+    pub(super) returns_set: bool,
+    /// `i`, `s`, `v`.
+    pub(super) volatility: &'static str,
+    pub(super) strict: bool,
+    /// The element type of a variadic last argument, or 0.
+    pub(super) variadic: Oid,
+    /// OIDs of types with blanks between them, as `oidvector` prints.
+    pub(super) argument_types: &'static str,
+    /// How many arguments have defaults.
+    pub(super) defaults: i64,
+    /// `s`, `r`, `u`.
+    pub(super) parallel: &'static str,
+    /// As `pg_get_function_arguments` prints them.
+    pub(super) arguments: &'static str,
+}
+
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) relations: Vec<Relation>,
@@ -93,6 +119,8 @@ pub(super) struct Facts {
     rows: HashMap<&'static str, Vec<Vec<&'static str>>>,
     procs: HashMap<Oid, &'static str>,
     procs_by_name: HashMap<&'static str, Oid>,
+    functions: Vec<FunctionFact>,
+    functions_by_oid: HashMap<Oid, usize>,
     pub(super) keywords: Vec<Keyword>,
 }
 
@@ -119,7 +147,10 @@ impl Facts {
             .filter_map(|line| line.split_once('\t'))
             .filter_map(|(oid, name)| Some((oid.parse().ok()?, name)))
             .collect();
+        let functions: Vec<FunctionFact> = FUNCTIONS.lines().filter_map(function_fact).collect();
         let mut facts = Self {
+            functions_by_oid: functions.iter().enumerate().map(|(index, fact)| (fact.oid, index)).collect(),
+            functions,
             relations: Vec::new(),
             by_name: HashMap::new(),
             by_oid: HashMap::new(),
@@ -198,6 +229,14 @@ impl Facts {
         self.procs_by_name.get(name).copied()
     }
 
+    pub(super) fn functions(&self) -> &[FunctionFact] {
+        &self.functions
+    }
+
+    pub(super) fn function_by_oid(&self, oid: Oid) -> Option<&FunctionFact> {
+        self.functions_by_oid.get(&oid).and_then(|index| self.functions.get(*index))
+    }
+
     pub(super) fn procs(&self) -> impl Iterator<Item = (Oid, &'static str)> {
         self.procs.iter().map(|(oid, name)| (*oid, *name))
     }
@@ -238,6 +277,25 @@ fn type_fact(row: &[&'static str]) -> TypeFact {
     }
 }
 
+fn function_fact(line: &'static str) -> Option<FunctionFact> {
+    let mut fields = line.split('\t');
+    let mut next = || fields.next();
+    Some(FunctionFact {
+        oid: next()?.parse().ok()?,
+        name: next()?,
+        kind: next()?.chars().next()?,
+        return_type: next()?.parse().ok()?,
+        returns_set: next()? == "t",
+        volatility: next()?,
+        strict: next()? == "t",
+        variadic: next()?.parse().ok()?,
+        argument_types: next()?,
+        defaults: next()?.parse().ok()?,
+        parallel: next()?,
+        arguments: next()?,
+    })
+}
+
 fn keyword(line: &'static str) -> Keyword {
     let mut fields = line.split('\t');
     Keyword { fields: std::array::from_fn(|_| fields.next().unwrap_or_default()) }
@@ -254,6 +312,13 @@ mod tests {
         let names: Vec<&str> = class.into_iter().flat_map(|class| &class.columns).map(|column| column.name).collect();
         assert_eq!(names.len(), 33);
         assert_eq!(&names[..4], ["oid", "relname", "relnamespace", "reltype"]);
+    }
+
+    #[test]
+    fn every_line_of_functions_is_read() {
+        assert_eq!(facts().functions().len(), FUNCTIONS.lines().count());
+        let lower = facts().functions().iter().find(|function| function.oid == 870);
+        assert_eq!(lower.map(|lower| (lower.name, lower.arguments)), Some(("lower", "text")));
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub use context::{BackendInfo, FunctionInfo, PgCatalogContext, SessionHooks, Setting};
+pub use context::{BackendInfo, FunctionNames, PgCatalogContext, SessionHooks, Setting};
 pub use functions::{register_functions, scalar_functions};
 pub(super) use names::{quote_ident, quote_literal};
 pub use provider::{information_schema_provider, schema_provider};

@@ -209,7 +209,10 @@ impl PgCatalogContext {
             }
             RegKind::Namespace => self.schema_name(oid).map(quote_ident),
             RegKind::Role => self.catalog.role_by_oid(oid).map(|role| quote_ident(&role.header.name)),
-            RegKind::Proc => facts().proc_name(oid).map(str::to_owned),
+            RegKind::Proc => {
+                let known = facts().proc_name(oid).map(str::to_owned);
+                known.or_else(|| self.callable_by_oid(oid).map(|function| function.name.to_owned()))
+            }
         };
         found.unwrap_or_else(|| oid.to_string())
     }
@@ -239,11 +242,33 @@ impl PgCatalogContext {
                 .map(|role| role.header.oid)
                 .ok_or_else(|| missing(SqlState::UNDEFINED_OBJECT, "role")),
             RegKind::Proc => {
-                facts().proc_oid(&last()?).ok_or_else(|| missing(SqlState::UNDEFINED_FUNCTION, "function"))
+                let (name, types) = match text.split_once('(').map(|(name, rest)| (name, rest.strip_suffix(')'))) {
+                    Some((name, Some(types))) => (name, Some(types)),
+                    _ => (text, None),
+                };
+                let name = parse_name(name).map(|mut parts| parts.pop().unwrap_or_default())?;
+                let types = types.map(|types| {
+                    let types = types.split(',').map(str::trim).filter(|name| !name.is_empty());
+                    types.map(|name| self.find_type(name).unwrap_or(0).to_string()).collect::<Vec<_>>().join(" ")
+                });
+                let mut found = self.callable().filter(|function| {
+                    function.name == name && types.as_ref().is_none_or(|types| types == function.argument_types)
+                });
+                match (found.next(), found.next()) {
+                    (Some(only), None) => Ok(only.oid),
+                    (Some(_), Some(_)) => {
+                        let message = format!("more than one function named \"{text}\"");
+                        Err(SqlError::new(AMBIGUOUS_FUNCTION, message))
+                    }
+                    _ => facts().proc_oid(&name).ok_or_else(|| missing(SqlState::UNDEFINED_FUNCTION, "function")),
+                }
             }
         }
     }
 }
+
+/// Appendix A: a code that only this file needs.
+const AMBIGUOUS_FUNCTION: SqlState = SqlState(*b"42725");
 
 /// The `reg…` types that Atoll resolves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -15,9 +15,9 @@ pub(super) static FUNCTIONS: &[Definition] = &[
     strict("pg_get_ruledef", (1, 2), Returns::Text, nothing),
     strict("pg_get_triggerdef", (1, 2), Returns::Text, nothing),
     strict("pg_get_functiondef", (1, 1), Returns::Text, nothing),
-    strict("pg_get_function_arguments", (1, 1), Returns::Text, empty),
-    strict("pg_get_function_identity_arguments", (1, 1), Returns::Text, empty),
-    strict("pg_get_function_result", (1, 1), Returns::Text, nothing),
+    strict("pg_get_function_arguments", (1, 1), Returns::Text, function_arguments),
+    strict("pg_get_function_identity_arguments", (1, 1), Returns::Text, identity_arguments),
+    strict("pg_get_function_result", (1, 1), Returns::Text, function_result),
     strict("pg_get_function_sqlbody", (1, 1), Returns::Text, nothing),
     strict("pg_get_function_arg_default", (2, 2), Returns::Text, nothing),
     strict("pg_get_partkeydef", (1, 1), Returns::Text, nothing),
@@ -58,6 +58,23 @@ pub(super) static FUNCTIONS: &[Definition] = &[
 /// Atoll has no object of the kind that the function prints.
 fn nothing(_call: &Call<'_>) -> SqlResult<Value> {
     Ok(Value::Null)
+}
+
+fn function_arguments(call: &Call<'_>) -> SqlResult<Value> {
+    Ok(call.context.callable_by_oid(call.oid(0)).map_or("", |function| function.arguments).into())
+}
+
+/// The arguments without their defaults.
+fn identity_arguments(call: &Call<'_>) -> SqlResult<Value> {
+    let arguments = call.context.callable_by_oid(call.oid(0)).map_or("", |function| function.arguments);
+    let bare = arguments.split(", ").map(|argument| argument.split(" DEFAULT ").next().unwrap_or(argument));
+    Ok(bare.collect::<Vec<_>>().join(", ").into())
+}
+
+fn function_result(call: &Call<'_>) -> SqlResult<Value> {
+    let Some(function) = call.context.callable_by_oid(call.oid(0)) else { return Ok(Value::Null) };
+    let name = call.context.format_type(function.return_type, None);
+    Ok(if function.returns_set { format!("SETOF {name}") } else { name }.into())
 }
 
 fn empty(_call: &Call<'_>) -> SqlResult<Value> {

@@ -8,7 +8,8 @@ mod session;
 mod text;
 mod udf;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
@@ -65,6 +66,12 @@ pub(super) fn documented() -> impl Iterator<Item = (&'static str, Oid)> {
     definitions_of_all()
         .filter(move |definition| !internal(definition.name))
         .map(|definition| (definition.name, udf::return_oid(definition.returns)))
+}
+
+/// Whether PostgreSQL has a function of that name which is one of these.
+pub(super) fn is_documented(name: &str) -> bool {
+    static NAMES: OnceLock<HashSet<&'static str>> = OnceLock::new();
+    NAMES.get_or_init(|| documented().map(|(name, _)| name).collect()).contains(name)
 }
 
 /// What a function returns, for places that must know it before planning.

@@ -36,12 +36,21 @@ pub(super) fn replace(select: &mut Select, scope: &Scope<'_>) {
             && !matches!(expr, Expr::Value(_))
         {
             let is_oid = scope.system_column(expr).is_some_and(|fact| fact.data_type.oid == oids::OID);
-            let null = null_of(type_of(expr, scope));
+            let null = null_of(if is_table_oid(expr) { DataType::BigInt(None) } else { type_of(expr, scope) });
             // Elsewhere in a UNION stands an OID of a catalog that has rows.
             *expr = if is_oid { call("oid", vec![null]) } else { null };
         }
     }
     select.selection = Some(value(Value::Boolean(false)));
+}
+
+/// `tableoid`, which no catalog lists among its columns.
+fn is_table_oid(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(name) => name.value == "tableoid",
+        Expr::CompoundIdentifier(names) => names.last().is_some_and(|name| name.value == "tableoid"),
+        _ => false,
+    }
 }
 
 /// A guess at an expression's type, good enough for a column without rows.

@@ -1,5 +1,7 @@
 //! Types, functions, and catalogs that no DDL of Atoll changes.
 
+use std::collections::HashSet;
+
 use atoll_connector_api::types::oids;
 
 use super::super::context::PgCatalogContext;
@@ -115,33 +117,56 @@ pub(super) fn enums(context: &PgCatalogContext, rows: &mut Rows) {
     }
 }
 
-/// `pg_proc`: the functions that types name, and those that the session says it has.
+/// `pg_proc`: the functions that types name, those of PostgreSQL that can be called here, and the other ones of this module.
 pub(super) fn procs(context: &PgCatalogContext, rows: &mut Rows) {
-    let known = facts().procs().map(|(oid, name)| (oid, name, 'f', 0));
-    let ours = documented().map(|(name, return_type)| (name, 'f', return_type));
-    let given = context.functions.iter().map(|f| (f.name.as_str(), f.kind, f.return_type));
-    // A function that the session names too is listed once.
-    let named = given.filter(|(name, _, _)| !documented().any(|(own, _)| own == *name));
-    let registered =
-        (FUNCTION_OIDS..).zip(ours.chain(named)).map(|(oid, (name, kind, returns))| (oid, name, kind, returns));
-    for (oid, name, kind, return_type) in known.chain(registered) {
+    for function in context.callable() {
+        if rows.skips("oid", function.oid) || rows.skips_text("proname", function.name) {
+            continue;
+        }
+        let arguments = function.argument_types.split_whitespace().count();
+        rows.push(|column| match column {
+            "oid" => function.oid.into(),
+            "prorettype" => function.return_type.into(),
+            "proretset" => function.returns_set.into(),
+            "prorows" => Cell::Float(if function.returns_set { 1000.0 } else { 0.0 }),
+            "provolatile" => function.volatility.into(),
+            "proisstrict" => function.strict.into(),
+            "provariadic" => function.variadic.into(),
+            "pronargs" => i64::try_from(arguments).unwrap_or(i64::MAX).into(),
+            "pronargdefaults" => function.defaults.into(),
+            "proargtypes" => function.argument_types.into(),
+            "proparallel" => function.parallel.into(),
+            other => proc_cell(function.name, function.kind, other),
+        });
+    }
+    let callable: HashSet<&str> = context.callable().map(|function| function.name).collect();
+    let known =
+        facts().procs().filter(|(oid, _)| context.callable_by_oid(*oid).is_none()).map(|(oid, name)| (oid, name, 0));
+    let ours = documented().filter(|(name, _)| !callable.contains(name));
+    let registered = (FUNCTION_OIDS..).zip(ours).map(|(oid, (name, returns))| (oid, name, returns));
+    for (oid, name, return_type) in known.chain(registered) {
         if rows.skips("oid", oid) || rows.skips_text("proname", name) {
             continue;
         }
         rows.push(|column| match column {
             "oid" => oid.into(),
-            "proname" => name.to_owned().into(),
-            "pronamespace" => PG_CATALOG_OID.into(),
-            "proowner" => BOOTSTRAP_SUPERUSER_OID.into(),
-            "prolang" => INTERNAL_LANGUAGE.into(),
-            "procost" => Cell::Float(1.0),
-            "prosupport" => "-".into(),
-            "prokind" => kind.to_string().into(),
-            "provolatile" => "s".into(),
-            "proparallel" => "s".into(),
             "prorettype" => return_type.into(),
-            "prosrc" => name.to_owned().into(),
-            _ => Cell::Unset,
+            "provolatile" | "proparallel" => "s".into(),
+            other => proc_cell(name, 'f', other),
         });
+    }
+}
+
+/// What every function has.
+fn proc_cell(name: &'static str, kind: char, column: &str) -> Cell<'static> {
+    match column {
+        "proname" | "prosrc" => name.into(),
+        "pronamespace" => PG_CATALOG_OID.into(),
+        "proowner" => BOOTSTRAP_SUPERUSER_OID.into(),
+        "prolang" => INTERNAL_LANGUAGE.into(),
+        "procost" => Cell::Float(1.0),
+        "prosupport" => "-".into(),
+        "prokind" => kind.to_string().into(),
+        _ => Cell::Unset,
     }
 }

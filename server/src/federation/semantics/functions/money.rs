@@ -2,7 +2,7 @@
 
 use atoll_connector_api::types::oids;
 
-use super::{Call, Datum, FLOAT8, Function, INT8, Kind, out_of_range, strict, text};
+use super::{Call, Datum, FLOAT8, Function, INT2, INT4, INT8, Kind, out_of_range, strict, text};
 use crate::error::{SqlError, SqlResult, SqlState};
 
 const MONEY: Kind = Kind::Of(oids::MONEY);
@@ -10,13 +10,17 @@ const MONEY: Kind = Kind::Of(oids::MONEY);
 pub(super) const FUNCTIONS: &[Function] = &[
     strict("money_add", &[MONEY, MONEY], MONEY, |call| printed(cents(call, 0)?.checked_add(cents(call, 1)?))),
     strict("money_subtract", &[MONEY, MONEY], MONEY, |call| printed(cents(call, 0)?.checked_sub(cents(call, 1)?))),
-    strict("money_multiply", &[MONEY, INT8], MONEY, |call| printed(cents(call, 0)?.checked_mul(call.int(1)))),
-    strict("money_multiply", &[INT8, MONEY], MONEY, |call| printed(cents(call, 1)?.checked_mul(call.int(0)))),
+    strict("money_multiply", &[MONEY, INT2], MONEY, times),
+    strict("money_multiply", &[MONEY, INT4], MONEY, times),
+    strict("money_multiply", &[MONEY, INT8], MONEY, times),
+    strict("money_multiply", &[INT2, MONEY], MONEY, times_money),
+    strict("money_multiply", &[INT4, MONEY], MONEY, times_money),
+    strict("money_multiply", &[INT8, MONEY], MONEY, times_money),
     strict("money_multiply", &[MONEY, FLOAT8], MONEY, |call| rounded(float(cents(call, 0)?) * call.float(1))),
     strict("money_multiply", &[FLOAT8, MONEY], MONEY, |call| rounded(float(cents(call, 1)?) * call.float(0))),
-    strict("money_divide", &[MONEY, INT8], MONEY, |call| {
-        if call.int(1) == 0 { Err(division_by_zero()) } else { printed(cents(call, 0)?.checked_div(call.int(1))) }
-    }),
+    strict("money_divide", &[MONEY, INT2], MONEY, parts),
+    strict("money_divide", &[MONEY, INT4], MONEY, parts),
+    strict("money_divide", &[MONEY, INT8], MONEY, parts),
     strict("money_divide", &[MONEY, FLOAT8], MONEY, |call| {
         if call.float(1) == 0.0 { Err(division_by_zero()) } else { rounded(float(cents(call, 0)?) / call.float(1)) }
     }),
@@ -25,6 +29,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         if divisor == 0 { Err(division_by_zero()) } else { Ok(Datum::Float(float(cents(call, 0)?) / float(divisor))) }
     }),
 ];
+
+fn times(call: &Call<'_>) -> SqlResult<Datum> {
+    printed(cents(call, 0)?.checked_mul(call.int(1)))
+}
+
+fn times_money(call: &Call<'_>) -> SqlResult<Datum> {
+    printed(cents(call, 1)?.checked_mul(call.int(0)))
+}
+
+/// Towards zero, unlike a division by a float.
+fn parts(call: &Call<'_>) -> SqlResult<Datum> {
+    if call.int(1) == 0 { Err(division_by_zero()) } else { printed(cents(call, 0)?.checked_div(call.int(1))) }
+}
 
 fn division_by_zero() -> SqlError {
     SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero")

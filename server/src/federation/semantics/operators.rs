@@ -1,13 +1,15 @@
 //! Plans binary operators by the PostgreSQL types of their sides.
 
+use arrow::datatypes::DataType;
 use atoll_connector_api::types::key::{Comparison, comparison};
 use atoll_connector_api::types::text::OutputStyle;
 use atoll_connector_api::types::{PgType, format_scalar, oids, parse_scalar, parse_scalar_with};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
+use datafusion::functions::string::expr_fn::rtrim;
 use datafusion::logical_expr::expr::{BinaryExpr, Placeholder};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
@@ -200,8 +202,12 @@ pub(super) fn plan_comparison(
     };
     let (left, right, left_type, right_type) = match (left_type, right_type) {
         (Operand::Unknown, Operand::Unknown) => return Ok(binary(left, operator, right)),
-        (Operand::Typed(known), Operand::Unknown) => (left, take_type(settings, right, &known)?, known.clone(), known),
-        (Operand::Unknown, Operand::Typed(known)) => (take_type(settings, left, &known)?, right, known.clone(), known),
+        (Operand::Typed(known), Operand::Unknown) => {
+            (left, take_type(settings, right, &known)?, known.clone(), literal_type(known))
+        }
+        (Operand::Unknown, Operand::Typed(known)) => {
+            (take_type(settings, left, &known)?, right, literal_type(known.clone()), known)
+        }
         (Operand::Typed(left_type), Operand::Typed(right_type)) => (left, right, left_type, right_type),
     };
     check_operator(&left_type, operator, &right_type)?;
@@ -210,7 +216,8 @@ pub(super) fn plan_comparison(
         Some(common) => (common.clone(), common),
         None => (left_type, right_type),
     };
-    if needs_key(&left_type) || needs_key(&right_type) {
+    let (left, right) = (trimmed(left, &left_type, &right_type), trimmed(right, &right_type, &left_type));
+    if needs_key(&left_type) || needs_key(&right_type) || is_upscaled(&left, &right, schema) {
         let (left, right, float) = numeric_pair(settings, left, &left_type, right, &right_type);
         if float {
             return Ok(float_comparison(left, operator, right));
@@ -234,6 +241,30 @@ pub(super) fn plan_comparison(
         return Ok(float_comparison(left, operator, right));
     }
     Ok(binary(left, operator, right))
+}
+
+/// The type of an untyped literal beside a type: a number has as many digits as are written.
+fn literal_type(beside: PgType) -> PgType {
+    if beside.oid == oids::NUMERIC { PgType { modifier: -1, ..beside } } else { beside }
+}
+
+/// `varchar` beside `char(n)`, whose trailing blanks say nothing, loses its own.
+fn trimmed(expr: Expr, own: &PgType, other: &PgType) -> Expr {
+    let trims = own.oid == oids::VARCHAR && other.oid == oids::BPCHAR && !is_literal(&expr);
+    if trims { rtrim(vec![expr]) } else { expr }
+}
+
+/// Whether a side that may hold NaN would get more digits after the point: what stands for NaN is no number to multiply.
+fn is_upscaled(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
+    let scale = |expr: &Expr| match expr.get_type(schema) {
+        Ok(DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)) => Some(scale),
+        _ => None,
+    };
+    match (scale(left), scale(right)) {
+        (Some(own), Some(other)) if own < other => !is_literal(left),
+        (Some(own), Some(other)) if own > other => !is_literal(right),
+        _ => false,
+    }
 }
 
 /// PostgreSQL compares a float with any other number as double precision; DataFusion would with decimals.

@@ -118,8 +118,8 @@ impl Session {
         context.pid = self.backend.pid();
         context.server_start = microseconds(self.engine.started);
         context.client_address = self.engine.backends.get(context.pid).and_then(|backend| backend.peer);
+        context.functions = Arc::clone(self.engine.functions());
         if mentioned {
-            context.functions = Arc::clone(self.engine.functions());
             context.settings = self.settings_shown();
             context.backends = self.engine.backends.list().iter().map(backend_info).collect();
         }

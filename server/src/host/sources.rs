@@ -37,6 +37,8 @@ pub struct HostConfig {
     pub key: SecretKey,
 }
 
+/// A source and a schema.
+type SchemaKey = (SourceKey, String);
 /// A source, a schema and a table.
 type DefinitionKey = (SourceKey, String, String);
 
@@ -48,7 +50,7 @@ pub struct Host {
     config: HostConfig,
     io: tokio::runtime::Handle,
     sources: Mutex<Cache<SourceKey, Arc<dyn ForeignSource>>>,
-    tables: Mutex<Cache<(SourceKey, String), Arc<Vec<TableSummary>>>>,
+    tables: Mutex<Cache<SchemaKey, Arc<Vec<TableSummary>>>>,
     schemas: Mutex<Cache<SourceKey, Arc<Vec<String>>>>,
     definitions: Mutex<Cache<DefinitionKey, Arc<TableDefinition>>>,
 }

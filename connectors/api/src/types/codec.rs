@@ -299,7 +299,7 @@ impl Codec {
             Kind::Money => misc::write_money(i64::from_be_bytes(self.fixed(bytes)?), out),
             Kind::Bit | Kind::VarBit => misc::read_bits_binary(bytes, out)?,
             Kind::Shape(shape) => {
-                let (numbers, closed) = shape.from_binary(bytes)?;
+                let (numbers, closed) = shape.read_binary(bytes)?;
                 shape.write(&numbers, closed, style.extra_float_digits, out);
             }
             Kind::Lsn => write_lsn(u64::from_be_bytes(self.fixed(bytes)?), out),

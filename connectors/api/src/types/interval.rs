@@ -606,7 +606,8 @@ fn write_standard(parts: &Parts, out: &mut String) -> std::fmt::Result {
     let positive = all.iter().any(|part| *part > 0);
     let has_months = parts.year != 0 || parts.month != 0;
     let has_day_time = parts.day != 0 || parts.has_time();
-    let standard = !(negative && positive) && !(has_months && has_day_time);
+    let (mixed_signs, mixed_units) = (negative && positive, has_months && has_day_time);
+    let standard = !mixed_signs && !mixed_units;
     if !negative && !positive {
         out.push('0');
         return Ok(());

@@ -207,7 +207,7 @@ impl Shape {
     }
 
     /// Reads the binary format.
-    pub(crate) fn from_binary(self, bytes: &[u8]) -> Result<(Vec<f64>, bool)> {
+    pub(crate) fn read_binary(self, bytes: &[u8]) -> Result<(Vec<f64>, bool)> {
         let bad = || bad_binary(self.name());
         let (closed, bytes) = match (self, bytes) {
             (Self::Path, [closed @ 0..=1, rest @ ..]) => (*closed == 1, rest),

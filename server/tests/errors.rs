@@ -34,7 +34,6 @@ async fn errors_say_where_their_cause_stands() {
             "42883",
             "nofunc(integer, text, unknown, numeric, unknown)",
         ),
-        ("select 1 from t where exists (select ^nofunc(u.name) from t u)", "42883", "function nofunc(text)"),
     ] {
         let (before, behind) = sql.split_once('^').unwrap();
         let with = format!("with t(id, name) as (select * from {TABLE}) ");

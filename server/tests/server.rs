@@ -206,3 +206,38 @@ async fn a_terminated_server_tells_its_clients() {
     assert!(status.success(), "{status}");
     assert_eq!(code(&running.await.unwrap()), "57P01");
 }
+
+/// `atoll serve 2>&1 | head -1`: what nobody reads is lost, and nothing else.
+#[tokio::test]
+async fn a_server_outlives_the_readers_of_its_output() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_atoll"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "atoll=trace", "--data-dir"])
+        .arg(directory.path().join("data"))
+        .env("ATOLL_PASSWORD", support::PASSWORD)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let address = lines.map_while(Result::ok).find_map(|line| {
+        line.split("listening on ").nth(1).and_then(|text| text.trim().parse::<std::net::SocketAddr>().ok())
+    });
+    // The reader of the log is gone from here on.
+    let port = address.unwrap().port();
+    let connect = async |password: &str| {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(port).user("atoll").dbname("atoll").password(password);
+        config.connect(tokio_postgres::NoTls).await
+    };
+    for _ in 0..3 {
+        connect("wrong").await.err().unwrap();
+        let (client, connection) = connect(support::PASSWORD).await.unwrap();
+        tokio::spawn(connection);
+        client.simple_query("SELECT nosuch").await.unwrap_err();
+        assert_eq!(simple_value(&client, "SELECT 1").await, "1");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -13,6 +13,8 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::logical_plan::LogicalTableSource;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::{Optimizer, OptimizerContext};
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 
@@ -180,15 +182,19 @@ impl Planner {
                 semantics::unify_values(&mut query, &describe)?;
                 semantics::merge_join_columns(&mut query, &describe)?;
             }
-            self.check_columns(&query, &sources, &named, parameters)?;
-            self.to_plan(query, &sources, parameters).map_err(|error| sqlstate::sql_error(&error))
+            let plan = self.to_plan(query.clone(), &sources, parameters);
+            plan.map(|plan| (plan, query)).map_err(|error| sqlstate::sql_error(&error))
         };
-        let mut plan = plan_query(query.clone());
-        if plan.as_ref().is_ok_and(reads_fields_of_plain_columns) {
+        let mut planned = plan_query(query.clone());
+        if planned.as_ref().is_ok_and(|(plan, _)| reads_fields_of_plain_columns(plan)) {
             tell_tables_from_columns(&mut query);
-            plan = plan_query(query);
+            planned = plan_query(query);
         }
-        let plan = plan.map_err(|mut error| {
+        let checked = planned.and_then(|(plan, query)| {
+            self.check_columns(&query, &sources, &named, parameters)?;
+            Ok(plan)
+        });
+        let plan = checked.map_err(|mut error| {
             error.message = unmarked(&error.message);
             let error = locate::locate(error, statement);
             self.with_argument_types(error, &written, system, &sources, parameters)
@@ -340,16 +346,17 @@ impl Planner {
             }
         }
         let plan = self.to_plan(query.clone(), &plain, parameters).map_err(|error| sqlstate::sql_error(&error))?;
-        for (key, column) in scanned_columns(&self.optimized(&plan)?) {
+        // Of the optimizer's rules only the one that finds what is read: others drop a condition that is always true, and
+        // with it the columns that it names.
+        let rules = Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]);
+        let plan =
+            rules.optimize(plan, &OptimizerContext::new(), |_, _| {}).map_err(|error| sqlstate::sql_error(&error))?;
+        for (key, column) in scanned_columns(&plan) {
             if let Some(object) = partial.get(&key) {
                 privilege::check_select(&self.catalog, self.role, object, [column.as_str()])?;
             }
         }
         Ok(())
-    }
-
-    fn optimized(&self, plan: &LogicalPlan) -> SqlResult<LogicalPlan> {
-        self.state.optimize(plan).map_err(|error| sqlstate::sql_error(&error))
     }
 
     async fn open_foreign_table(&self, table: &ForeignTable) -> SqlResult<Arc<dyn TableProvider>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 
+use super::say;
 use super::serve::{Server, hide_memory, psql_line, runtime, start_log};
 use crate::config::{Config, DemoArgs, EnvironmentSecrets};
 use crate::session::{Engine, Outcome, Session, Startup};
@@ -63,12 +64,13 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
         set_up(&server.engine).await.context("could not register the sample sources")?;
         let address = *server.listeners.local_addresses().first().context("no address was bound")?;
         let password = server.password.as_ref().map_or("", |initial| initial.password.as_str());
-        println!("Atoll is ready: one database over SQLite, CSV, Parquet and JSON lines. Files: {}", files.display());
-        println!("\nConnect with\n\n  {}\n\nand try\n", psql_line(address, "atoll", password));
-        for (about, query) in QUERIES {
-            println!("  -- {about}\n  {query}\n");
-        }
-        println!("Ctrl-C ends it; nothing is kept.");
+        let examples: String = QUERIES.iter().map(|(about, query)| format!("  -- {about}\n  {query}\n\n")).collect();
+        say(&format!(
+            "Atoll is ready: one database over SQLite, CSV, Parquet and JSON lines. Files: {}\n\nConnect with\n\n  {}\n\n\
+             and try\n\n{examples}Ctrl-C ends it; nothing is kept.\n",
+            files.display(),
+            psql_line(address, "atoll", password)
+        ));
         server.run_until_signal().await
     })
 }

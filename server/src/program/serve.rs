@@ -8,6 +8,7 @@ use atoll_connector_api::paths::FilesRoots;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::say;
 use crate::catalog::secret::{ReferencePolicy, SecretKey};
 use crate::catalog::store::{InitialPassword, Store, StoreConfig};
 use crate::config::{Auth, Config, EnvironmentSecrets, ServeArgs, unknown_variables};
@@ -24,7 +25,7 @@ pub fn serve(args: ServeArgs) -> Result<()> {
     let print = args.print_config;
     let config = Config::load(args)?;
     if print {
-        print!("{}", config.to_toml());
+        say(&config.to_toml());
         return Ok(());
     }
     let secrets = EnvironmentSecrets::read();
@@ -58,7 +59,9 @@ pub(super) fn start_log(filter: &str) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).context("the log filter is not valid")?;
     let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
     hide_panics();
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color).with_writer(std::io::stderr);
+    // Where nobody reads the log, a complaint about it on the same stream would panic.
+    let _ = log.log_internal_errors(false).try_init();
     Ok(())
 }
 
@@ -168,8 +171,11 @@ impl Server {
         let Some(InitialPassword { password, file: Some(file) }) = &self.password else { return };
         let Some(address) = self.listeners.local_addresses().first().copied() else { return };
         // To the terminal once, never to the log.
-        println!("A password was made for the superuser atoll; it is kept in {}. Connect with", file.display());
-        println!("  {}", psql_line(address, &self.engine.config.database, password));
+        say(&format!(
+            "A password was made for the superuser atoll; it is kept in {}. Connect with\n  {}\n",
+            file.display(),
+            psql_line(address, &self.engine.config.database, password)
+        ));
     }
 
     /// Serves until SIGTERM or SIGINT, then lets running queries go on for the grace period.

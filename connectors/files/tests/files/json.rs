@@ -109,9 +109,12 @@ async fn bounds_depth_and_length() {
     scratch.write("deep.json", format!("{{\"a\": {}", "[".repeat(1 << 20)));
     let error = query(&source, &[("filename", "deep.json")], "a text", ALL).await.unwrap_err();
     assert!(matches!(&error, ConnectorError::Limit { message, .. } if message.contains("128")), "{error:?}");
-    scratch.write("long.json", format!("{{\"a\": \"{}", "x".repeat(140 << 20)));
-    let error = query(&source, &[("filename", "long.json")], "a text", ALL).await.unwrap_err();
-    assert!(matches!(&error, ConnectorError::Limit { message, .. } if message.contains("64 MB")), "{error:?}");
+    // Without an end, and one that ends between the bound and the window's next size.
+    for (length, end) in [(140 << 20, ""), (80 << 20, "\"}")] {
+        scratch.write("long.json", format!("{{\"a\": \"{}{end}", "x".repeat(length)));
+        let error = query(&source, &[("filename", "long.json")], "a text", ALL).await.unwrap_err();
+        assert!(matches!(&error, ConnectorError::Limit { message, .. } if message.contains("64 MB")), "{error:?}");
+    }
     let wide: Vec<_> = (0..2000).map(|index| format!("\"k{index}\": 1")).collect();
     scratch.write("wide.json", format!("{{{}}}", wide.join(",")));
     let error = source.describe(&options(&[("filename", "wide.json")])).await.unwrap_err();

@@ -259,7 +259,8 @@ fn append(builder: &mut ColumnBuilder, value: Datum) -> Result<()> {
         }
         Datum::Bool(value) => builder.append_bool(value),
         Datum::Int(value) => builder.append_i64(value),
-        Datum::Float(value) => builder.append_f64(value),
+        // One NaN: the sign that the machine may give it would sort it below all numbers.
+        Datum::Float(value) => builder.append_f64(if value.is_nan() { f64::NAN } else { value }),
         Datum::Numeric(value) => {
             let mut text = String::new();
             value.write(&mut text);

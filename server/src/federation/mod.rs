@@ -5,6 +5,7 @@ pub mod locate;
 pub mod name_barrier;
 pub mod naming;
 pub mod no_pushdown;
+mod ordinals;
 pub mod pg_catalog;
 pub mod planner;
 pub mod provider;

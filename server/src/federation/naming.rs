@@ -10,26 +10,90 @@ use datafusion::sql::sqlparser::ast::{
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use crate::error::{SqlError, SqlState};
+
 /// Separates a name from the number that makes it unique. No client can type it by accident.
 const SUFFIX: char = '\u{1}';
+/// What PostgreSQL calls a column that has no name.
+const UNNAMED: &str = "?column?";
+
+/// Names that more than one column of a subquery in FROM or WITH has: outside of it no column can be called by them.
+#[derive(Debug, Default)]
+pub struct Repeated(HashSet<String>);
 
 /// Names every select list of a query, subqueries included.
-pub fn name_columns(query: &mut Query) {
-    struct Namer;
+pub fn name_columns(query: &mut Query) -> Repeated {
+    struct Namer(Repeated);
     impl VisitorMut for Namer {
         type Break = ();
 
         fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+            for table in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+                if table.alias.columns.is_empty() {
+                    hide_repeats(&mut table.query.body, &mut self.0);
+                }
+            }
             name_body(&mut query.body);
             ControlFlow::Continue(())
         }
 
         fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+            if let TableFactor::Derived { subquery, alias, .. } = factor
+                && alias.as_ref().is_none_or(|alias| alias.columns.is_empty())
+            {
+                hide_repeats(&mut subquery.body, &mut self.0);
+            }
             name_series(factor);
             ControlFlow::Continue(())
         }
     }
-    let _ = query.visit(&mut Namer);
+    let mut namer = Namer(Repeated::default());
+    let _ = query.visit(&mut namer);
+    namer.0
+}
+
+/// Gives all columns of one name names of their own.
+fn hide_repeats(body: &mut SetExpr, repeated: &mut Repeated) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::SetOperation { left, .. } => return hide_repeats(left, repeated),
+        _ => return,
+    };
+    let names: Vec<Option<String>> = select
+        .projection
+        .iter()
+        .map(|item| match item {
+            SelectItem::UnnamedExpr(expr) => Some(name_of(expr)),
+            SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+            _ => None,
+        })
+        .collect();
+    for (index, (item, name)) in select.projection.iter_mut().zip(&names).enumerate() {
+        let Some(name) = name else { continue };
+        if names.iter().filter(|other| other.as_ref() == Some(name)).count() < 2 {
+            continue;
+        }
+        repeated.0.insert(name.clone());
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            let alias = Ident::with_quote('"', format!("{name}{SUFFIX}{index}"));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
+/// A column that is not found because several have its name is ambiguous.
+pub fn ambiguous(error: SqlError, repeated: &Repeated) -> SqlError {
+    if error.sqlstate != SqlState::UNDEFINED_COLUMN {
+        return error;
+    }
+    let named = error.message.strip_prefix("column ").and_then(|rest| rest.strip_suffix(" does not exist"));
+    let name = named.map(|name| name.trim_matches('"')).map(|name| name.rsplit('.').next().unwrap_or(name));
+    match name {
+        Some(name) if repeated.0.contains(name) => {
+            SqlError::new(SqlState::AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"))
+        }
+        _ => error,
+    }
 }
 
 /// `generate_series(…)` in FROM is a table of its own name, or of its alias's, with one column of that name.
@@ -76,7 +140,7 @@ fn name_select(select: &mut Select) {
     for (index, item) in select.projection.iter_mut().enumerate() {
         match item {
             SelectItem::UnnamedExpr(expr) => {
-                let name = figure_name(expr).unwrap_or_else(|| "?column?".to_owned());
+                let name = name_of(expr);
                 let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
                 let repeated = !seen.insert(name.clone());
                 // A plain column keeps its qualifier, by which an ORDER BY may still call it.
@@ -98,7 +162,13 @@ fn name_select(select: &mut Select) {
     }
 }
 
-fn folded(ident: &Ident) -> String {
+/// What PostgreSQL calls a column of a select list that is given no name.
+pub fn name_of(expr: &Expr) -> String {
+    figure_name(expr).unwrap_or_else(|| UNNAMED.to_owned())
+}
+
+/// A name as it is looked up.
+pub fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 

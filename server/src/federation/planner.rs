@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use super::aliases::{reads_fields_of_plain_columns, tell_tables_from_columns, unmarked};
 use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
+use super::ordinals::check_ordinals;
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
 use super::relations::{self, NameScope, Resolved};
@@ -46,8 +47,10 @@ pub struct Planner {
     pub host: Arc<Host>,
     /// Names.
     pub scope: NameScope,
-    /// Whose rights count.
+    /// Whose rights count: a view's owner's within the view.
     pub role: Oid,
+    /// Who runs the statement: whose rights count within a view that is `security_invoker`, however deep it lies.
+    pub invoker: Oid,
     /// Functions and options.
     pub state: Arc<SessionState>,
     /// System tables.
@@ -139,12 +142,12 @@ impl Planner {
         depth: usize,
     ) -> SqlResult<Planned> {
         refused::refuse(&query)?;
-        refused::refuse_text(text)?;
         let written = query.clone();
         let is_aggregate = |name: &str| self.state.aggregate_functions().contains_key(name);
         let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
         check_aggregates(statement)?;
-        naming::name_columns(&mut query);
+        check_ordinals(statement)?;
+        let hidden = naming::name_columns(&mut query);
         let system = pg_catalog::mentions_system_catalog(&query);
         if system {
             // System tables keep their arrays as lists: their casts are the rewrite's.
@@ -196,6 +199,7 @@ impl Planner {
         });
         let plan = checked.map_err(|mut error| {
             error.message = unmarked(&error.message);
+            let error = naming::ambiguous(error, &hidden);
             let error = locate::locate(error, statement);
             self.with_argument_types(error, &written, system, &sources, parameters)
         })?;
@@ -408,7 +412,7 @@ impl Planner {
             ));
         }
         let planner = Self {
-            role: if view.security_invoker { self.role } else { view.header.owner },
+            role: if view.security_invoker { self.invoker } else { view.header.owner },
             scope: NameScope { live: None, search_path: Vec::new(), ..self.scope.clone() },
             ..self.clone()
         };

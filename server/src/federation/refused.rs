@@ -9,26 +9,6 @@ use crate::error::{SqlError, SqlResult, SqlState};
 /// Functions of DataFusion that read their arguments otherwise than PostgreSQL's of the same name.
 const FUNCTIONS: &[&str] = &["median"];
 
-/// Refuses what the parser takes and forgets: the precision of `interval(2) '…'`.
-///
-/// # Errors
-/// `0A000`, with the other way to write it.
-pub fn refuse_text(text: &str) -> SqlResult<()> {
-    const WORD: &str = "interval";
-    let lower = text.to_ascii_lowercase();
-    for (start, _) in lower.match_indices(WORD) {
-        let rest = lower.get(start + WORD.len()..).unwrap_or_default().trim_start();
-        let Some(rest) = rest.strip_prefix('(') else { continue };
-        let digits = rest.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
-        let after = digits.trim_start().strip_prefix(')').map(str::trim_start);
-        if digits.len() < rest.trim_start().len() && after.is_some_and(|after| after.starts_with('\'')) {
-            return Err(SqlError::unsupported("a precision before an interval's text is not supported")
-                .hint("Write it as a cast: '1.5 seconds'::interval(0)."));
-        }
-    }
-    Ok(())
-}
-
 /// Refuses what would be answered wrongly.
 ///
 /// # Errors

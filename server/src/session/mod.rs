@@ -6,6 +6,7 @@ mod ddl;
 pub mod engine;
 mod execute;
 mod explain;
+mod maintenance;
 pub mod outcome;
 mod query;
 pub mod settings;
@@ -23,7 +24,8 @@ use atoll_connector_api::types::PgType;
 use atoll_connector_api::types::text::OutputStyle;
 use datafusion::common::ScalarValue;
 
-use crate::catalog::{Catalog, Oid};
+use crate::catalog::model::{DATABASE_OID, Privilege};
+use crate::catalog::{Catalog, Oid, privilege};
 use crate::error::{Notice, SqlError, SqlResult, SqlState};
 use crate::statement::ast::{Statement, Transaction};
 use crate::statement::{self, ParsedStatement};
@@ -90,6 +92,19 @@ pub struct Session {
     pending_settings: system::PendingSettings,
 }
 
+/// Whether a role may connect to the database at all.
+///
+/// # Errors
+/// `42501`.
+fn check_connect(catalog: &Catalog, user: Oid) -> SqlResult<()> {
+    let Some(database) = catalog.get(DATABASE_OID) else { return Ok(()) };
+    if privilege::has_privilege(catalog, user, database, Privilege::Connect) {
+        return Ok(());
+    }
+    let message = format!("permission denied for database \"{}\"", database.header().name);
+    Err(SqlError::denied(message).detail("User does not have CONNECT privilege."))
+}
+
 impl Session {
     /// Opens a session for an authenticated role.
     ///
@@ -118,6 +133,7 @@ impl Session {
                 format!("too many connections for role \"{}\"", startup.user),
             ));
         }
+        check_connect(&catalog, user)?;
         let live = system::database_of(&engine, &catalog, user, startup.database.as_deref(), &startup.user)?;
         let mut settings = Settings::default();
         // The role's own count more than the database's. One that was stored may have become invalid: PostgreSQL warns and
@@ -296,8 +312,8 @@ impl Session {
             Statement::DeclareCursor(declare) => self.declare(declare, prepared, parameters, &limits).await,
             Statement::Fetch(fetch) => self.fetch(fetch).await,
             Statement::CloseCursor { name } => self.close_cursor(name.as_deref()),
-            Statement::Listen { command } => Ok(Outcome::Command((*command).to_owned())),
-            Statement::NoOp { tag } => Ok(Outcome::Command((*tag).to_owned())),
+            Statement::Unlisten => Ok(Outcome::Command("UNLISTEN".to_owned())),
+            Statement::Maintenance(maintenance) => self.maintain(maintenance),
             Statement::Unsupported { message, hint } => {
                 let error = SqlError::unsupported(message.clone());
                 Err(match hint {
@@ -576,8 +592,8 @@ fn holds_no_secret(statement: &Statement) -> bool {
         | Statement::Deallocate { .. }
         | Statement::Fetch(_)
         | Statement::CloseCursor { .. }
-        | Statement::Listen { .. }
-        | Statement::NoOp { .. }
+        | Statement::Unlisten
+        | Statement::Maintenance(_)
         | Statement::Empty => true,
         Statement::Explain(explain) => holds_no_secret(&explain.statement.statement),
         Statement::Prepare { statement, .. } => holds_no_secret(&statement.statement),

@@ -96,6 +96,7 @@ impl Session {
             host: Arc::clone(&self.engine.host),
             scope: self.name_scope(),
             role: self.current_user,
+            invoker: self.current_user,
             state: Arc::new(state),
             system,
             pushdown: self.settings.on("atoll.pushdown"),

@@ -136,9 +136,14 @@ impl Settings {
         self.local.clear();
     }
 
-    /// A transaction begins.
+    /// A transaction begins, with what the session says of all transactions.
     pub fn begin(&mut self) {
         self.saved = Some(self.session.clone());
+        for name in ["transaction_isolation", "transaction_read_only", "transaction_deferrable"] {
+            if let Some(value) = self.get(&format!("default_{name}")) {
+                self.local.insert(name.to_owned(), value.to_owned());
+            }
+        }
     }
 
     /// A transaction ends: what was local is gone, and where it failed what it set too.

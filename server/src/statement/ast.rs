@@ -121,14 +121,10 @@ pub enum Statement {
     },
     /// COPY … TO STDOUT. (COPY FROM is refused by the parser with 0A000.)
     CopyTo(CopyTo),
-    /// LISTEN, UNLISTEN, NOTIFY: accepted, and without effect.
-    Listen {
-        command: &'static str,
-    },
-    /// LOCK TABLE, ANALYZE, VACUUM, CHECKPOINT …: accepted and without effect, where PostgreSQL's effect would not show.
-    NoOp {
-        tag: &'static str,
-    },
+    /// UNLISTEN: there is nothing that could have been listened to.
+    Unlisten,
+    /// LOCK, ANALYZE, VACUUM, CHECKPOINT: checked, and without effect.
+    Maintenance(Maintenance),
     /// Parsed, understood and not built: message of the 0A000.
     Unsupported {
         message: String,
@@ -297,10 +293,30 @@ pub struct CreateForeignTable {
     pub options: Vec<OptionClause>,
 }
 
+/// LOCK, ANALYZE, VACUUM or CHECKPOINT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the SQL clauses of their names")]
+pub struct Maintenance {
+    pub kind: MaintenanceKind,
+    pub relations: Vec<QualifiedName>,
+}
+
+/// Which one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the SQL commands of their names")]
+pub enum MaintenanceKind {
+    Lock,
+    Analyze,
+    Vacuum,
+    Checkpoint,
+}
+
 /// ALTER FOREIGN TABLE, and ALTER VIEW with the actions that a view has.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the SQL clauses of their names")]
 pub struct AlterForeignTable {
+    /// ALTER TABLE, which some clients use for every kind of relation.
+    pub plain: bool,
     pub name: QualifiedName,
     pub if_exists: bool,
     pub actions: Vec<AlterTableAction>,
@@ -320,6 +336,13 @@ pub enum AlterTableAction {
     RenameTo(String),
     SetSchema(String),
     OwnerTo(RoleSpec),
+}
+
+impl AlterTableAction {
+    /// Whether a view has it too.
+    pub const fn is_for_any_relation(&self) -> bool {
+        matches!(self, Self::RenameTo(_) | Self::SetSchema(_) | Self::OwnerTo(_) | Self::RenameColumn { .. })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -249,13 +249,13 @@ fn element_end(c: &Cursor) -> usize {
 }
 
 /// ALTER FOREIGN TABLE and ALTER TABLE, behind these words.
-pub(super) fn alter_foreign_table(c: &mut Cursor) -> SqlResult<Statement> {
+pub(super) fn alter_foreign_table(c: &mut Cursor, plain: bool) -> SqlResult<Statement> {
     let (if_exists, name) = relation(c)?;
     let actions = match single_action(c)? {
         Some(action) => vec![action],
         None => c.list(table_action)?,
     };
-    Ok(Statement::AlterForeignTable(AlterForeignTable { name, if_exists, actions }))
+    Ok(Statement::AlterForeignTable(AlterForeignTable { plain, name, if_exists, actions }))
 }
 
 /// `[IF EXISTS] [ONLY] name [*]`
@@ -389,7 +389,7 @@ pub(super) fn alter_view(c: &mut Cursor) -> SqlResult<Statement> {
             };
         }
     };
-    Ok(Statement::AlterView(AlterForeignTable { name, if_exists, actions: vec![action] }))
+    Ok(Statement::AlterView(AlterForeignTable { plain: false, name, if_exists, actions: vec![action] }))
 }
 
 /// IMPORT FOREIGN SCHEMA, behind these words.

@@ -9,6 +9,7 @@ mod execution;
 mod foreign;
 mod keywords;
 mod lexer;
+mod maintenance;
 mod objects;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
@@ -126,10 +127,10 @@ fn statement(c: &mut Cursor) -> SqlResult<Statement> {
         "listen" => session::listen(c, "LISTEN"),
         "unlisten" => session::listen(c, "UNLISTEN"),
         "notify" => session::listen(c, "NOTIFY"),
-        "lock" => refused::no_op(c, "LOCK TABLE"),
-        "analyze" | "analyse" => refused::no_op(c, "ANALYZE"),
-        "vacuum" => refused::no_op(c, "VACUUM"),
-        "checkpoint" => refused::no_op(c, "CHECKPOINT"),
+        "lock" => maintenance::lock(c),
+        "analyze" | "analyse" => maintenance::analyze(c),
+        "vacuum" => maintenance::vacuum(c),
+        "checkpoint" => Ok(maintenance::checkpoint()),
         "refresh" => {
             c.expect(&["materialized", "view"])?;
             refused::command(c, "REFRESH MATERIALIZED VIEW")

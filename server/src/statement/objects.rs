@@ -63,6 +63,21 @@ pub(super) fn create_view(c: &mut Cursor, or_replace: bool, start: usize) -> Sql
     }))
 }
 
+/// CREATE RECURSIVE VIEW, behind these words: the view of `WITH RECURSIVE name (columns) AS (query) SELECT columns FROM name`.
+fn create_recursive_view(c: &mut Cursor, or_replace: bool, start: usize) -> SqlResult<Statement> {
+    let Statement::CreateView(mut view) = create_view(c, or_replace, start)? else { return c.unexpected() };
+    if view.columns.is_empty() {
+        return Err(SqlError::syntax("CREATE RECURSIVE VIEW needs a list of column names"));
+    }
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let name = quoted(view.name.name());
+    let columns = view.columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+    view.query_text =
+        format!("WITH RECURSIVE {name} ({columns}) AS ({}) SELECT {columns} FROM {name}", view.query_text);
+    view.query = Box::new(super::parse_query(&view.query_text)?);
+    Ok(Statement::CreateView(view))
+}
+
 /// `WITH (security_invoker = true, …)`
 fn view_options(c: &mut Cursor) -> SqlResult<bool> {
     let mut security_invoker = false;
@@ -205,6 +220,7 @@ pub(super) fn create(c: &mut Cursor, start: usize) -> SqlResult<Statement> {
             return create_view(c, true, start);
         }
         return match c.word_at(0) {
+            Some("recursive") if c.eat(&["recursive", "view"]) => create_recursive_view(c, true, start),
             Some("temp" | "temporary" | "local" | "global" | "recursive") => temporary(c),
             _ => refused::unsupported_object(c, "CREATE OR REPLACE"),
         };
@@ -221,6 +237,9 @@ pub(super) fn create(c: &mut Cursor, start: usize) -> SqlResult<Statement> {
         c.eat(&["user", "mapping"]);
         return foreign::create_user_mapping(c);
     }
+    if c.eat(&["recursive", "view"]) {
+        return create_recursive_view(c, false, start);
+    }
     if let Some("temp" | "temporary" | "local" | "global" | "recursive") = c.word_at(0) {
         return temporary(c);
     }
@@ -235,15 +254,13 @@ pub(super) fn create(c: &mut Cursor, start: usize) -> SqlResult<Statement> {
     }
 }
 
-/// CREATE TEMPORARY … and CREATE RECURSIVE VIEW.
+/// CREATE TEMPORARY …
 fn temporary(c: &mut Cursor) -> SqlResult<Statement> {
     let mut ahead = 0;
     while matches!(c.word_at(ahead), Some("temp" | "temporary" | "local" | "global" | "recursive")) {
         ahead += 1;
     }
-    let recursive = c.word_at(ahead.saturating_sub(1)) == Some("recursive");
-    let message = match (recursive, c.word_at(ahead)) {
-        (true, Some("view")) => "recursive views are not supported",
+    let message = match (c.word_at(ahead.saturating_sub(1)) == Some("recursive"), c.word_at(ahead)) {
         (_, Some("view")) => "temporary views are not supported",
         (_, Some("sequence")) => "sequences are not supported",
         (false, Some("table")) => "temporary tables are not supported",
@@ -265,8 +282,11 @@ pub(super) fn alter(c: &mut Cursor) -> SqlResult<Statement> {
     if c.eat(&["foreign", "data", "wrapper"]) {
         return foreign::alter_wrapper(c);
     }
-    if c.eat(&["foreign", "table"]) || (c.sees(&["table"]) && !c.sees(&["table", "all"]) && c.eat(&["table"])) {
-        return foreign::alter_foreign_table(c);
+    if c.eat(&["foreign", "table"]) {
+        return foreign::alter_foreign_table(c, false);
+    }
+    if c.sees(&["table"]) && !c.sees(&["table", "all"]) && c.eat(&["table"]) {
+        return foreign::alter_foreign_table(c, true);
     }
     if c.sees(&["user", "mapping", "for"]) && c.eat(&["user", "mapping"]) {
         return foreign::alter_user_mapping(c);

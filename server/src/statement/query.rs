@@ -243,6 +243,18 @@ fn check_runs(lexed: &Lexed, start: usize, tokens: &[Token]) -> SqlResult<()> {
         {
             return Err(lexed.syntax_error(start + offset + 1));
         }
+        // sqlparser takes the precision of `interval(2) '…'` and forgets it.
+        if token.kind == TokenKind::Word("interval".into())
+            && let Some([open, digits, close, text]) = tokens.get(offset + 1..offset + 5)
+            && open.kind == TokenKind::Symbol('(')
+            && digits.kind == TokenKind::Integer
+            && close.kind == TokenKind::Symbol(')')
+            && matches!(text.kind, TokenKind::String(_))
+        {
+            return Err(SqlError::unsupported("a precision before an interval's text is not supported")
+                .hint("Write it as a cast: '1.5 seconds'::interval(0).")
+                .at(position));
+        }
         if runs.len() > NESTING_MAX {
             return Err(too_complex("stack depth limit exceeded").at(position));
         }
@@ -385,6 +397,7 @@ impl VisitorMut for Checker<'_> {
     type Break = Box<SqlError>;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> Found {
+        table_as_select(&mut query.body)?;
         balance_set_operations(&mut query.body);
         self.descend(query_weight(query))?;
         if !query.locks.is_empty() {
@@ -524,6 +537,28 @@ fn pairwise<T>(mut operands: Vec<T>, join: impl Fn(T, T) -> T) -> Option<T> {
         operands = joined;
     }
     operands.pop()
+}
+
+/// `TABLE t` is `SELECT * FROM t`.
+fn table_as_select(body: &mut SetExpr) -> Found {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            table_as_select(left)?;
+            table_as_select(right)
+        }
+        SetExpr::Table(table) => {
+            let names = [&table.schema_name, &table.table_name].into_iter().flatten();
+            let quoted: Vec<String> = names.map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+            match super::parse_query(&format!("SELECT * FROM {}", quoted.join("."))) {
+                Ok(query) => {
+                    *body = *query.body;
+                    ControlFlow::Continue(())
+                }
+                Err(error) => found(error),
+            }
+        }
+        _ => ControlFlow::Continue(()),
+    }
 }
 
 /// The same for UNION and INTERSECT, which are associative with and without ALL.

@@ -2,8 +2,7 @@
 
 use super::ast::Statement;
 use super::cursor::Cursor;
-use super::lexer::TokenKind;
-use super::{keywords, session};
+use super::session;
 use crate::error::{SqlError, SqlResult};
 
 /// Kinds of objects that CREATE, ALTER, DROP, COMMENT ON and GRANT ON may name in PostgreSQL, longest first.
@@ -146,38 +145,4 @@ pub(super) fn option_value(c: &mut Cursor) -> SqlResult<String> {
         Some(number) => Ok(number),
         None => c.label(),
     }
-}
-
-/// Commands with no effect that would show: read roughly, as their grammar is large and their meaning nothing.
-pub(super) fn no_op(c: &mut Cursor, tag: &'static str) -> SqlResult<Statement> {
-    let required = matches!(tag, "LOCK TABLE");
-    if required && c.at_end() {
-        return c.unexpected();
-    }
-    if tag == "CHECKPOINT" {
-        return Ok(Statement::NoOp { tag });
-    }
-    if c.eat_symbol('(') {
-        c.skip_to_close()?;
-    }
-    while let Some(token) = c.peek() {
-        match &token.kind {
-            TokenKind::Word(word) if !is_misplaced(word) => {}
-            TokenKind::Quoted(_) | TokenKind::Symbol('.' | ',') | TokenKind::Operator => {}
-            TokenKind::Symbol('(') => {
-                c.bump();
-                c.skip_to_close()?;
-                continue;
-            }
-            _ => return c.unexpected(),
-        }
-        c.bump();
-    }
-    Ok(Statement::NoOp { tag })
-}
-
-/// Reserved words that LOCK, ANALYZE and VACUUM have no use for.
-fn is_misplaced(word: &str) -> bool {
-    keywords::category(word) == keywords::Category::Reserved
-        && !matches!(word, "only" | "in" | "table" | "analyze" | "analyse")
 }

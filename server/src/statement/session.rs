@@ -3,7 +3,7 @@
 use super::ast::{DiscardTarget, SetVariable, Statement, Transaction};
 use super::cursor::Cursor;
 use super::lexer::TokenKind;
-use crate::error::{SqlError, SqlResult, SqlState};
+use crate::error::{SqlError, SqlResult};
 
 /// SET, behind this word.
 pub(super) fn set(c: &mut Cursor) -> SqlResult<Statement> {
@@ -296,16 +296,15 @@ fn chain(c: &mut Cursor) -> SqlResult<bool> {
 /// LISTEN, UNLISTEN and NOTIFY, behind these words.
 pub(super) fn listen(c: &mut Cursor, command: &'static str) -> SqlResult<Statement> {
     if command == "UNLISTEN" && c.eat_operator("*") {
-        return Ok(Statement::Listen { command });
+        return Ok(Statement::Unlisten);
     }
     c.name()?;
     if command == "NOTIFY" && c.eat_symbol(',') {
-        let position = c.position();
-        let payload = c.string()?;
-        // PostgreSQL's NOTIFY_PAYLOAD_MAX_LENGTH.
-        if payload.len() >= 8000 - 64 {
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "payload string too long").at(position));
-        }
+        c.string()?;
     }
-    Ok(Statement::Listen { command })
+    if command == "UNLISTEN" {
+        return Ok(Statement::Unlisten);
+    }
+    c.expect_end()?;
+    Err(SqlError::unsupported(format!("{command} is not supported")))
 }

@@ -594,12 +594,31 @@ fn what_is_not_built_says_so_and_lets_the_rest_run() {
     assert_eq!(unsupported("DO $$ begin end $$"), "DO is not supported");
     assert_eq!(unsupported("CALL p()"), "CALL is not supported");
     assert_eq!(unsupported("REFRESH MATERIALIZED VIEW v"), "REFRESH MATERIALIZED VIEW is not supported");
-    assert!(matches!(one("LOCK TABLE a IN SHARE MODE NOWAIT"), Statement::NoOp { tag: "LOCK TABLE" }));
-    assert!(matches!(one("VACUUM (ANALYZE) t"), Statement::NoOp { tag: "VACUUM" }));
-    assert!(matches!(one("ANALYZE"), Statement::NoOp { tag: "ANALYZE" }));
-    assert!(matches!(one("NOTIFY a, 'b'"), Statement::Listen { command: "NOTIFY" }));
+    assert_eq!(unsupported("NOTIFY a, 'b'"), "NOTIFY is not supported");
     assert_eq!(parse("SELECT 1; TRUNCATE t; SELECT 2").unwrap().len(), 3);
     assert_eq!(syntax("INSERT INTO t VALEUS (1)"), ("syntax error at or near \"VALEUS\"".into(), 15));
+}
+
+#[test]
+fn maintenance() {
+    let read = |sql: &str| match one(sql) {
+        Statement::Maintenance(Maintenance { kind, relations }) => {
+            (kind, relations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        read("LOCK TABLE ONLY a, s.b * IN SHARE ROW EXCLUSIVE MODE NOWAIT"),
+        (MaintenanceKind::Lock, "a s.b".into())
+    );
+    assert_eq!(
+        read("VACUUM (ANALYZE, VERBOSE false, PARALLEL 2) t (a, b), u"),
+        (MaintenanceKind::Vacuum, "t u".into())
+    );
+    assert_eq!(read("VACUUM FULL FREEZE VERBOSE ANALYZE"), (MaintenanceKind::Vacuum, String::new()));
+    assert_eq!(read("ANALYZE VERBOSE t"), (MaintenanceKind::Analyze, "t".into()));
+    assert_eq!(syntax("VACUUM (nosuch)"), ("unrecognized VACUUM option \"nosuch\"".into(), 9));
+    assert_eq!(syntax("LOCK t IN NO MODE"), ("syntax error at or near \"NO\"".into(), 11));
 }
 
 mod depth {

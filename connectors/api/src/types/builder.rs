@@ -283,7 +283,7 @@ impl ColumnBuilder {
         let codec = &self.codec;
         match codec.kind {
             Kind::Text | Kind::VarChar | Kind::Name | Kind::Json | Kind::Enum => self.push_text(utf8(value)?),
-            Kind::BpChar => self.push_text(utf8(value)?.trim_end_matches(' ')),
+            Kind::BpChar => self.push_text(input::bpchar_value(utf8(value)?, codec.length)),
             _ => {
                 let mut scratch = std::mem::take(&mut self.scratch);
                 scratch.clear();

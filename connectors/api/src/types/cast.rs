@@ -287,7 +287,7 @@ impl Caster<'_> {
     }
 
     fn append_clipped(&self, text: &str, builder: &mut ColumnBuilder) -> Result<()> {
-        let masked: String;
+        let mut masked = String::new();
         let text = match self.from.kind {
             Kind::Bool => {
                 if text == "t" {
@@ -295,6 +295,10 @@ impl Caster<'_> {
                 } else {
                     "false"
                 }
+            }
+            Kind::BpChar if self.to.kind == Kind::BpChar && self.to.length.is_none() => {
+                self.from.write_padded(text, &mut masked);
+                &masked
             }
             // The padding of char(n) is not part of its value.
             Kind::BpChar => text.trim_end_matches(' '),

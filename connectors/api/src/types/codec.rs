@@ -204,7 +204,7 @@ impl Codec {
             Kind::Char => out.put_slice(value.as_bytes().get(..1).unwrap_or(b"\0")),
             Kind::BpChar => {
                 let mut padded = String::with_capacity(value.len());
-                self.write_padded(value.trim_end_matches(' '), &mut padded);
+                self.write_padded(input::bpchar_value(value, self.length), &mut padded);
                 out.put_slice(padded.as_bytes());
             }
             Kind::Bytea => out.put_slice(&input::bytea(value)?),
@@ -270,7 +270,7 @@ impl Codec {
             Kind::Numeric => Numeric::from_binary(bytes)?.write(out),
             Kind::Text | Kind::Name | Kind::VarChar | Kind::Json | Kind::Enum => out.push_str(utf8(bytes)?),
             Kind::Char => out.push_str(char_text(bytes)?),
-            Kind::BpChar => self.write_padded(utf8(bytes)?.trim_end_matches(' '), out),
+            Kind::BpChar => self.write_padded(input::bpchar_value(utf8(bytes)?, self.length), out),
             Kind::Bytea => text::write_bytea(bytes, style.bytea_escape, out),
             Kind::Date => text::write_date(date_from_binary(self.fixed(bytes)?)?, style, out),
             Kind::Time => text::write_time(time_from_binary(self.fixed(bytes)?)?, out),

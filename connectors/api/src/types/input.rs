@@ -200,9 +200,15 @@ pub(crate) fn varchar(text: &str, length: Option<usize>) -> Result<&str> {
     Err(ConnectorError::value("22001", format!("value too long for type character varying({length})")))
 }
 
-/// `char(n)`, as it is stored: without the spaces at its end.
+/// What is stored of a value of `char(n)`: no spaces at its end, since the length says how many there are. `bpchar`, which
+/// has no length, keeps its own.
+pub(crate) fn bpchar_value(text: &str, length: Option<usize>) -> &str {
+    if length.is_some() { text.trim_end_matches(' ') } else { text }
+}
+
+/// `char(n)`, as it is stored.
 pub(crate) fn bpchar(text: &str, length: Option<usize>) -> Result<&str> {
-    let trimmed = text.trim_end_matches(' ');
+    let trimmed = bpchar_value(text, length);
     if let Some(length) = length
         && trimmed.len() > length
         && trimmed.chars().count() > length

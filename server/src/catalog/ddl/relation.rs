@@ -16,7 +16,11 @@ use crate::statement::ast::{AlterForeignTable, AlterTableAction, ColumnClause};
 
 impl Ddl<'_> {
     pub(super) fn alter_relation(&mut self, alter: &AlterForeignTable, view: bool) -> SqlResult<&'static str> {
-        let (tag, kind) = if view { ("ALTER VIEW", "view") } else { ("ALTER FOREIGN TABLE", "foreign table") };
+        let (tag, kind) = match (view, alter.plain) {
+            (true, _) => ("ALTER VIEW", "view"),
+            (false, true) => ("ALTER TABLE", "foreign table"),
+            (false, false) => ("ALTER FOREIGN TABLE", "foreign table"),
+        };
         let name = alter.name.name();
         let relation = match self.relation(&alter.name) {
             Ok(relation) => relation,
@@ -27,7 +31,9 @@ impl Ddl<'_> {
             }
             Err(error) => return Err(error),
         };
-        if matches!(*relation, Object::View(_)) != view {
+        let is_view = matches!(*relation, Object::View(_));
+        let for_any = alter.plain && alter.actions.iter().all(AlterTableAction::is_for_any_relation);
+        if is_view != view && !for_any {
             let message = format!("\"{name}\" is not a {kind}");
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         }

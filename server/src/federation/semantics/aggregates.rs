@@ -16,10 +16,11 @@ use datafusion::functions_aggregate::{average, min_max, sum};
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, GroupsAccumulator, Signature, Volatility,
 };
 
 use super::datetime::IntervalSum;
+use super::float_sums::{FloatSum, FloatSums};
 use super::{external, sliding};
 use crate::error::{SqlError, SqlState};
 
@@ -59,6 +60,11 @@ enum Plan {
 }
 
 impl Kind {
+    /// Whether this adds up to a float, whose type is stored as double precision.
+    fn sums_floats(self, storage: &DataType) -> bool {
+        matches!(self, Self::Sum | Self::Average) && storage == &DataType::Float64
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Sum => "sum",
@@ -110,6 +116,11 @@ impl Kind {
         if has_none {
             return Err(self.missing(data_type));
         }
+        // There is one of text, which varchar and name are cast to.
+        let data_type = match data_type.oid {
+            oids::VARCHAR | oids::NAME if data_type.user.is_none() => &PgType::new(oids::TEXT),
+            _ => data_type,
+        };
         Ok(match comparison(data_type) {
             Comparison::Storage => (data_type.clone(), storage.clone(), Plan::Native(storage)),
             Comparison::Key => (data_type.clone(), storage, Plan::Keys),
@@ -193,13 +204,26 @@ impl AggregateUDFImpl for Aggregate {
                     count: 0,
                 }))
             }
-            Plan::Native(DataType::Float64) if field.data_type() != &DataType::Float64 => {
+            _ if self.kind.sums_floats(&storage) => {
                 let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
                 let inner = self.kind.native().accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
-                Ok(Box::new(Widening { inner }))
+                Ok(Box::new(FloatSum(inner)))
             }
             _ => self.kind.native().accumulator(args),
         }
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        let storage =
+            args.expr_fields.first().and_then(|field| self.kind.plan(field).ok()).map(|(_, storage, _)| storage);
+        !args.is_distinct && storage.is_some_and(|storage| self.kind.sums_floats(&storage))
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        let Some(field) = args.expr_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
+        let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
+        let inner = self.kind.native().create_groups_accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
+        Ok(Box::new(FloatSums(inner)))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -229,6 +253,10 @@ impl AggregateUDFImpl for Aggregate {
                 Arc::new(Field::new("sum", DataType::Utf8, true)),
                 Arc::new(Field::new("count", DataType::Int64, true)),
             ]),
+            _ if self.kind.sums_floats(&storage) => {
+                let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
+                self.kind.native().state_fields(StateFieldsArgs { input_fields: &fields, ..args })
+            }
             _ => self.kind.native().state_fields(args),
         }
     }
@@ -240,7 +268,10 @@ impl AggregateUDFImpl for Aggregate {
             let original = |func, params| Ok(Expr::AggregateFunction(AggregateFunction { func, params }));
             let [argument] = params.args.as_slice() else { return original(func, params) };
             let (_, field) = argument.to_field(context.schema().as_ref())?;
-            let (_, _, Plan::Native(argument_type)) = kind.plan(&field)? else { return original(func, params) };
+            let (_, storage, Plan::Native(argument_type)) = kind.plan(&field)? else { return original(func, params) };
+            if kind.sums_floats(&storage) {
+                return original(func, params);
+            }
             let argument = if field.data_type() == &argument_type {
                 argument.clone()
             } else {
@@ -249,35 +280,6 @@ impl AggregateUDFImpl for Aggregate {
             let params = AggregateFunctionParams { args: vec![argument], ..params };
             Ok(Expr::AggregateFunction(AggregateFunction { func: kind.native(), params }))
         }))
-    }
-}
-
-/// DataFusion's accumulator of `float8` over `float4`.
-#[derive(Debug)]
-struct Widening {
-    inner: Box<dyn Accumulator>,
-}
-
-impl Accumulator for Widening {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let wide = values.iter().map(|array| arrow::compute::cast(array, &DataType::Float64));
-        self.inner.update_batch(&wide.collect::<std::result::Result<Vec<_>, _>>()?)
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.inner.evaluate()
-    }
-
-    fn size(&self) -> usize {
-        self.inner.size()
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.inner.state()
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.inner.merge_batch(states)
     }
 }
 

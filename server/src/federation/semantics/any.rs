@@ -129,7 +129,7 @@ impl ScalarUDFImpl for Quantified {
             .into());
         };
         let value_type = PgType::of_field(value_field);
-        let common = choice::unify(&value_type, &element_type).ok_or_else(|| {
+        let common = choice::comparable(&value_type, &element_type).ok_or_else(|| {
             let name = |data_type: &PgType| PgType { modifier: -1, ..data_type.clone() }.sql_name();
             SqlError::new(
                 SqlState::UNDEFINED_FUNCTION,

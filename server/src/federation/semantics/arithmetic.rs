@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::float_sums::one_nan;
 use super::operators::take_type;
 use super::{Operand, Settings, external, operand};
 use crate::error::{SqlError, SqlState};
@@ -202,7 +203,7 @@ impl Operation {
             };
             let value = if single { f64::from(to_single(value)) } else { value };
             // The machine's own NaN has a sign, by which it would not equal others.
-            let value = if value.is_nan() { f64::NAN } else { value };
+            let value = one_nan(value);
             if value.is_infinite() && a.is_finite() && b.is_finite() {
                 return Err(range("overflow"));
             }

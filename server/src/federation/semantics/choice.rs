@@ -99,7 +99,10 @@ impl Kind {
             .map(|(_, (field, literal))| (field, *literal))
             .collect();
         let mut common: Option<(PgType, DataType)> = None;
-        for (field, literal) in &results {
+        // Of CASE, ELSE counts as the first.
+        let otherwise = usize::from(self == Self::Case && fields.len() % 2 == 1);
+        let (branches, last) = results.split_at(results.len() - otherwise);
+        for (field, literal) in last.iter().chain(branches) {
             if is_unknown(field, *literal) {
                 continue;
             }
@@ -141,9 +144,12 @@ fn is_unknown(field: &Field, literal: bool) -> bool {
 }
 
 /// The type that two types have in common; modifiers survive only where they agree.
+///
+/// Of two types that can each be cast to the other implicitly, as all strings can, the first counts: PostgreSQL's
+/// `select_common_type`.
 pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
     const NUMBERS: &[u32] = &[oids::INT2, oids::INT4, oids::INT8, oids::NUMERIC, oids::FLOAT4, oids::FLOAT8];
-    const STRINGS: &[u32] = &[oids::CHAR, oids::NAME, oids::BPCHAR, oids::VARCHAR, oids::TEXT];
+    const STRINGS: &[u32] = &[oids::NAME, oids::BPCHAR, oids::VARCHAR, oids::TEXT];
     const MOMENTS: &[u32] = &[oids::DATE, oids::TIMESTAMP, oids::TIMESTAMPTZ];
     if left == right {
         return Some(left.clone());
@@ -151,13 +157,24 @@ pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
     if left.oid == right.oid {
         return Some(PgType { modifier: -1, ..left.clone() });
     }
-    for ladder in [NUMBERS, STRINGS, MOMENTS] {
+    if STRINGS.contains(&left.oid) && STRINGS.contains(&right.oid) {
+        return Some(PgType::new(left.oid));
+    }
+    for ladder in [NUMBERS, MOMENTS] {
         let rung = |data_type: &PgType| ladder.iter().position(|oid| *oid == data_type.oid);
         if let (Some(left), Some(right)) = (rung(left), rung(right)) {
             return ladder.get(left.max(right)).map(|oid| PgType::new(*oid));
         }
     }
     None
+}
+
+/// The type in which values of two types are compared: strings of different types as text.
+pub(super) fn comparable(left: &PgType, right: &PgType) -> Option<PgType> {
+    let common = unify(left, right)?;
+    let strings = [oids::NAME, oids::BPCHAR, oids::VARCHAR];
+    let mixed = left.oid != right.oid && strings.contains(&common.oid);
+    Some(if mixed { PgType::new(oids::TEXT) } else { common })
 }
 
 impl Choice {
@@ -167,7 +184,7 @@ impl Choice {
         let (Some(Operand::Typed(left_type)), Some(Operand::Typed(right_type))) = (left_type, right_type) else {
             return Ok((left.clone(), right.clone()));
         };
-        match unify(&left_type, &right_type) {
+        match comparable(&left_type, &right_type) {
             Some(common) if common.oid != oids::NUMERIC => {
                 let converted = |expr: &Expr| -> Result<Expr> {
                     let same = expr.get_type(schema)? == common.storage();

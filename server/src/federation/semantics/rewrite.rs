@@ -8,7 +8,9 @@ use datafusion::sql::sqlparser::ast::{
     Query, SelectItem, SetExpr, Subscript, TrimWhereField, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::{any, cast, choice, collect, datetime, from_sets, functions, rows, statistics};
+use super::{
+    any, array_subquery, cast, choice, collect, datetime, from_sets, functions, row_subqueries, rows, statistics,
+};
 use crate::error::{SqlError, SqlResult};
 
 /// Turns `CAST`, `::`, `DATE '…'` and `INTERVAL '…'` into calls of ours, in subqueries too. Casts to `regclass` and its
@@ -47,17 +49,29 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         narrow_results(&mut query.body);
-        ControlFlow::Continue(())
+        match query.body.as_mut() {
+            SetExpr::Select(select) => stop(row_subqueries::conditions(select)),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        stop(array_subquery::expand(expr))
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         datetime::rewrite::expression(expr);
-        if let Err(error) = rows::expand(expr) {
-            return ControlFlow::Break(error);
-        }
+        stop(rows::expand(expr))?;
         rows::escape(expr);
         rewrite(expr);
         ControlFlow::Continue(())
+    }
+}
+
+fn stop(result: SqlResult<()>) -> ControlFlow<SqlError> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
     }
 }
 

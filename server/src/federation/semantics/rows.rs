@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::functions::like_escape;
 use super::rewrite::ours;
+use super::row_subqueries;
 use crate::error::{SqlError, SqlResult};
 
 /// Fields of a row that are compared.
@@ -14,15 +15,20 @@ const FIELDS_MAX: usize = 1664;
 /// Puts comparisons of fields in the place of a comparison of rows.
 ///
 /// # Errors
-/// `42601` for rows of different lengths; `0A000` for a row that is compared with a subquery.
+/// `42601` for rows of different lengths.
 pub(super) fn expand(expr: &mut Expr) -> SqlResult<()> {
     let expanded = match expr {
         Expr::BinaryOp { left, op, right } if is_comparison(op) => match (fields(left), fields(right)) {
             (Some(left), Some(right)) => compared(&left, op, &right)?,
-            (Some(_), None) | (None, Some(_)) if is_subquery(left) || is_subquery(right) => {
-                return Err(SqlError::unsupported("comparing a row with a subquery is not supported"));
-            }
-            _ => return Ok(()),
+            // The subquery stands on the right, in PostgreSQL too.
+            _ => match row_subqueries::expand(expr)? {
+                Some(expanded) => expanded,
+                None => return Ok(()),
+            },
+        },
+        Expr::InSubquery { .. } | Expr::AnyOp { .. } | Expr::AllOp { .. } => match row_subqueries::expand(expr)? {
+            Some(expanded) => expanded,
+            None => return Ok(()),
         },
         Expr::IsDistinctFrom(left, right) => match (fields(left), fields(right)) {
             (Some(left), Some(right)) => distinct(&left, &right)?,
@@ -79,15 +85,8 @@ const fn is_comparison(op: &BinaryOperator) -> bool {
     )
 }
 
-fn is_subquery(expr: &Expr) -> bool {
-    match expr {
-        Expr::Nested(inner) => is_subquery(inner),
-        expr => matches!(expr, Expr::Subquery(_)),
-    }
-}
-
 /// The fields of a row as it is written: `(a, b)`, `ROW(a, b)`.
-fn fields(expr: &Expr) -> Option<Vec<Expr>> {
+pub(super) fn fields(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Nested(inner) => fields(inner),
         Expr::Tuple(fields) => Some(fields.clone()),
@@ -120,7 +119,7 @@ fn same_length(left: &[Expr], right: &[Expr]) -> SqlResult<()> {
 }
 
 /// Rows are equal where all fields are; of two that are not, the first fields that differ decide.
-fn compared(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> SqlResult<Expr> {
+pub(super) fn compared(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> SqlResult<Expr> {
     same_length(left, right)?;
     let pairs = || left.iter().zip(right);
     if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {

@@ -11,6 +11,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Accumulator;
 
 use super::external;
+use super::float_sums::one_nan;
 
 /// `sum` and `avg` of floats. What was added is not taken back, because `1e20 + 1 - 1e20` is not 1.
 #[derive(Debug)]
@@ -49,7 +50,8 @@ impl Accumulator for Floats {
             return Ok(ScalarValue::Float64(None));
         }
         let sum: f64 = self.values.iter().sum();
-        Ok(ScalarValue::Float64(Some(if self.average { sum / self.values.len() as f64 } else { sum })))
+        let value = if self.average { sum / self.values.len() as f64 } else { sum };
+        Ok(ScalarValue::Float64(Some(one_nan(value))))
     }
 
     fn size(&self) -> usize {

@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, DataType, Expr, FunctionArguments, ObjectName, Query, TableFactor, TypedString,
-    Visit, Visitor,
+    ArrayElemTypeDef, BinaryOperator, DataType, Expr, ObjectName, Query, TableFactor, TypedString, Visit, Visitor,
 };
 
 use super::build::parts;
@@ -72,9 +71,7 @@ impl Visitor for Detector {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         let system = match expr {
-            Expr::Function(function) => {
-                in_system_schema(&function.name) || matches!(function.args, FunctionArguments::Subquery(_))
-            }
+            Expr::Function(function) => in_system_schema(&function.name),
             Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
                 is_system_type(data_type)
             }

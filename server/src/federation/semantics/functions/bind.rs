@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 
 use super::super::arithmetic::narrow_literal;
 use super::super::cast::{cast_to, fold};
+use super::super::float_sums::one_nan;
 use super::super::operators::take_type;
 use super::super::{Operand, Settings, external, operand};
 use super::resolve::{Resolved, resolve};
@@ -260,7 +261,7 @@ fn append(builder: &mut ColumnBuilder, value: Datum) -> Result<()> {
         Datum::Bool(value) => builder.append_bool(value),
         Datum::Int(value) => builder.append_i64(value),
         // One NaN: the sign that the machine may give it would sort it below all numbers.
-        Datum::Float(value) => builder.append_f64(if value.is_nan() { f64::NAN } else { value }),
+        Datum::Float(value) => builder.append_f64(one_nan(value)),
         Datum::Numeric(value) => {
             let mut text = String::new();
             value.write(&mut text);

@@ -253,7 +253,7 @@ fn float_power(call: &Call<'_>) -> SqlResult<Datum> {
             return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: underflow"));
         }
     }
-    Ok(Datum::Float(if result.is_nan() { f64::NAN } else { result }))
+    Ok(Datum::Float(result))
 }
 
 fn float_logarithm(value: f64, logarithm: fn(f64) -> f64) -> SqlResult<Datum> {

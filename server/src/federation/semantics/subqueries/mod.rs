@@ -115,14 +115,19 @@ impl Rewriter<'_> {
 
     fn joins_natively(&self, condition: &Expr) -> bool {
         match condition {
-            Expr::Not(inner) => matches!(inner.as_ref(), Expr::Exists(_)),
-            Expr::Exists(_) => true,
+            Expr::Not(inner) => self.joins_natively(inner) && matches!(inner.as_ref(), Expr::Exists(_)),
+            // DataFusion does not see through an alias that the outer query is read beneath.
+            Expr::Exists(Exists { subquery, .. }) => !reads_outer_beneath_alias(&subquery.subquery),
             Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
                 // An anti join that knows of NULLs takes one pair of columns and nothing more.
                 let joins = !negated
                     || (matches!(expr.as_ref(), Expr::Column(_)) && outer_references(&subquery.subquery).is_empty());
                 let keyed = subquery.subquery.schema().fields().iter().any(|field| needs_key(&PgType::of_field(field)));
-                joins && !keyed && !expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_)))).unwrap_or(true)
+                let beneath_alias = reads_outer_beneath_alias(&subquery.subquery);
+                joins
+                    && !keyed
+                    && !beneath_alias
+                    && !expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_)))).unwrap_or(true)
             }
             _ => false,
         }
@@ -279,6 +284,13 @@ impl Rewriter<'_> {
         *joined = lowered(LogicalPlanBuilder::from(marked).project(columns)?.build()?, hoisted)?;
         Ok(Some(Expr::Column(Column::new_unqualified(result))))
     }
+}
+
+fn reads_outer_beneath_alias(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| {
+        Ok(matches!(node, LogicalPlan::SubqueryAlias(alias) if !outer_references(&alias.input).is_empty()))
+    })
+    .unwrap_or(true)
 }
 
 /// A plan without its filter at the top, where that reads a query further out: above the join it can still be moved.

@@ -180,11 +180,12 @@ impl Planner {
             }
         }
         let plan_query = |mut query: Query| {
+            let describe = |part| self.describe(part, &sources, parameters);
             if !system {
-                let describe = |part| self.describe(part, &sources, parameters);
                 semantics::unify_values(&mut query, &describe)?;
                 semantics::merge_join_columns(&mut query, &describe)?;
             }
+            semantics::unify_branches(&mut query, &describe)?;
             let plan = self.to_plan(query.clone(), &sources, parameters);
             plan.map(|plan| (plan, query)).map_err(|error| sqlstate::sql_error(&error))
         };

@@ -280,7 +280,7 @@ fn derived(factor: &TableFactor) -> SqlResult<Option<TableFactor>> {
         }
         return integer_series(factor, alias).map(Some);
     }
-    let columns = match set_columns(&function) {
+    let mut columns = match set_columns(&function) {
         Some(columns) => columns,
         None if TABLE_FUNCTIONS.contains(&function.name.as_str()) => return Ok(None),
         None if is_aggregate(&function.name) => {
@@ -299,6 +299,10 @@ fn derived(factor: &TableFactor) -> SqlResult<Option<TableFactor>> {
     };
     let mut query = parsed("SELECT NULL")?;
     let SetExpr::Select(select) = query.body.as_mut() else { return Ok(None) };
+    if let [(Expr::Function(value), _)] = columns.as_mut_slice() {
+        // A mark that [`set_value`] finds; planning does not look at it.
+        value.uses_odbc_syntax = true;
+    }
     let name = alias.map_or_else(|| Ident::new(function.name.clone()), |alias| alias.name.clone());
     // A function that returns plain values names its column as its table; one that names its column keeps that name.
     let single = columns.len() == 1 + usize::from(function.ordinality);
@@ -326,4 +330,16 @@ fn is_aggregate(name: &str) -> bool {
     matches!(name, "count" | "sum" | "avg" | "min" | "max")
         || collect::named(name, false).is_some()
         || statistics::named(name).is_some()
+}
+
+/// The column of a function in FROM that returns plain values: the function's own name stands for them.
+pub(super) fn set_value(factor: &TableFactor) -> Option<Ident> {
+    let TableFactor::Derived { subquery, .. } = factor else { return None };
+    let SetExpr::Select(select) = subquery.body.as_ref() else { return None };
+    match select.projection.as_slice() {
+        [SelectItem::ExprWithAlias { expr: Expr::Function(function), alias }] if function.uses_odbc_syntax => {
+            Some(alias.clone())
+        }
+        _ => None,
+    }
 }

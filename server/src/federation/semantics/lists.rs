@@ -32,6 +32,16 @@ pub(super) const POSITIONS: &str = "pg_positions";
 /// The name of the one field of the structure around an element.
 const VALUE: &str = "value";
 
+/// A list as it is, or one NULL in the place of no element.
+pub(super) fn padded(list: Expr) -> Expr {
+    ScalarUDF::from(Padded { signature: Signature::any(1, Volatility::Immutable) }).call(vec![list])
+}
+
+/// Whether one of several lists has elements.
+pub(super) fn any_elements(lists: Vec<Expr>) -> Expr {
+    ScalarUDF::from(AnyElements { signature: Signature::variadic_any(Volatility::Immutable) }).call(lists)
+}
+
 /// The functions.
 pub(super) fn functions() -> [ScalarUDF; 3] {
     [
@@ -216,6 +226,83 @@ impl ScalarUDFImpl for Positions {
         let values = wrap(&item, Arc::new(Int64Array::from(numbers)))?;
         let list = ListArray::try_new(item, OffsetBuffer::new(ScalarBuffer::from(offsets)), values, None)?;
         Ok(ColumnarValue::Array(Arc::new(list)))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Padded {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Padded {
+    fn name(&self) -> &str {
+        "pg_padded_list"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [list] => Ok(list.clone()),
+            _ => exec_err!("{} takes one list", self.name()),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let lists = args.args.iter().map(|arg| arg.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
+        let list = lists.first().and_then(|list| list.as_list_opt::<i32>());
+        let (Some(list), DataType::List(item)) = (list, args.return_field.data_type()) else {
+            return exec_err!("{} takes one list", self.name());
+        };
+        let mut offsets: Vec<i32> = vec![0];
+        let mut wanted: Vec<Option<u64>> = Vec::with_capacity(list.values().len());
+        for row in 0..list.len() {
+            let (first, length) = (list.value_offsets().get(row).copied().unwrap_or(0), list.value_length(row));
+            if list.is_null(row) || length == 0 {
+                wanted.push(None);
+            } else {
+                wanted.extend((first..first + length).map(|index| u64::try_from(index).ok()));
+            }
+            offsets.push(i32::try_from(wanted.len()).map_err(|_| {
+                SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "arrays have more elements than can be unnested")
+            })?);
+        }
+        let values = arrow::compute::take(list.values().as_ref(), &UInt64Array::from(wanted), None)?;
+        let list = ListArray::try_new(Arc::clone(item), OffsetBuffer::new(ScalarBuffer::from(offsets)), values, None)?;
+        Ok(ColumnarValue::Array(Arc::new(list)))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AnyElements {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for AnyElements {
+    fn name(&self) -> &str {
+        "pg_any_elements"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let mut any = vec![false; args.number_rows];
+        for arg in &args.args {
+            let list = arg.to_array(args.number_rows)?;
+            let Some(list) = list.as_list_opt::<i32>() else { return exec_err!("{} takes lists", self.name()) };
+            for (row, any) in any.iter_mut().enumerate() {
+                *any |= list.is_valid(row) && list.value_length(row) > 0;
+            }
+        }
+        Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(any))))
     }
 }
 

@@ -36,6 +36,7 @@ mod subqueries;
 #[cfg(test)]
 mod tests;
 mod values;
+mod whole_rows;
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ pub use branches::unify_branches;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use rewrite::{rewrite_casts, rewrite_datetime};
 pub use values::unify_values;
+pub use whole_rows::name_whole_rows;
 
 use crate::error::{SqlError, SqlState};
 

@@ -248,10 +248,21 @@ fn literal_type(beside: PgType) -> PgType {
     if beside.oid == oids::NUMERIC { PgType { modifier: -1, ..beside } } else { beside }
 }
 
-/// `varchar` beside `char(n)`, whose trailing blanks say nothing, loses its own.
+/// `varchar` beside `char(n)`, whose trailing blanks say nothing, loses its own; so does `bpchar` without a length, which
+/// is kept with the blanks that a `char(n)` had.
 fn trimmed(expr: Expr, own: &PgType, other: &PgType) -> Expr {
-    let trims = own.oid == oids::VARCHAR && other.oid == oids::BPCHAR && !is_literal(&expr);
-    if trims { rtrim(vec![expr]) } else { expr }
+    let beside = own.oid == oids::VARCHAR && other.oid == oids::BPCHAR && !is_literal(&expr);
+    let unbounded = own.user.is_none() && own.oid == oids::BPCHAR && own.modifier < 0 && !has_no_blanks(&expr);
+    if beside || unbounded { rtrim(vec![expr]) } else { expr }
+}
+
+/// Whether an expression is a string without blanks at its end.
+fn has_no_blanks(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten().is_none_or(|text| !text.ends_with(' ')),
+        Expr::Placeholder(_) => true,
+        _ => false,
+    }
 }
 
 /// Whether a side that may hold NaN would get more digits after the point: what stands for NaN is no number to multiply.

@@ -56,7 +56,7 @@ use datafusion::optimizer::Analyzer;
 
 pub use branches::unify_branches;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
-pub use rewrite::{rewrite_casts, rewrite_datetime};
+pub use rewrite::{rewrite_casts, rewrite_datetime, unqualify_functions};
 pub use values::unify_values;
 pub use whole_rows::name_whole_rows;
 

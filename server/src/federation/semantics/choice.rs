@@ -245,7 +245,7 @@ impl ScalarUDFImpl for Choice {
                 };
             }
             if field.data_type() == &storage {
-                return Ok(expr.clone());
+                return Ok(bare_case(expr).clone());
             }
             Ok(cast::cast_to(&self.settings, expr.clone(), &data_type))
         };
@@ -412,6 +412,18 @@ pub(super) fn typed(expr: Expr, data_type: &PgType) -> Result<Expr> {
         .map_err(|error| SqlError::internal(format!("a type could not be written: {error}")))?;
     let args = vec![expr, Expr::Literal(ScalarValue::Utf8(Some(text)), None)];
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(pg_typed()), args)))
+}
+
+/// A `CASE` within a branch of another, which says the type of both. DataFusion asks a function between them for its type
+/// twice, each time down to the innermost: 2 ^ depth times.
+fn bare_case(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::ScalarFunction(call) if call.func.name() == TYPED => match call.args.first() {
+            Some(case @ Expr::Case(_)) => case,
+            _ => expr,
+        },
+        expr => expr,
+    }
 }
 
 /// Whether a call says the type of an expression that says it itself.

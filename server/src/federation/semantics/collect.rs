@@ -61,6 +61,18 @@ pub(super) fn named(name: &str, distinct: bool) -> Option<String> {
     (distinct || !matches!(kind, Kind::Sum | Kind::Average)).then(|| format!("atoll_{name}"))
 }
 
+/// Whether a function collects its values in the order in which they come, which no ORDER BY of its own has changed yet.
+pub(super) fn keeps_order(func: &AggregateUDF) -> bool {
+    let collect = func.inner().downcast_ref::<Collect>();
+    collect.is_some_and(|own| {
+        let collected = matches!(
+            own.kind,
+            Kind::Array | Kind::String | Kind::Json | Kind::Jsonb | Kind::JsonObject | Kind::JsonbObject
+        );
+        own.plan.is_none() && collected
+    })
+}
+
 /// The aggregates of this module.
 pub(super) fn aggregates(settings: &Settings) -> Vec<AggregateUDF> {
     KINDS

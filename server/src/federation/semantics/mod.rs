@@ -24,6 +24,7 @@ mod join_using;
 mod lateral;
 mod lists;
 mod operators;
+mod ordered_input;
 mod rewrite;
 mod row_subqueries;
 mod rows;

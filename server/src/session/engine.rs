@@ -155,7 +155,9 @@ impl Engine {
             .with_runtime_env(self.runtime_env(settings)?);
         let session = SessionContext::new_with_state(semantics::session_state(
             state,
-            &semantics::Settings::new(settings.output_style()).with_clock(Arc::clone(settings.clock())),
+            &semantics::Settings::new(settings.output_style())
+                .with_clock(Arc::clone(settings.clock()))
+                .with_memory(settings.memory("atoll.query_memory")),
         )?);
         pg_catalog::register_functions(&session, system);
         Ok(session.state())

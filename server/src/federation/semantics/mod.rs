@@ -72,6 +72,8 @@ struct Shared {
     style: OutputStyle,
     resolver: Option<Arc<TypeResolver>>,
     clock: Arc<Clock>,
+    /// Bytes that one call's results may take; `None`: any.
+    memory: Option<usize>,
 }
 
 /// When the transaction and the statement began, in microseconds since 1970. A plan that was made before reads the clock
@@ -150,14 +152,29 @@ impl Settings {
     #[must_use]
     pub fn with_resolver(self, resolver: Arc<TypeResolver>) -> Self {
         let clock = Arc::clone(&self.inner.clock);
-        Self { inner: Arc::new(Shared { style: self.inner.style.clone(), resolver: Some(resolver), clock }) }
+        let (style, memory) = (self.inner.style.clone(), self.inner.memory);
+        Self { inner: Arc::new(Shared { style, resolver: Some(resolver), clock, memory }) }
     }
 
     /// The same with the session's clock.
     #[must_use]
     pub fn with_clock(self, clock: Arc<Clock>) -> Self {
-        let resolver = self.inner.resolver.clone();
-        Self { inner: Arc::new(Shared { style: self.inner.style.clone(), resolver, clock }) }
+        let (style, resolver, memory) = (self.inner.style.clone(), self.inner.resolver.clone(), self.inner.memory);
+        Self { inner: Arc::new(Shared { style, resolver, clock, memory }) }
+    }
+
+    /// The same with a bound on what a function makes of one batch, in bytes: it is not yet the query's memory when it is
+    /// made.
+    #[must_use]
+    pub fn with_memory(self, memory: Option<usize>) -> Self {
+        let (style, resolver) = (self.inner.style.clone(), self.inner.resolver.clone());
+        let clock = Arc::clone(&self.inner.clock);
+        Self { inner: Arc::new(Shared { style, resolver, clock, memory }) }
+    }
+
+    /// Bytes that one call's results may take.
+    pub fn memory(&self) -> usize {
+        self.inner.memory.unwrap_or(usize::MAX)
     }
 
     /// When the transaction and the statement began.

@@ -238,7 +238,14 @@ impl PostgresComparisons {
         };
         let mixed = || list.iter().any(|item| datetime::are_mixed(&data_type, type_of(item, schema).as_ref()));
         let by_rule = matches!(comparison(&data_type), Comparison::Key | Comparison::None | Comparison::Unknown);
-        if by_rule || float::is_float(&data_type) || mixed() {
+        // Trailing blanks of the one say nothing, and those of the other do.
+        let padded = || {
+            let is_varchar = |item: &Expr| type_of(item, schema).is_some_and(|own| own.oid == oids::VARCHAR);
+            let is_char = |item: &Expr| type_of(item, schema).is_some_and(|own| own.oid == oids::BPCHAR);
+            (data_type.oid == oids::BPCHAR && list.iter().any(is_varchar))
+                || (data_type.oid == oids::VARCHAR && list.iter().any(is_char))
+        };
+        if by_rule || float::is_float(&data_type) || mixed() || padded() {
             let mut parts = list
                 .into_iter()
                 .map(|item| plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, item, schema))

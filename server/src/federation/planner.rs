@@ -148,6 +148,7 @@ impl Planner {
         check_aggregates(statement)?;
         check_ordinals(statement)?;
         let hidden = naming::name_columns(&mut query);
+        semantics::rewrite_windows(&mut query, &is_aggregate)?;
         let system = pg_catalog::mentions_system_catalog(&query);
         if system {
             // System tables keep their arrays as lists: their casts are the rewrite's.

@@ -24,7 +24,7 @@ use crate::error::{SqlError, SqlState};
 use super::operators::{needs_key, plan_comparison, take_type};
 use super::{
     Operand, Settings, any, cast, choice, collect, compare, datetime, float, functions, grouping, lateral, lists,
-    operand, ordered_input, set_operations, statistics, type_of,
+    operand, ordered_input, set_comparison, set_operations, statistics, type_of, windows,
 };
 
 /// Our function for a sign before a number.
@@ -133,6 +133,7 @@ impl PostgresComparisons {
             Expr::Between(between) => self.between(between, schema),
             Expr::InList(list) => self.in_list(list, schema),
             Expr::InSubquery(subquery) => self.in_subquery(subquery, schema),
+            Expr::SetComparison(call) => set_comparison::plan(&self.settings, call, schema),
             Expr::AggregateFunction(call)
                 if call.params.distinct
                     && matches!(call.func.name(), "sum" | "avg")
@@ -155,7 +156,13 @@ impl PostgresComparisons {
                 }
                 count_distinct(call.data, schema)
             }
-            Expr::WindowFunction(call) => window_by_keys(&self.settings, call, schema),
+            Expr::WindowFunction(call) => {
+                let bound = windows::bind(&self.settings, call, schema)?;
+                let changed = bound.transformed;
+                let mut keyed = window_by_keys(&self.settings, bound.data, schema)?;
+                keyed.transformed |= changed;
+                Ok(keyed)
+            }
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
                     && (is_null(&left) || is_null(&right)) =>

@@ -21,6 +21,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr
 use serde::{Deserialize, Serialize};
 
 use super::arithmetic::narrow_literal;
+use super::float_sums::add_single;
 use super::operators::take_type;
 use super::{Operand, Settings, cast, compare, external, functions, grouping, operand, type_of};
 use crate::error::{SqlError, SqlState};
@@ -441,7 +442,12 @@ impl Rows {
         if values.is_empty() {
             return Ok(None);
         }
-        if matches!(self.plan.returns.oid, oids::FLOAT4 | oids::FLOAT8) {
+        if self.plan.returns.oid == oids::FLOAT4 {
+            let singles = values.iter().filter_map(|value| value.parse::<f32>().ok());
+            let sum = singles.map(Ok).reduce(|sum, value| add_single(Some(sum?), value?)).transpose()?;
+            return Ok(sum.map(|sum| sum.to_string()));
+        }
+        if self.plan.returns.oid == oids::FLOAT8 {
             let sum: f64 = values.iter().filter_map(|value| value.parse::<f64>().ok()).sum();
             #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
             let result = if self.kind == Kind::Average { sum / values.len() as f64 } else { sum };

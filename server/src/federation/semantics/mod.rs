@@ -23,11 +23,13 @@ mod grouping;
 mod join_using;
 mod lateral;
 mod lists;
+mod numeric_sum;
 mod operators;
 mod ordered_input;
 mod rewrite;
 mod row_subqueries;
 mod rows;
+mod set_comparison;
 mod set_operations;
 mod sliding;
 mod statistics;
@@ -35,6 +37,7 @@ mod subqueries;
 #[cfg(test)]
 mod tests;
 mod values;
+mod windows;
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +58,7 @@ use datafusion::optimizer::Analyzer;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use rewrite::{rewrite_casts, rewrite_datetime};
 pub use values::unify_values;
+pub use windows::{frame_marks, framed_function, rewrite_windows};
 
 use crate::error::{SqlError, SqlState};
 

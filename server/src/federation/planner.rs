@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use atoll_connector_api::types::PgType;
-use atoll_connector_api::{ColumnDefinition, Options, TableSpec};
+use atoll_connector_api::{ColumnDefinition, ConnectorError, Options, TableSpec};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -27,7 +27,7 @@ use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation
 use super::relations::{self, NameScope, Resolved};
 use super::unknown_call::unknown_call;
 use super::{naming, refused, semantics};
-use crate::catalog::model::{Column, ForeignTable, Object, Privilege, StoredOption, View};
+use crate::catalog::model::{Column, ForeignServer, ForeignTable, Object, Privilege, StoredOption, View};
 use crate::catalog::privilege;
 use crate::catalog::{Catalog, Oid};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -151,6 +151,7 @@ impl Planner {
         check_aggregates(statement)?;
         check_ordinals(statement)?;
         let hidden = naming::name_columns(&mut query);
+        semantics::rewrite_windows(&mut query, &is_aggregate)?;
         let mut system = pg_catalog::mentions_system_catalog(&query);
         if system {
             let mut plain = query.clone();
@@ -406,20 +407,38 @@ impl Planner {
         let object = self.catalog.get(server.header.oid).ok_or_else(|| relations::undefined(&parts.join(".")))?;
         privilege::check_privilege(&self.catalog, self.role, object, Privilege::Usage)?;
         for (schema, name) in candidates {
-            let Some(live) = self.host.live_table(&self.catalog, server, self.role, (schema, name)).await? else {
-                continue;
+            let opened = match self.live_provider(server, (schema, name)).await? {
+                // It is not as it was some seconds ago: looked at again, it is what it is now.
+                Some(Err(ConnectorError::ColumnChanged { .. } | ConnectorError::TableMissing { .. })) => {
+                    self.host.forget_tables(server.header.oid);
+                    self.live_provider(server, (schema, name)).await?
+                }
+                opened => opened,
             };
-            let source = self.host.source(&self.catalog, server, self.role)?;
-            let spec = TableSpec {
-                name: format!("{}.{schema}.{name}", server.header.name),
-                options: live.options,
-                columns: live.definition.columns.clone(),
-            };
-            let provider = source.provider(spec).await.map_err(|error| sqlstate::connector_error(&error))?;
-            let named = Named::Live(server.header.oid, [server.header.name.clone(), schema.clone(), name.clone()]);
-            return Ok((named, provider));
+            if let Some(provider) = opened {
+                let named = Named::Live(server.header.oid, [server.header.name.clone(), schema.clone(), name.clone()]);
+                return Ok((named, provider.map_err(|error| sqlstate::connector_error(&error))?));
+            }
         }
         Err(relations::undefined(&parts.join(".")))
+    }
+
+    /// A live table as it is remembered; `None` where the server has none of this name.
+    async fn live_provider(
+        &self,
+        server: &ForeignServer,
+        (schema, name): (&str, &str),
+    ) -> SqlResult<Option<Result<Arc<dyn TableProvider>, ConnectorError>>> {
+        let Some(live) = self.host.live_table(&self.catalog, server, self.role, (schema, name)).await? else {
+            return Ok(None);
+        };
+        let source = self.host.source(&self.catalog, server, self.role)?;
+        let spec = TableSpec {
+            name: format!("{}.{schema}.{name}", server.header.name),
+            options: live.options,
+            columns: live.definition.columns.clone(),
+        };
+        Ok(Some(source.provider(spec).await))
     }
 
     /// A view's plan under its owner's rights, as a table of the columns it was created with.

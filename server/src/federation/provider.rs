@@ -105,7 +105,8 @@ impl ContextProvider for StatementContext<'_> {
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        self.state.window_functions().get(name).cloned()
+        let known = self.state.window_functions().get(name).cloned();
+        known.or_else(|| super::semantics::framed_function(self.state, name))
     }
 
     fn get_variable_type(&self, _variable_names: &[String]) -> Option<DataType> {

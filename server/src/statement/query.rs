@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Word};
 
 use super::cursor::Cursor;
+use super::frames;
 use super::keywords::{self, Category, category, is_plain};
 use super::lexer::{Lexed, Token, TokenKind, too_complex};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -103,7 +104,8 @@ impl Cursor<'_> {
         check_runs(lexed, start, tokens)?;
         let (value, count) = on_stack_for(tokens.len(), || {
             let dialect = PostgreSql::new(tokens.len());
-            let translated = tokens.iter().map(|token| translate(lexed, token)).collect();
+            let mut translated: Vec<TokenWithSpan> = tokens.iter().map(|token| translate(lexed, token)).collect();
+            frames::prepare(&mut translated);
             let mut parser =
                 Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH_MAX).with_tokens_with_locations(translated);
             match rule(&mut parser) {
@@ -474,7 +476,7 @@ impl VisitorMut for Checker<'_> {
                 Some(ident) => self.reserved(ident),
                 None => ControlFlow::Continue(()),
             },
-            Expr::Value(value) => match &value.value {
+            Expr::Value(value) => match frames::restore(&mut value.value) {
                 Value::Placeholder(name) if !name.starts_with('$') => found(self.at_column(value.span.start.column)),
                 _ => ControlFlow::Continue(()),
             },

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, FieldRef, i256};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use atoll_connector_api::types::key::{Comparison, comparison, keys};
-use atoll_connector_api::types::text::{OutputStyle, TextWriter};
-use atoll_connector_api::types::{Arithmetic, Numeric, PgType, oids, parse_scalar};
+use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::{ScalarValue, exec_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::{average, min_max, sum};
@@ -20,7 +19,8 @@ use datafusion::logical_expr::{
 };
 
 use super::datetime::IntervalSum;
-use super::float_sums::{FloatSum, FloatSums};
+use super::float_sums::{FloatSum, FloatSums, SingleSum};
+use super::numeric_sum::NumericSum;
 use super::{external, sliding};
 use crate::error::{SqlError, SqlState};
 
@@ -65,6 +65,11 @@ impl Kind {
         matches!(self, Self::Sum | Self::Average) && storage == &DataType::Float64
     }
 
+    /// Whether this adds up `real`, as which PostgreSQL adds it, each sum rounded.
+    fn adds_singles(self, data_type: &PgType) -> bool {
+        self == Self::Sum && data_type.user.is_none() && data_type.oid == oids::FLOAT4
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Sum => "sum",
@@ -101,7 +106,7 @@ impl Kind {
                 (PgType::new(oids::NUMERIC), DataType::Decimal128(38, 0), Plan::Native(DataType::Decimal128(28, 0)))
             }
             (oids::FLOAT8, _) => (PgType::new(oids::FLOAT8), DataType::Float64, Plan::Native(DataType::Float64)),
-            // Added up as double precision, shown as real.
+            // Added up as real, kept as double precision.
             (oids::FLOAT4, _) => (PgType::new(oids::FLOAT4), DataType::Float64, Plan::Native(DataType::Float64)),
             (oids::NUMERIC, _) => numeric(),
             (_, DataType::Null) => numeric(),
@@ -194,16 +199,10 @@ impl AggregateUDFImpl for Aggregate {
             Plan::Keys => Ok(Box::new(Extreme { data_type, maximum: self.kind == Kind::Maximum, best: None, storage })),
             // A window over a native plan comes here, too: it is computed as numerics and cast at the end.
             _ if matches!(self.kind, Kind::Sum | Kind::Average) && storage != DataType::Float64 => {
-                Ok(Box::new(NumericSum {
-                    data_type,
-                    average: self.kind == Kind::Average,
-                    result: PgType::of_field(&args.return_field),
-                    storage,
-                    sum: None,
-                    specials: Specials::default(),
-                    count: 0,
-                }))
+                let result = PgType::of_field(&args.return_field);
+                Ok(Box::new(NumericSum::new(data_type, self.kind == Kind::Average, result, storage)))
             }
+            _ if self.kind.adds_singles(&data_type) => Ok(Box::new(SingleSum::default())),
             _ if self.kind.sums_floats(&storage) => {
                 let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
                 let inner = self.kind.native().accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
@@ -214,9 +213,11 @@ impl AggregateUDFImpl for Aggregate {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        let storage =
-            args.expr_fields.first().and_then(|field| self.kind.plan(field).ok()).map(|(_, storage, _)| storage);
-        !args.is_distinct && storage.is_some_and(|storage| self.kind.sums_floats(&storage))
+        let Some(field) = args.expr_fields.first() else { return false };
+        let storage = self.kind.plan(field).ok().map(|(_, storage, _)| storage);
+        !args.is_distinct
+            && !self.kind.adds_singles(&PgType::of_field(field))
+            && storage.is_some_and(|storage| self.kind.sums_floats(&storage))
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
@@ -235,8 +236,14 @@ impl AggregateUDFImpl for Aggregate {
             Plan::Keys => {
                 Ok(Box::new(sliding::Extreme::new(PgType::of_field(field), self.kind == Kind::Maximum, storage)))
             }
+            _ if self.kind.adds_singles(&PgType::of_field(field)) => Ok(Box::new(sliding::Singles::default())),
             _ if storage == DataType::Float64 => Ok(Box::new(sliding::Floats::new(self.kind == Kind::Average))),
-            _ => self.accumulator(args),
+            Plan::Intervals => self.accumulator(args),
+            _ => {
+                let result = PgType::of_field(&args.return_field);
+                let average = self.kind == Kind::Average;
+                Ok(Box::new(NumericSum::new(PgType::of_field(field), average, result, storage).moving()))
+            }
         }
     }
 
@@ -253,6 +260,9 @@ impl AggregateUDFImpl for Aggregate {
                 Arc::new(Field::new("sum", DataType::Utf8, true)),
                 Arc::new(Field::new("count", DataType::Int64, true)),
             ]),
+            _ if self.kind.adds_singles(&PgType::of_field(field)) => {
+                Ok(vec![Arc::new(Field::new("sum", DataType::Float32, true))])
+            }
             _ if self.kind.sums_floats(&storage) => {
                 let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
                 self.kind.native().state_fields(StateFieldsArgs { input_fields: &fields, ..args })
@@ -280,159 +290,6 @@ impl AggregateUDFImpl for Aggregate {
             let params = AggregateFunctionParams { args: vec![argument], ..params };
             Ok(Expr::AggregateFunction(AggregateFunction { func: kind.native(), params }))
         }))
-    }
-}
-
-/// A sum of numbers of any kind, exact.
-#[derive(Debug)]
-struct NumericSum {
-    data_type: PgType,
-    average: bool,
-    result: PgType,
-    storage: DataType,
-    /// Of the numbers.
-    sum: Option<Numeric>,
-    /// What is no number, counted: a window's frame leaves it behind, and a sum could not.
-    specials: Specials,
-    count: i64,
-}
-
-/// How many of each there are.
-#[derive(Debug, Default)]
-struct Specials {
-    nan: i64,
-    infinity: i64,
-    minus_infinity: i64,
-}
-
-impl Specials {
-    /// Adds to the count of a value; false for a number.
-    fn count(&mut self, value: &Numeric, by: i64) -> bool {
-        match value {
-            Numeric::NaN => self.nan += by,
-            Numeric::Infinity => self.infinity += by,
-            Numeric::MinusInfinity => self.minus_infinity += by,
-            Numeric::Finite(_) => return false,
-        }
-        true
-    }
-
-    /// Their sum, whatever numbers there are besides.
-    const fn sum(&self) -> Option<Numeric> {
-        match (self.nan > 0, self.infinity > 0, self.minus_infinity > 0) {
-            (false, false, false) => None,
-            (false, true, false) => Some(Numeric::Infinity),
-            (false, false, true) => Some(Numeric::MinusInfinity),
-            _ => Some(Numeric::NaN),
-        }
-    }
-}
-
-impl NumericSum {
-    fn total(&self) -> Option<Numeric> {
-        self.specials.sum().or_else(|| self.sum.clone())
-    }
-
-    /// A number as it is printed; of `money` without its sign and commas.
-    fn read(&self, text: &mut String) -> Result<Numeric> {
-        if self.data_type.oid == oids::MONEY {
-            text.retain(|character| !matches!(character, '$' | ','));
-        }
-        Numeric::parse(text).map_err(external)
-    }
-
-    fn add(&mut self, value: Numeric) -> Result<()> {
-        if self.specials.count(&value, 1) {
-            return Ok(());
-        }
-        self.sum = Some(match self.sum.take() {
-            Some(sum) => sum.compute(Arithmetic::Add, &value).map_err(external)?,
-            None => value,
-        });
-        Ok(())
-    }
-}
-
-fn printed(numeric: &Numeric) -> String {
-    let mut text = String::new();
-    numeric.write(&mut text);
-    text
-}
-
-impl Accumulator for NumericSum {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let Some(values) = values.first() else { return Ok(()) };
-        let style = OutputStyle::default();
-        let writer = TextWriter::new(values.as_ref(), &self.data_type, &style).map_err(external)?;
-        let mut text = String::new();
-        for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
-            text.clear();
-            writer.write(row, &mut text).map_err(external)?;
-            self.add(self.read(&mut text)?)?;
-            self.count += 1;
-        }
-        Ok(())
-    }
-
-    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let Some(values) = values.first() else { return Ok(()) };
-        let style = OutputStyle::default();
-        let writer = TextWriter::new(values.as_ref(), &self.data_type, &style).map_err(external)?;
-        for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
-            let mut text = String::new();
-            writer.write(row, &mut text).map_err(external)?;
-            let value = self.read(&mut text)?;
-            self.count -= 1;
-            if self.specials.count(&value, -1) {
-                continue;
-            }
-            self.sum = match self.sum.take() {
-                Some(sum) if self.count > 0 => Some(sum.compute(Arithmetic::Subtract, &value).map_err(external)?),
-                _ => None,
-            };
-        }
-        Ok(())
-    }
-
-    fn supports_retract_batch(&self) -> bool {
-        true
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        let Some(sum) = self.total() else { return ScalarValue::try_from(&self.storage) };
-        let value = if self.average {
-            let count = Numeric::from_i256(i256::from_i128(i128::from(self.count)), 0);
-            sum.compute(Arithmetic::Divide, &count).map_err(external)?
-        } else {
-            sum
-        };
-        match &self.storage {
-            DataType::Decimal128(precision, scale) => {
-                let sized = PgType::numeric(u16::from(*precision), i16::from(*scale));
-                parse_scalar(&printed(&value), &sized).map_err(external)
-            }
-            _ => parse_scalar(&printed(&value), &self.result).map_err(external),
-        }
-    }
-
-    fn size(&self) -> usize {
-        size_of_val(self) + self.sum.as_ref().map_or(0, |sum| printed(sum).len())
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::Utf8(self.total().as_ref().map(printed)), ScalarValue::Int64(Some(self.count))])
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [sums, counts] = states else { return exec_err!("a sum's state has two columns") };
-        let (sums, counts) = (sums.as_string::<i32>(), counts.as_primitive::<arrow::datatypes::Int64Type>());
-        for (sum, count) in sums.iter().zip(counts.iter()) {
-            if let Some(sum) = sum {
-                self.add(Numeric::parse(sum).map_err(external)?)?;
-            }
-            self.count += count.unwrap_or(0);
-        }
-        Ok(())
     }
 }
 

@@ -24,7 +24,7 @@ use crate::error::{SqlError, SqlState};
 use super::operators::{needs_key, plan_comparison, take_type};
 use super::{
     Operand, Settings, any, cast, choice, collect, compare, datetime, float, functions, grouping, lateral, lists,
-    operand, set_operations, statistics, type_of,
+    operand, ordered_input, set_comparison, set_operations, statistics, type_of, windows,
 };
 
 /// Our function for a sign before a number.
@@ -47,7 +47,7 @@ impl PostgresComparisons {
 
 impl AnalyzerRule for PostgresComparisons {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let plan = plan
+        let plan = ordered_input::order_aggregates(plan)?
             .transform_up_with_subqueries(|node| match node {
                 LogicalPlan::Join(join) => {
                     let stacked = lateral::stack(join)?;
@@ -133,6 +133,7 @@ impl PostgresComparisons {
             Expr::Between(between) => self.between(between, schema),
             Expr::InList(list) => self.in_list(list, schema),
             Expr::InSubquery(subquery) => self.in_subquery(subquery, schema),
+            Expr::SetComparison(call) => set_comparison::plan(&self.settings, call, schema),
             Expr::AggregateFunction(call)
                 if call.params.distinct
                     && matches!(call.func.name(), "sum" | "avg")
@@ -155,7 +156,13 @@ impl PostgresComparisons {
                 }
                 count_distinct(call.data, schema)
             }
-            Expr::WindowFunction(call) => window_by_keys(&self.settings, call, schema),
+            Expr::WindowFunction(call) => {
+                let bound = windows::bind(&self.settings, call, schema)?;
+                let changed = bound.transformed;
+                let mut keyed = window_by_keys(&self.settings, bound.data, schema)?;
+                keyed.transformed |= changed;
+                Ok(keyed)
+            }
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
                     && (is_null(&left) || is_null(&right)) =>
@@ -238,7 +245,14 @@ impl PostgresComparisons {
         };
         let mixed = || list.iter().any(|item| datetime::are_mixed(&data_type, type_of(item, schema).as_ref()));
         let by_rule = matches!(comparison(&data_type), Comparison::Key | Comparison::None | Comparison::Unknown);
-        if by_rule || float::is_float(&data_type) || mixed() {
+        // Trailing blanks of the one say nothing, and those of the other do.
+        let padded = || {
+            let is_varchar = |item: &Expr| type_of(item, schema).is_some_and(|own| own.oid == oids::VARCHAR);
+            let is_char = |item: &Expr| type_of(item, schema).is_some_and(|own| own.oid == oids::BPCHAR);
+            (data_type.oid == oids::BPCHAR && list.iter().any(is_varchar))
+                || (data_type.oid == oids::VARCHAR && list.iter().any(is_char))
+        };
+        if by_rule || float::is_float(&data_type) || mixed() || padded() {
             let mut parts = list
                 .into_iter()
                 .map(|item| plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, item, schema))

@@ -118,8 +118,7 @@ impl Kind {
             });
         }
         let common = common.unwrap_or_else(|| (PgType::new(oids::TEXT), DataType::Utf8View));
-        let literal =
-            |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal) && field.data_type() != &DataType::Null;
+        let literal = |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal);
         if common.0.modifier != -1 && common.0.user.is_none() && results.iter().any(literal) {
             // A literal has no modifier, and must not be cut to the others'.
             let bare = PgType { modifier: -1, ..common.0 };
@@ -178,8 +177,12 @@ pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
 pub(super) fn comparable(left: &PgType, right: &PgType) -> Option<PgType> {
     let common = unify(left, right)?;
     let strings = [oids::NAME, oids::BPCHAR, oids::VARCHAR];
-    let mixed = left.oid != right.oid && strings.contains(&common.oid);
-    Some(if mixed { PgType::new(oids::TEXT) } else { common })
+    Some(match (left.oid, right.oid) {
+        // There is no operator of varchar: char's takes it, and trailing blanks say nothing.
+        (oids::BPCHAR, oids::VARCHAR) | (oids::VARCHAR, oids::BPCHAR) => PgType::new(oids::BPCHAR),
+        (left, right) if left != right && strings.contains(&common.oid) => PgType::new(oids::TEXT),
+        _ => common,
+    })
 }
 
 impl Choice {
@@ -249,8 +252,11 @@ impl ScalarUDFImpl for Choice {
                     typed => Ok(typed),
                 };
             }
-            if field.data_type() == &storage {
-                return Ok(expr.clone());
+            let own = PgType::of_field(field);
+            // Blanks that a length stood for are the value's own where there is none.
+            let padded = own.oid == oids::BPCHAR && own.modifier != data_type.modifier;
+            if field.data_type() == &storage && !padded {
+                return Ok(bare_case(expr).clone());
             }
             Ok(cast::cast_to(&self.settings, expr.clone(), &data_type))
         };
@@ -417,6 +423,18 @@ pub(super) fn typed(expr: Expr, data_type: &PgType) -> Result<Expr> {
         .map_err(|error| SqlError::internal(format!("a type could not be written: {error}")))?;
     let args = vec![expr, Expr::Literal(ScalarValue::Utf8(Some(text)), None)];
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(pg_typed()), args)))
+}
+
+/// A `CASE` within a branch of another, which says the type of both. DataFusion asks a function between them for its type
+/// twice, each time down to the innermost: 2 ^ depth times.
+fn bare_case(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::ScalarFunction(call) if call.func.name() == TYPED => match call.args.first() {
+            Some(case @ Expr::Case(_)) => case,
+            _ => expr,
+        },
+        expr => expr,
+    }
 }
 
 /// Whether a call says the type of an expression that says it itself.

@@ -21,6 +21,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr
 use serde::{Deserialize, Serialize};
 
 use super::arithmetic::narrow_literal;
+use super::float_sums::add_single;
 use super::operators::take_type;
 use super::{Operand, Settings, cast, compare, external, functions, grouping, operand, type_of};
 use crate::error::{SqlError, SqlState};
@@ -62,6 +63,18 @@ pub(super) fn named(name: &str, distinct: bool) -> Option<String> {
     let (kind, _) = KINDS.iter().find(|(_, known)| *known == name)?;
     // Plain sums are added up as they come.
     (distinct || !matches!(kind, Kind::Sum | Kind::Average)).then(|| format!("atoll_{name}"))
+}
+
+/// Whether a function collects its values in the order in which they come, which no ORDER BY of its own has changed yet.
+pub(super) fn keeps_order(func: &AggregateUDF) -> bool {
+    let collect = func.inner().downcast_ref::<Collect>();
+    collect.is_some_and(|own| {
+        let collected = matches!(
+            own.kind,
+            Kind::Array | Kind::String | Kind::Json | Kind::Jsonb | Kind::JsonObject | Kind::JsonbObject
+        );
+        own.plan.is_none() && collected
+    })
 }
 
 /// The aggregates of this module.
@@ -433,7 +446,12 @@ impl Rows {
         if values.is_empty() {
             return Ok(None);
         }
-        if matches!(self.plan.returns.oid, oids::FLOAT4 | oids::FLOAT8) {
+        if self.plan.returns.oid == oids::FLOAT4 {
+            let singles = values.iter().filter_map(|value| value.parse::<f32>().ok());
+            let sum = singles.map(Ok).reduce(|sum, value| add_single(Some(sum?), value?)).transpose()?;
+            return Ok(sum.map(|sum| sum.to_string()));
+        }
+        if self.plan.returns.oid == oids::FLOAT8 {
             let sum: f64 = values.iter().filter_map(|value| value.parse::<f64>().ok()).sum();
             #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
             let result = if self.kind == Kind::Average { sum / values.len() as f64 } else { sum };

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::types::key::keys;
 use datafusion::common::{ScalarValue, exec_err};
@@ -11,7 +11,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Accumulator;
 
 use super::external;
-use super::float_sums::one_nan;
+use super::float_sums::{add_single, one_nan};
 
 /// `sum` and `avg` of floats. What was added is not taken back, because `1e20 + 1 - 1e20` is not 1.
 #[derive(Debug)]
@@ -56,6 +56,49 @@ impl Accumulator for Floats {
 
     fn size(&self) -> usize {
         size_of_val(self) + self.values.capacity() * size_of::<f64>()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        exec_err!("a moving frame has no partial state")
+    }
+
+    fn merge_batch(&mut self, _: &[ArrayRef]) -> Result<()> {
+        exec_err!("a moving frame has no partial state")
+    }
+}
+
+/// `sum` of `real`, rounded at each step.
+#[derive(Debug, Default)]
+pub(super) struct Singles(VecDeque<f32>);
+
+impl Accumulator for Singles {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let Some(values) = values.first() else { return Ok(()) };
+        let values = arrow::compute::cast(values, &DataType::Float32)?;
+        self.0.extend(values.as_primitive::<Float32Type>().iter().flatten());
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let leaving = values.first().map_or(0, |values| values.len() - values.null_count());
+        self.0.drain(..leaving.min(self.0.len()));
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut sum = None;
+        for value in &self.0 {
+            sum = Some(add_single(sum, *value)?);
+        }
+        Ok(ScalarValue::Float64(sum.map(|sum| one_nan(f64::from(sum)))))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.0.capacity() * size_of::<f32>()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

@@ -1,8 +1,9 @@
 //! The WITH clauses around a part of a query, so that the part can be planned by itself.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Cte, Query, With};
+use datafusion::sql::sqlparser::ast::{Cte, ObjectName, ObjectNamePart, Query, Visit, Visitor, With};
 
 use crate::federation::naming::folded;
 
@@ -54,8 +55,8 @@ impl Around {
         parent.tables().get(parent.done).filter(|_| recursive)
     }
 
-    /// All tables that the place sees as one clause, and one more.
-    pub(super) fn clause(&self, more: Option<Cte>) -> Option<With> {
+    /// The tables that a part of the query at this place reads as one clause, one more among them.
+    pub(super) fn clause(&self, part: &impl Visit, more: Option<Cte>) -> Option<With> {
         let clauses = self.frames.iter().filter_map(|frame| {
             let with = frame.with.as_ref()?;
             Some(With { cte_tables: with.cte_tables.iter().take(frame.done).cloned().collect(), ..with.clone() })
@@ -64,8 +65,38 @@ impl Around {
         if let (Some(table), Some(last)) = (more, clauses.last().cloned()) {
             clauses.push(With { recursive: false, cte_tables: vec![table], ..last });
         }
-        merged(&clauses)
+        let mut all = merged(&clauses)?;
+        let mut read = relations(part);
+        // A table reads those before it, so that the last ones come first.
+        let mut tables = Vec::new();
+        for table in all.cte_tables.into_iter().rev() {
+            if read.contains(&folded(&table.alias.name)) {
+                read.extend(relations(&table.query));
+                tables.push(table);
+            }
+        }
+        tables.reverse();
+        all.cte_tables = tables;
+        (!all.cte_tables.is_empty()).then_some(all)
     }
+}
+
+/// The unqualified names of relations that a part of a query reads.
+pub(super) fn relations(part: &impl Visit) -> HashSet<String> {
+    struct Names(HashSet<String>);
+    impl Visitor for Names {
+        type Break = ();
+
+        fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+            if let [ObjectNamePart::Identifier(name)] = relation.0.as_slice() {
+                self.0.insert(folded(name));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut names = Names(HashSet::new());
+    let _ = part.visit(&mut names);
+    names.0
 }
 
 /// Several WITH clauses, the innermost last, as one; of equal names the inner one.

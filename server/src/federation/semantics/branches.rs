@@ -8,11 +8,11 @@ use std::ops::ControlFlow;
 
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, SetOperator, TableAlias,
-    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, SetOperator, TableAlias, TableAliasColumnDef,
+    TableFactor, TableWithJoins, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::around::Around;
+use super::around::{Around, relations};
 use super::choice;
 use super::join_using::Describe;
 use super::rewrite::{parsed, pg_cast};
@@ -121,7 +121,7 @@ impl Branches<'_> {
             return Ok(false);
         };
         let name = folded(&table.alias.name);
-        if !mentions(right, &name) {
+        if !relations(right).contains(&name) {
             return Ok(false);
         }
         let Some(first) = self.aligned(left) else { return Ok(true) };
@@ -154,7 +154,7 @@ impl Branches<'_> {
     fn described(&self, body: &SetExpr, more: Option<datafusion::sql::sqlparser::ast::Cte>) -> Option<Vec<Column>> {
         let mut query = parsed("SELECT 1").ok()?;
         *query.body = body.clone();
-        query.with = self.around.clause(more);
+        query.with = self.around.clause(body, more);
         let columns = (self.describe)(query).ok()?;
         let items = match body {
             SetExpr::Select(select) if select.projection.len() == columns.len() => Some(&select.projection),
@@ -289,20 +289,4 @@ fn is_number(expr: &Expr) -> bool {
         Expr::Value(value) => matches!(value.value, Value::Number(..)),
         _ => false,
     }
-}
-
-/// Whether a body reads a table.
-fn mentions(body: &SetExpr, table: &str) -> bool {
-    struct Finder<'a>(&'a str);
-    impl Visitor for Finder<'_> {
-        type Break = ();
-
-        fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
-            match relation.0.as_slice() {
-                [ObjectNamePart::Identifier(name)] if folded(name) == self.0 => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
-        }
-    }
-    body.visit(&mut Finder(table)).is_break()
 }

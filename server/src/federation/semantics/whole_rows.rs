@@ -154,7 +154,7 @@ impl Rows<'_> {
         body.from = from;
         let name = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![alias.clone()]));
         body.projection = vec![SelectItem::QualifiedWildcard(name, WildcardAdditionalOptions::default())];
-        query.with = self.around.clause(None);
+        query.with = self.around.clause(&query.body, None);
         let columns = (self.describe)(query).ok()?;
         Some(columns.into_iter().map(|column| column.name).collect())
     }

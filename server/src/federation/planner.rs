@@ -38,6 +38,9 @@ use crate::wire::sqlstate;
 /// Views within views beyond which planning stops.
 const VIEW_DEPTH_MAX: usize = 32;
 
+/// Names of FROM items that stand for whole rows, in one statement.
+const WHOLE_ROWS_MAX: usize = 32;
+
 /// What planning one statement needs.
 #[derive(Clone)]
 pub struct Planner {
@@ -181,15 +184,24 @@ impl Planner {
             }
         }
         let plan_query = |mut query: Query| {
+            let describe = |part| self.describe(part, &sources, parameters);
             if !system {
-                let describe = |part| self.describe(part, &sources, parameters);
                 semantics::unify_values(&mut query, &describe)?;
                 semantics::merge_join_columns(&mut query, &describe)?;
             }
+            semantics::unify_branches(&mut query, &describe)?;
             let plan = self.to_plan(query.clone(), &sources, parameters);
             plan.map(|plan| (plan, query)).map_err(|error| sqlstate::sql_error(&error))
         };
         let mut planned = plan_query(query.clone());
+        for _ in 0..WHOLE_ROWS_MAX {
+            let Some(name) = planned.as_ref().err().and_then(missing_name) else { break };
+            let describe = |part| self.describe(part, &sources, parameters);
+            if !semantics::name_whole_rows(&mut query, &name, &describe)? {
+                break;
+            }
+            planned = plan_query(query.clone());
+        }
         if planned.as_ref().is_ok_and(|(plan, _)| reads_fields_of_plain_columns(plan)) {
             tell_tables_from_columns(&mut query);
             planned = plan_query(query);
@@ -448,6 +460,16 @@ impl Planner {
     fn qualified(&self, schema: Oid, name: &str) -> String {
         self.catalog.schema_by_oid(schema).map_or_else(|| name.to_owned(), |s| format!("{}.{name}", s.header.name))
     }
+}
+
+/// The unqualified column that is not found.
+fn missing_name(error: &SqlError) -> Option<String> {
+    if error.sqlstate != SqlState::UNDEFINED_COLUMN {
+        return None;
+    }
+    let message = unmarked(&error.message);
+    let name = message.strip_prefix("column \"")?.strip_suffix("\" does not exist")?;
+    Some(name.to_owned())
 }
 
 /// Projects a view's plan onto the columns that the view has: by position where the query still has as many, else (its

@@ -159,6 +159,11 @@ pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
     if STRINGS.contains(&left.oid) && STRINGS.contains(&right.oid) {
         return Some(PgType::new(left.oid));
     }
+    // An oid is a preferred type, to which every integer is cast implicitly.
+    let is_integer = |oid: u32| matches!(oid, oids::INT2 | oids::INT4 | oids::INT8);
+    if (left.oid == oids::OID && is_integer(right.oid)) || (right.oid == oids::OID && is_integer(left.oid)) {
+        return Some(PgType::new(oids::OID));
+    }
     for ladder in [NUMBERS, MOMENTS] {
         let rung = |data_type: &PgType| ladder.iter().position(|oid| *oid == data_type.oid);
         if let (Some(left), Some(right)) = (rung(left), rung(right)) {

@@ -9,7 +9,9 @@ mod aggregates;
 mod analyzer;
 mod any;
 mod arithmetic;
+mod around;
 mod array_subquery;
+mod branches;
 mod cast;
 mod choice;
 mod collect;
@@ -37,6 +39,7 @@ mod subqueries;
 #[cfg(test)]
 mod tests;
 mod values;
+mod whole_rows;
 mod windows;
 
 use std::fmt;
@@ -55,9 +58,11 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::Analyzer;
 
+pub use branches::unify_branches;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use rewrite::{rewrite_casts, rewrite_datetime};
 pub use values::unify_values;
+pub use whole_rows::name_whole_rows;
 pub use windows::{frame_marks, framed_function, rewrite_windows};
 
 use crate::error::{SqlError, SqlState};
@@ -278,8 +283,8 @@ pub fn analyze(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
-    let mut functions =
-        vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float(), lists::pg_list()];
+    let mut functions = vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float()];
+    functions.extend(lists::functions());
     functions.extend(arithmetic::functions(settings));
     functions.extend(datetime::functions(settings));
     functions.extend(choice::functions(settings));

@@ -27,7 +27,7 @@ pub(super) use bind::{bind, function, functions, named};
 pub(super) use decimal::sqrt_to_scale;
 pub(super) use json::to_json_text;
 pub(super) use resolve::undefined;
-pub(super) use sets::series_of;
+pub(super) use sets::{MATCHES, SERIES, series_of};
 pub(super) use strings::like_escape;
 
 use crate::error::{SqlError, SqlResult, SqlState};

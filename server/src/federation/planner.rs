@@ -188,6 +188,7 @@ impl Planner {
             if !system {
                 semantics::unify_values(&mut query, &describe)?;
                 semantics::merge_join_columns(&mut query, &describe)?;
+                semantics::expand_grouping_sets(&mut query, &describe)?;
             }
             semantics::unify_branches(&mut query, &describe)?;
             let plan = self.to_plan(query.clone(), &sources, parameters);

@@ -22,6 +22,8 @@ mod float_sums;
 mod from_sets;
 mod functions;
 mod grouping;
+mod grouping_columns;
+mod grouping_sets;
 mod join_using;
 mod lateral;
 mod lists;
@@ -59,6 +61,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::Analyzer;
 
 pub use branches::unify_branches;
+pub use grouping_sets::expand_grouping_sets;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use rewrite::{rewrite_casts, rewrite_datetime};
 pub use values::unify_values;

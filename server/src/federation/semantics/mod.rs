@@ -52,7 +52,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use rewrite::{rewrite_casts, rewrite_datetime};
@@ -208,7 +208,10 @@ pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Resul
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(analyzer::PostgresComparisons::new(settings.clone())));
     rules.push(Arc::new(subqueries::CorrelatedSubqueries::new(settings.clone())));
-    let mut builder = builder.with_analyzer_rules(rules);
+    let mut optimizer = Optimizer::new().rules;
+    let place = optimizer.iter().position(|rule| rule.name() == windows::COMMON).unwrap_or(optimizer.len());
+    optimizer.insert(place, Arc::new(windows::UniteEqualWindows));
+    let mut builder = builder.with_analyzer_rules(rules).with_optimizer_rules(optimizer);
     builder
         .expr_planners()
         .get_or_insert_default()

@@ -210,7 +210,7 @@ impl AggregateUDFImpl for Aggregate {
             _ if self.kind.sums_floats(&storage) => {
                 let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
                 let inner = self.kind.native().accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
-                Ok(Box::new(FloatSum(inner)))
+                Ok(Box::new(FloatSum::new(inner)))
             }
             _ => self.kind.native().accumulator(args),
         }
@@ -228,7 +228,7 @@ impl AggregateUDFImpl for Aggregate {
         let Some(field) = args.expr_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
         let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
         let inner = self.kind.native().create_groups_accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
-        Ok(Box::new(FloatSums(inner)))
+        Ok(Box::new(FloatSums::new(inner)))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

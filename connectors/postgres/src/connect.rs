@@ -18,6 +18,7 @@ use tracing::debug;
 use atoll_connector_api::{ConnectorContext, ConnectorError, Result, ServerSpec, network};
 
 use crate::error::{is_refused_kind, login_error};
+use crate::frames::Frames;
 use crate::options::{Host, ServerConfig, SslMode, password_required};
 use crate::tls::Tls;
 
@@ -210,11 +211,15 @@ impl Remote {
             Address::Tcp(socket) => {
                 let stream = open_tcp(*socket).await.map_err(Attempt::Unreachable)?;
                 let tls = self.tls(*socket).map_err(Attempt::Refused)?;
+                let stream = match negotiation {
+                    Negotiation::Disable => Frames::new(stream),
+                    _ => Frames::after_request(stream),
+                };
                 Ok(start(stream, address.clone(), Some(tls), &config).await)
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(Attempt::Unreachable)?;
-                Ok(start(stream, address.clone(), None, &config).await)
+                Ok(start(Frames::new(stream), address.clone(), None, &config).await)
             }
         }
     }

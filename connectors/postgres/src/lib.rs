@@ -4,6 +4,7 @@ mod connect;
 mod copy;
 mod dialect;
 mod error;
+mod frames;
 mod metadata;
 mod options;
 mod pool;

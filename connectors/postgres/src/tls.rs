@@ -20,6 +20,7 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use atoll_connector_api::{ConnectorContext, ConnectorError, Result};
 
+use crate::frames::Frames;
 use crate::options::{ServerConfig, SslMode};
 
 /// A file of root certificates beyond this size is not one.
@@ -218,14 +219,16 @@ where
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
             let connected = tokio_rustls::TlsConnector::from(self.config).connect(self.name, stream).await;
-            connected.map(Encrypted).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
+            connected
+                .map(|stream| Encrypted(Frames::new(stream)))
+                .inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
         })
     }
 }
 
 /// A TLS session as tokio-postgres wants it.
 #[derive(Debug)]
-pub(crate) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
+pub(crate) struct Encrypted<S>(Frames<tokio_rustls::client::TlsStream<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
     fn channel_binding(&self) -> ChannelBinding {

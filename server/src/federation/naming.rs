@@ -75,7 +75,7 @@ fn hide_repeats(body: &mut SetExpr, repeated: &mut Repeated) {
         }
         repeated.0.insert(name.clone());
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            let alias = Ident::with_quote('"', format!("{name}{SUFFIX}{index}"));
+            let alias = Ident::with_quote('"', numbered(name, index));
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         }
     }
@@ -115,6 +115,11 @@ fn name_series(factor: &mut TableFactor) {
     }
 }
 
+/// A column's name with a number that makes it unique.
+pub fn numbered(name: &str, number: usize) -> String {
+    format!("{name}{SUFFIX}{number}")
+}
+
 /// A result column's name without the suffix that made it unique.
 pub fn shown(name: &str) -> &str {
     name.split_once(SUFFIX).map_or(name, |(shown, _)| shown)
@@ -147,14 +152,14 @@ fn name_select(select: &mut Select) {
                 if is_column && !repeated && !wildcard {
                     continue;
                 }
-                let unique = if repeated || wildcard { format!("{name}{SUFFIX}{index}") } else { name };
+                let unique = if repeated || wildcard { numbered(&name, index) } else { name };
                 let expr = expr.clone();
                 *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', unique) };
             }
             SelectItem::ExprWithAlias { alias, .. } => {
                 let name = folded(alias);
                 if !seen.insert(name.clone()) {
-                    *alias = Ident::with_quote('"', format!("{name}{SUFFIX}{index}"));
+                    *alias = Ident::with_quote('"', numbered(&name, index));
                 }
             }
             _ => {}

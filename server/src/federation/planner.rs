@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use atoll_connector_api::types::PgType;
-use atoll_connector_api::{ColumnDefinition, Options, TableSpec};
+use atoll_connector_api::{ColumnDefinition, ConnectorError, Options, TableSpec};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -27,7 +27,7 @@ use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation
 use super::relations::{self, NameScope, Resolved};
 use super::unknown_call::unknown_call;
 use super::{naming, refused, semantics};
-use crate::catalog::model::{Column, ForeignTable, Object, Privilege, StoredOption, View};
+use crate::catalog::model::{Column, ForeignServer, ForeignTable, Object, Privilege, StoredOption, View};
 use crate::catalog::privilege;
 use crate::catalog::{Catalog, Oid};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -37,6 +37,9 @@ use crate::wire::sqlstate;
 
 /// Views within views beyond which planning stops.
 const VIEW_DEPTH_MAX: usize = 32;
+
+/// Names of FROM items that stand for whole rows, in one statement.
+const WHOLE_ROWS_MAX: usize = 32;
 
 /// What planning one statement needs.
 #[derive(Clone)]
@@ -181,15 +184,24 @@ impl Planner {
             }
         }
         let plan_query = |mut query: Query| {
+            let describe = |part| self.describe(part, &sources, parameters);
             if !system {
-                let describe = |part| self.describe(part, &sources, parameters);
                 semantics::unify_values(&mut query, &describe)?;
                 semantics::merge_join_columns(&mut query, &describe)?;
             }
+            semantics::unify_branches(&mut query, &describe)?;
             let plan = self.to_plan(query.clone(), &sources, parameters);
             plan.map(|plan| (plan, query)).map_err(|error| sqlstate::sql_error(&error))
         };
         let mut planned = plan_query(query.clone());
+        for _ in 0..WHOLE_ROWS_MAX {
+            let Some(name) = planned.as_ref().err().and_then(missing_name) else { break };
+            let describe = |part| self.describe(part, &sources, parameters);
+            if !semantics::name_whole_rows(&mut query, &name, &describe)? {
+                break;
+            }
+            planned = plan_query(query.clone());
+        }
         if planned.as_ref().is_ok_and(|(plan, _)| reads_fields_of_plain_columns(plan)) {
             tell_tables_from_columns(&mut query);
             planned = plan_query(query);
@@ -388,20 +400,38 @@ impl Planner {
         let object = self.catalog.get(server.header.oid).ok_or_else(|| relations::undefined(&parts.join(".")))?;
         privilege::check_privilege(&self.catalog, self.role, object, Privilege::Usage)?;
         for (schema, name) in candidates {
-            let Some(live) = self.host.live_table(&self.catalog, server, self.role, (schema, name)).await? else {
-                continue;
+            let opened = match self.live_provider(server, (schema, name)).await? {
+                // It is not as it was some seconds ago: looked at again, it is what it is now.
+                Some(Err(ConnectorError::ColumnChanged { .. } | ConnectorError::TableMissing { .. })) => {
+                    self.host.forget_tables(server.header.oid);
+                    self.live_provider(server, (schema, name)).await?
+                }
+                opened => opened,
             };
-            let source = self.host.source(&self.catalog, server, self.role)?;
-            let spec = TableSpec {
-                name: format!("{}.{schema}.{name}", server.header.name),
-                options: live.options,
-                columns: live.definition.columns.clone(),
-            };
-            let provider = source.provider(spec).await.map_err(|error| sqlstate::connector_error(&error))?;
-            let named = Named::Live(server.header.oid, [server.header.name.clone(), schema.clone(), name.clone()]);
-            return Ok((named, provider));
+            if let Some(provider) = opened {
+                let named = Named::Live(server.header.oid, [server.header.name.clone(), schema.clone(), name.clone()]);
+                return Ok((named, provider.map_err(|error| sqlstate::connector_error(&error))?));
+            }
         }
         Err(relations::undefined(&parts.join(".")))
+    }
+
+    /// A live table as it is remembered; `None` where the server has none of this name.
+    async fn live_provider(
+        &self,
+        server: &ForeignServer,
+        (schema, name): (&str, &str),
+    ) -> SqlResult<Option<Result<Arc<dyn TableProvider>, ConnectorError>>> {
+        let Some(live) = self.host.live_table(&self.catalog, server, self.role, (schema, name)).await? else {
+            return Ok(None);
+        };
+        let source = self.host.source(&self.catalog, server, self.role)?;
+        let spec = TableSpec {
+            name: format!("{}.{schema}.{name}", server.header.name),
+            options: live.options,
+            columns: live.definition.columns.clone(),
+        };
+        Ok(Some(source.provider(spec).await))
     }
 
     /// A view's plan under its owner's rights, as a table of the columns it was created with.
@@ -430,6 +460,16 @@ impl Planner {
     fn qualified(&self, schema: Oid, name: &str) -> String {
         self.catalog.schema_by_oid(schema).map_or_else(|| name.to_owned(), |s| format!("{}.{name}", s.header.name))
     }
+}
+
+/// The unqualified column that is not found.
+fn missing_name(error: &SqlError) -> Option<String> {
+    if error.sqlstate != SqlState::UNDEFINED_COLUMN {
+        return None;
+    }
+    let message = unmarked(&error.message);
+    let name = message.strip_prefix("column \"")?.strip_suffix("\" does not exist")?;
+    Some(name.to_owned())
 }
 
 /// Projects a view's plan onto the columns that the view has: by position where the query still has as many, else (its

@@ -250,12 +250,17 @@ impl Host {
             .collect())
     }
 
-    /// Forgets everything about a server: its options changed, or it is gone.
-    pub fn forget(&self, server: Oid) {
-        lock(&self.sources).retain(|key| key.server != server);
+    /// Forgets which tables a server has and what they look like: one of them was not as remembered.
+    pub fn forget_tables(&self, server: Oid) {
         lock(&self.schemas).retain(|key| key.server != server);
         lock(&self.tables).retain(|(key, _)| key.server != server);
         lock(&self.definitions).retain(|(key, _, _)| key.server != server);
+    }
+
+    /// Forgets everything about a server: its options changed, or it is gone.
+    pub fn forget(&self, server: Oid) {
+        lock(&self.sources).retain(|key| key.server != server);
+        self.forget_tables(server);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::catalog::secret::{ReferencePolicy, SecretKey};
 use crate::catalog::store::{InitialPassword, Store, StoreConfig};
 use crate::config::{Auth, Config, EnvironmentSecrets, ServeArgs, unknown_variables};
 use crate::host::{Host, HostConfig};
+use crate::session::engine::CPU_STACK_BYTES;
 use crate::session::{Engine, EngineConfig};
 use crate::wire::{AuthMode, ServerTls, WireConfig, WireServer};
 
@@ -49,9 +50,11 @@ pub(super) fn hide_memory() -> Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).context("could not turn core dumps off")
 }
 
-/// The runtime of the sockets; queries run on the engine's own.
+/// The runtime of the sockets; queries run on the engine's own. Plans are bound and dropped here, too, which recurses: the
+/// stacks are as large as there.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().thread_name("atoll-io").enable_all().build()?)
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.thread_name("atoll-io").thread_stack_size(CPU_STACK_BYTES).enable_all().build()?)
 }
 
 /// Logs to standard error.

@@ -26,10 +26,12 @@ use crate::host::Host;
 const BATCH_ROWS: usize = 8192;
 /// Bytes that spilled data of all queries may take on disk.
 const SPILL_BYTES_MAX: u64 = 100 << 30;
+/// Sorts of one query that must find room for their merges, each in every partition, even where it has little memory.
+const SORTS_MAX: usize = 16;
 /// Threads of the CPU runtime on a small machine.
 const CPU_THREADS_MIN: usize = 16;
 /// Stack of the CPU runtime's threads: planning recurses with the depth of expressions.
-const CPU_STACK_BYTES: usize = 16 << 20;
+pub const CPU_STACK_BYTES: usize = 16 << 20;
 
 /// What an engine is made of.
 #[derive(Debug)]
@@ -142,6 +144,10 @@ impl Engine {
             config = config.with_target_partitions(partitions);
         }
         let options = config.options_mut();
+        let partitions = options.execution.target_partitions.max(1);
+        let memory = settings.memory("atoll.query_memory").unwrap_or(usize::MAX);
+        options.execution.sort_spill_reservation_bytes =
+            options.execution.sort_spill_reservation_bytes.min(memory / (SORTS_MAX * partitions));
         options.execution.time_zone = settings.get("timezone").map(str::to_owned);
         options.optimizer.enable_dynamic_filter_pushdown = settings.on("atoll.dynamic_filters");
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
@@ -149,7 +155,9 @@ impl Engine {
             .with_runtime_env(self.runtime_env(settings)?);
         let session = SessionContext::new_with_state(semantics::session_state(
             state,
-            &semantics::Settings::new(settings.output_style()).with_clock(Arc::clone(settings.clock())),
+            &semantics::Settings::new(settings.output_style())
+                .with_clock(Arc::clone(settings.clock()))
+                .with_memory(settings.memory("atoll.query_memory")),
         )?);
         pg_catalog::register_functions(&session, system);
         Ok(session.state())
@@ -186,6 +194,8 @@ fn base_config() -> SessionConfig {
     let mut options = ConfigOptions::new();
     options.sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
     options.sql_parser.parse_float_as_decimal = true;
+    // What reads an ordered subquery sees its order in PostgreSQL: aggregates, numbered rows, a LIMIT around it.
+    options.sql_parser.enable_subquery_sort_elimination = false;
     // File names and row counts of a plan's own statistics say nothing to a user of EXPLAIN.
     options.explain.physical_plan_only = true;
     SessionConfig::from(options).with_batch_size(BATCH_ROWS).with_information_schema(false)

@@ -17,7 +17,7 @@ mod variables;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use atoll_connector_api::types::PgType;
@@ -63,7 +63,7 @@ pub struct Prepared {
     /// The rows it will return; `None`: it returns none.
     pub columns: Option<Vec<ResultColumn>>,
     /// The plan that describing it made, for the first execution.
-    planned: Mutex<Option<query::KeptPlan>>,
+    planned: query::PlanSlot,
     /// What the client said of the parameters.
     given: Vec<Option<PgType>>,
 }
@@ -86,6 +86,7 @@ pub struct Session {
     transaction: TransactionState,
     prepared: BTreeMap<String, Arc<Prepared>>,
     cursors: BTreeMap<String, Cursor>,
+    kept_plans: query::KeptPlans,
     notices: Vec<Notice>,
     reported: HashMap<&'static str, String>,
     live_catalog: Option<system::LiveCatalog>,
@@ -176,6 +177,7 @@ impl Session {
             transaction: TransactionState::default(),
             prepared: BTreeMap::new(),
             cursors: BTreeMap::new(),
+            kept_plans: query::KeptPlans::default(),
             notices: Vec::new(),
             reported: HashMap::new(),
             live_catalog: None,
@@ -538,7 +540,7 @@ impl Prepared {
             statement,
             parameters: types.iter().map(|given| given.clone().unwrap_or_else(text)).collect(),
             columns: None,
-            planned: Mutex::new(None),
+            planned: query::PlanSlot::default(),
             given: types.to_vec(),
         }
     }

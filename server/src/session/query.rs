@@ -1,6 +1,7 @@
 //! Queries: planned, described, explained, run; COPY, cursors and SQL-level prepared statements.
 
-use std::sync::{Arc, Mutex};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arrow::array::StringViewArray;
@@ -30,10 +31,35 @@ use crate::wire::sqlstate;
 /// minute, since sources change.
 const PLAN_KEPT: Duration = Duration::from_secs(2);
 
+/// Plans that a session keeps at once. A plan takes a hundred times the memory of its statement.
+const PLANS_KEPT_MAX: usize = 8;
+
+/// Where a statement's plan waits for its first execution.
+pub(super) type PlanSlot = Arc<Mutex<Option<KeptPlan>>>;
+
+/// The plans that wait, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct KeptPlans(VecDeque<Weak<Mutex<Option<KeptPlan>>>>);
+
+impl KeptPlans {
+    fn keep(&mut self, plan: KeptPlan) -> PlanSlot {
+        self.0.retain(|slot| slot.strong_count() > 0);
+        if self.0.len() >= PLANS_KEPT_MAX
+            && let Some(oldest) = self.0.pop_front().and_then(|slot| slot.upgrade())
+        {
+            oldest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        let slot = Arc::new(Mutex::new(Some(plan)));
+        self.0.push_back(Arc::downgrade(&slot));
+        slot
+    }
+}
+
 /// A plan with what it depends on.
 #[derive(Debug)]
 pub(super) struct KeptPlan {
     planned: Planned,
+    columns: Vec<ResultColumn>,
     state: Arc<SessionState>,
     catalog: Arc<Catalog>,
     generation: u64,
@@ -66,12 +92,12 @@ impl Session {
             let columns = match &statement.statement {
                 Statement::Explain(_) => Some(explain_columns()),
                 Statement::DeclareCursor(_) => None,
-                _ => Some(analyzed_columns(&kept)),
+                _ => Some(kept.columns.clone()),
             };
             return Ok(Prepared {
                 parameters,
                 columns,
-                planned: Mutex::new(Some(kept)),
+                planned: self.kept_plans.keep(kept),
                 given: types.to_vec(),
                 statement: Some(statement),
             });
@@ -113,8 +139,16 @@ impl Session {
         let planner = self.planner(text, limits).await?;
         let (state, catalog) = (Arc::clone(&planner.state), Arc::clone(&planner.catalog));
         let (query, text, types) = (query.clone(), text.to_owned(), types.to_vec());
-        let planned = limits.run(self.engine.cpu(), async move { planner.plan(&query, &text, &types).await }).await?;
-        Ok(KeptPlan { planned, state, catalog, generation: self.generation, made: Instant::now() })
+        // Whatever walks a plan recurses, and only these threads have the stack for it.
+        let planned = limits
+            .run(self.engine.cpu(), async move {
+                let planned = planner.plan(&query, &text, &types).await?;
+                let columns = analyzed_columns(&planner.state, &planned);
+                Ok((planned, columns))
+            })
+            .await?;
+        let (planned, columns) = planned;
+        Ok(KeptPlan { planned, columns, state, catalog, generation: self.generation, made: Instant::now() })
     }
 
     /// Runs a query.
@@ -129,20 +163,20 @@ impl Session {
             (None, Some(ParsedStatement { statement: Statement::Query(query), text, .. })) => {
                 let kept = self.plan(query, text, &prepared.given, limits).await?;
                 // The client decodes rows by what Describe said: a result of another shape must not reach it.
-                if prepared.columns.as_deref() != Some(analyzed_columns(&kept).as_slice()) {
+                if prepared.columns.as_deref() != Some(kept.columns.as_slice()) {
                     return Err(SqlError::unsupported("cached plan must not change result type"));
                 }
                 kept
             }
             _ => return Err(SqlError::internal("a query without its statement")),
         };
-        let columns = prepared.columns.clone().unwrap_or_else(|| analyzed_columns(&kept));
+        let columns = prepared.columns.clone().unwrap_or_else(|| kept.columns.clone());
         self.stream(kept, &prepared.parameters, parameters, limits, columns).await
     }
 
     /// The plan that described a statement, where it may still serve. It serves once.
     fn fresh_plan(&self, prepared: &Prepared) -> Option<KeptPlan> {
-        let kept = prepared.planned.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let kept = prepared.planned.lock().unwrap_or_else(PoisonError::into_inner).take();
         kept.filter(|kept| {
             kept.made.elapsed() < PLAN_KEPT
                 && kept.generation == self.generation
@@ -217,7 +251,7 @@ impl Session {
     /// COPY … TO STDOUT.
     pub(super) async fn copy_to(&mut self, copy: &CopyTo, text: &str, limits: &Limits) -> SqlResult<Outcome> {
         let kept = self.plan(&copy.query, text, &[], limits).await?;
-        let columns = analyzed_columns(&kept);
+        let columns = kept.columns.clone();
         let rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
         Ok(Outcome::Copy(Rows { tag: RowsTag::Copy, ..rows }, Box::new(copy.clone())))
     }
@@ -294,7 +328,7 @@ impl Session {
         let text = format!("SELECT {}", casts.join(", "));
         let query = parse_query(&text)?;
         let kept = self.plan(&query, &text, &[], limits).await?;
-        let columns = analyzed_columns(&kept);
+        let columns = kept.columns.clone();
         let mut rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
         let mut values = Vec::new();
         while let Some(batch) = rows.batches.next().await {
@@ -355,7 +389,7 @@ impl Session {
             Some(kept) => kept,
             None => self.plan(query, &declare.query.text, &prepared.given, limits).await?,
         };
-        let columns = analyzed_columns(&kept);
+        let columns = kept.columns.clone();
         let rows = self.stream(kept, &prepared.parameters, parameters, limits, columns).await?;
         let cursor = Cursor::new(rows, declare.hold);
         self.cursors.insert(declare.name.clone(), cursor);
@@ -410,12 +444,10 @@ impl Session {
 }
 
 /// The columns after type coercion, which may widen them (UNION, CASE); before it where parameters are still untyped.
-fn analyzed_columns(kept: &KeptPlan) -> Vec<ResultColumn> {
-    let analyzed =
-        kept.state.analyzer().execute_and_check(kept.planned.plan.clone(), kept.state.config_options(), |_, _| {});
-    match analyzed {
+fn analyzed_columns(state: &SessionState, planned: &Planned) -> Vec<ResultColumn> {
+    match state.analyzer().execute_and_check(planned.plan.clone(), state.config_options(), |_, _| {}) {
         Ok(plan) => Planned { plan, relations: std::collections::HashMap::new(), constants: Vec::new() }.columns(),
-        Err(_) => kept.planned.columns(),
+        Err(_) => planned.columns(),
     }
 }
 

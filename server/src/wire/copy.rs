@@ -15,6 +15,8 @@ pub(super) struct CopyEncoder {
     options: Box<CopyTo>,
     force_quote: Vec<bool>,
     line: BytesMut,
+    /// The binary header, which PostgreSQL sends in the first row's message, and clients look for there.
+    header: &'static [u8],
 }
 
 impl CopyEncoder {
@@ -29,7 +31,8 @@ impl CopyEncoder {
         }
         let forced = |column: &ResultColumn| options.force_quote_all || options.force_quote.contains(&column.name);
         let force_quote = columns.iter().map(forced).collect();
-        Ok(Self { options, force_quote, line: BytesMut::new() })
+        let header = if options.format == CopyFormat::Binary { BINARY_HEADER } else { &[] };
+        Ok(Self { options, force_quote, line: BytesMut::new(), header })
     }
 
     /// The format that CopyOutResponse announces and that values are encoded in.
@@ -43,10 +46,6 @@ impl CopyEncoder {
     /// What comes before the rows.
     pub(super) fn append_header(&mut self, columns: &[ResultColumn], out: &mut BytesMut) -> SqlResult<()> {
         match self.options.format {
-            CopyFormat::Binary => append_message(out, b'd', |out| {
-                out.put_slice(BINARY_HEADER);
-                Ok(())
-            }),
             CopyFormat::Text | CopyFormat::Csv if self.options.header => {
                 self.line.clear();
                 for (index, column) in columns.iter().enumerate() {
@@ -58,17 +57,21 @@ impl CopyEncoder {
                 }
                 self.end_line(out)
             }
-            CopyFormat::Text | CopyFormat::Csv => Ok(()),
+            CopyFormat::Binary | CopyFormat::Text | CopyFormat::Csv => Ok(()),
         }
     }
 
     /// What comes after the rows.
     pub(super) fn append_trailer(&mut self, out: &mut BytesMut) -> SqlResult<()> {
         match self.options.format {
-            CopyFormat::Binary => append_message(out, b'd', |out| {
-                out.put_i16(-1);
-                Ok(())
-            }),
+            CopyFormat::Binary => {
+                let header = std::mem::take(&mut self.header);
+                append_message(out, b'd', |out| {
+                    out.put_slice(header);
+                    out.put_i16(-1);
+                    Ok(())
+                })
+            }
             CopyFormat::Text | CopyFormat::Csv => Ok(()),
         }
     }
@@ -76,7 +79,12 @@ impl CopyEncoder {
     /// Appends the CopyData of one row, or nothing where it fails.
     pub(super) fn append_row(&mut self, writer: &mut BatchWriter<'_>, row: usize, out: &mut BytesMut) -> SqlResult<()> {
         if self.options.format == CopyFormat::Binary {
-            return append_message(out, b'd', |out| writer.append_fields(row, out));
+            append_message(out, b'd', |out| {
+                out.put_slice(self.header);
+                writer.append_fields(row, out)
+            })?;
+            self.header = &[];
+            return Ok(());
         }
         self.line.clear();
         let single = writer.columns() == 1;

@@ -43,6 +43,8 @@ fn comparison_of(codec: &Codec) -> Comparison {
             Comparison::Key
         }
         Kind::Enum if !codec.data_type.labels().is_empty() => Comparison::Key,
+        // With a length it is stored without the blanks at its end.
+        Kind::BpChar if codec.length.is_none() => Comparison::Key,
         Kind::Array => match codec.element.as_deref().map(comparison_of) {
             Some(Comparison::Storage | Comparison::Key) => Comparison::Key,
             Some(other) => other,

@@ -24,7 +24,7 @@ use crate::error::{SqlError, SqlState};
 use super::operators::{needs_key, plan_comparison, take_type};
 use super::{
     Operand, Settings, any, cast, choice, collect, compare, datetime, float, functions, grouping, lateral, lists,
-    operand, set_comparison, set_operations, statistics, type_of, windows,
+    operand, ordered_input, set_comparison, set_operations, statistics, type_of, windows,
 };
 
 /// Our function for a sign before a number.
@@ -47,7 +47,7 @@ impl PostgresComparisons {
 
 impl AnalyzerRule for PostgresComparisons {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let plan = plan
+        let plan = ordered_input::order_aggregates(plan)?
             .transform_up_with_subqueries(|node| match node {
                 LogicalPlan::Join(join) => {
                     let stacked = lateral::stack(join)?;
@@ -245,7 +245,14 @@ impl PostgresComparisons {
         };
         let mixed = || list.iter().any(|item| datetime::are_mixed(&data_type, type_of(item, schema).as_ref()));
         let by_rule = matches!(comparison(&data_type), Comparison::Key | Comparison::None | Comparison::Unknown);
-        if by_rule || float::is_float(&data_type) || mixed() {
+        // Trailing blanks of the one say nothing, and those of the other do.
+        let padded = || {
+            let is_varchar = |item: &Expr| type_of(item, schema).is_some_and(|own| own.oid == oids::VARCHAR);
+            let is_char = |item: &Expr| type_of(item, schema).is_some_and(|own| own.oid == oids::BPCHAR);
+            (data_type.oid == oids::BPCHAR && list.iter().any(is_varchar))
+                || (data_type.oid == oids::VARCHAR && list.iter().any(is_char))
+        };
+        if by_rule || float::is_float(&data_type) || mixed() || padded() {
             let mut parts = list
                 .into_iter()
                 .map(|item| plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, item, schema))

@@ -120,7 +120,19 @@ impl ScalarUDFImpl for Operation {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let [left, right] = args.arg_fields else { return exec_err!("{} takes two numbers", self.name()) };
-        let Some(result) = result_type(&PgType::of_field(left), &PgType::of_field(right)) else {
+        let (left, right) = (PgType::of_field(left), PgType::of_field(right));
+        // An optimizer may put a bare NULL in the place of a number: it has forgotten the number's type.
+        let null = |index: usize, own: &PgType| {
+            let scalar = args.scalar_arguments.get(index).copied().flatten();
+            rank(own).is_none() && scalar.is_some_and(ScalarValue::is_null)
+        };
+        let (left, right) = match (null(0, &left), null(1, &right)) {
+            (true, true) => (PgType::new(oids::NUMERIC), PgType::new(oids::NUMERIC)),
+            (true, false) => (right.clone(), right),
+            (false, true) => (left.clone(), left),
+            (false, false) => (left, right),
+        };
+        let Some(result) = result_type(&left, &right) else {
             return exec_err!("{} takes two numbers", self.name());
         };
         Ok(Arc::new(result.field(self.name(), true)))
@@ -130,10 +142,14 @@ impl ScalarUDFImpl for Operation {
         let ([left, right], [left_field, right_field]) = (args.args.as_slice(), args.arg_fields.as_slice()) else {
             return exec_err!("{} takes two numbers", self.name());
         };
+        let result_type = PgType::of_field(&args.return_field);
+        let is_null = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(value) if value.is_null());
+        if is_null(left) || is_null(right) {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_field.data_type())?));
+        }
         let scalar = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
         let (left, right) = (left.to_array(rows)?, right.to_array(rows)?);
-        let result_type = PgType::of_field(&args.return_field);
         let result = match result_type.oid {
             oids::INT2 | oids::INT4 | oids::INT8 => self.integers(&left, &right, &result_type)?,
             oids::FLOAT4 | oids::FLOAT8 => self.floats(&left, &right, &result_type)?,

@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value,
 };
 
+use super::around::folded;
 use super::rewrite::{call, parsed};
 use crate::error::SqlResult;
 
@@ -80,10 +81,6 @@ fn shown_by(key: &Expr, select: &Select) -> bool {
         }
         _ => false,
     }
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// `ARRAY(query)` as `(SELECT array_agg(e ORDER BY k) FROM (query, its keys in its select list) AS rows(e, k))`.

@@ -122,8 +122,7 @@ impl Kind {
         if self == Self::NullIf && common.0.user.is_none() && common.0.oid == oids::VARCHAR {
             common.0 = PgType::new(oids::TEXT);
         }
-        let literal =
-            |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal) && field.data_type() != &DataType::Null;
+        let literal = |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal);
         if common.0.modifier != -1 && common.0.user.is_none() && results.iter().any(literal) {
             // A literal has no modifier, and must not be cut to the others'.
             let bare = PgType { modifier: -1, ..common.0 };
@@ -164,6 +163,11 @@ pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
     if STRINGS.contains(&left.oid) && STRINGS.contains(&right.oid) {
         return Some(PgType::new(left.oid));
     }
+    // An oid is a preferred type, to which every integer is cast implicitly.
+    let is_integer = |oid: u32| matches!(oid, oids::INT2 | oids::INT4 | oids::INT8);
+    if (left.oid == oids::OID && is_integer(right.oid)) || (right.oid == oids::OID && is_integer(left.oid)) {
+        return Some(PgType::new(oids::OID));
+    }
     for ladder in [NUMBERS, MOMENTS] {
         let rung = |data_type: &PgType| ladder.iter().position(|oid| *oid == data_type.oid);
         if let (Some(left), Some(right)) = (rung(left), rung(right)) {
@@ -177,8 +181,12 @@ pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
 pub(super) fn comparable(left: &PgType, right: &PgType) -> Option<PgType> {
     let common = unify(left, right)?;
     let strings = [oids::NAME, oids::BPCHAR, oids::VARCHAR];
-    let mixed = left.oid != right.oid && strings.contains(&common.oid);
-    Some(if mixed { PgType::new(oids::TEXT) } else { common })
+    Some(match (left.oid, right.oid) {
+        // There is no operator of varchar: char's takes it, and trailing blanks say nothing.
+        (oids::BPCHAR, oids::VARCHAR) | (oids::VARCHAR, oids::BPCHAR) => PgType::new(oids::BPCHAR),
+        (left, right) if left != right && strings.contains(&common.oid) => PgType::new(oids::TEXT),
+        _ => common,
+    })
 }
 
 impl Choice {
@@ -248,8 +256,11 @@ impl ScalarUDFImpl for Choice {
                     typed => Ok(typed),
                 };
             }
-            if field.data_type() == &storage {
-                return Ok(expr.clone());
+            let own = PgType::of_field(field);
+            // Blanks that a length stood for are the value's own where there is none.
+            let padded = own.oid == oids::BPCHAR && own.modifier != data_type.modifier;
+            if field.data_type() == &storage && !padded {
+                return Ok(bare_case(expr).clone());
             }
             Ok(cast::cast_to(&self.settings, expr.clone(), &data_type))
         };
@@ -416,6 +427,18 @@ pub(super) fn typed(expr: Expr, data_type: &PgType) -> Result<Expr> {
         .map_err(|error| SqlError::internal(format!("a type could not be written: {error}")))?;
     let args = vec![expr, Expr::Literal(ScalarValue::Utf8(Some(text)), None)];
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(pg_typed()), args)))
+}
+
+/// A `CASE` within a branch of another, which says the type of both. DataFusion asks a function between them for its type
+/// twice, each time down to the innermost: 2 ^ depth times.
+fn bare_case(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::ScalarFunction(call) if call.func.name() == TYPED => match call.args.first() {
+            Some(case @ Expr::Case(_)) => case,
+            _ => expr,
+        },
+        expr => expr,
+    }
 }
 
 /// Whether a call says the type of an expression that says it itself.

@@ -31,6 +31,8 @@ enum Kind {
     Array,
     String,
     Json,
+    /// Of records, which stand on lines of their own.
+    JsonRecords,
     Jsonb,
     JsonObject,
     JsonbObject,
@@ -41,10 +43,11 @@ enum Kind {
     Mode,
 }
 
-const KINDS: [(Kind, &str); 11] = [
+const KINDS: [(Kind, &str); 12] = [
     (Kind::Array, "array_agg"),
     (Kind::String, "string_agg"),
     (Kind::Json, "json_agg"),
+    (Kind::JsonRecords, "json_records_agg"),
     (Kind::Jsonb, "jsonb_agg"),
     (Kind::JsonObject, "json_object_agg"),
     (Kind::JsonbObject, "jsonb_object_agg"),
@@ -60,6 +63,18 @@ pub(super) fn named(name: &str, distinct: bool) -> Option<String> {
     let (kind, _) = KINDS.iter().find(|(_, known)| *known == name)?;
     // Plain sums are added up as they come.
     (distinct || !matches!(kind, Kind::Sum | Kind::Average)).then(|| format!("atoll_{name}"))
+}
+
+/// Whether a function collects its values in the order in which they come, which no ORDER BY of its own has changed yet.
+pub(super) fn keeps_order(func: &AggregateUDF) -> bool {
+    let collect = func.inner().downcast_ref::<Collect>();
+    collect.is_some_and(|own| {
+        let collected = matches!(
+            own.kind,
+            Kind::Array | Kind::String | Kind::Json | Kind::Jsonb | Kind::JsonObject | Kind::JsonbObject
+        );
+        own.plan.is_none() && collected
+    })
 }
 
 /// The aggregates of this module.
@@ -158,7 +173,7 @@ impl Kind {
                 }
                 (vec![text.clone(), text.clone()], text)
             }
-            Self::Json => (vec![read(0)], PgType::new(oids::JSON)),
+            Self::Json | Self::JsonRecords => (vec![read(0)], PgType::new(oids::JSON)),
             Self::Jsonb => (vec![read(0)], PgType::new(oids::JSONB)),
             Self::JsonObject => (vec![read(0), read(1)], PgType::new(oids::JSON)),
             Self::JsonbObject => (vec![read(0), read(1)], PgType::new(oids::JSONB)),
@@ -403,9 +418,10 @@ impl Rows {
                 }
                 out
             }
-            Kind::Json | Kind::Jsonb => {
+            Kind::Json | Kind::JsonRecords | Kind::Jsonb => {
                 let items = rows.iter().map(|row| json(row, 0)).collect::<std::result::Result<Vec<_>, _>>()?;
-                let list = format!("[{}]", items.join(", "));
+                let separator = if self.kind == Kind::JsonRecords { ", \n " } else { ", " };
+                let list = format!("[{}]", items.join(separator));
                 Some(if self.kind == Kind::Jsonb { types::jsonb(&list).map_err(internal)? } else { list })
             }
             Kind::JsonObject | Kind::JsonbObject => {
@@ -561,7 +577,8 @@ impl Accumulator for Rows {
             .map(|(array, data_type)| TextWriter::new(array.as_ref(), data_type, style).map_err(external))
             .collect::<Result<Vec<_>>>()?;
         let keys: Vec<_> = values.iter().skip(types.len()).map(|array| array.as_binary::<i32>()).collect();
-        let skips = !matches!(self.kind, Kind::Array | Kind::Json | Kind::Jsonb | Kind::JsonObject | Kind::JsonbObject);
+        let keeps = matches!(self.kind, Kind::Array | Kind::Json | Kind::JsonRecords | Kind::Jsonb);
+        let skips = !keeps && !matches!(self.kind, Kind::JsonObject | Kind::JsonbObject);
         for row in 0..count {
             if skips && values.first().is_some_and(|array| array.is_null(row)) {
                 continue;

@@ -1,23 +1,30 @@
 //! Set-returning functions in FROM and in select lists, in terms of `unnest` of an array.
 //!
-//! `FROM f(t.x) AS e(c)` becomes a lateral `(SELECT unnest(pg_list(f(t.x))) AS c) AS e`. A series of constants in FROM
-//! stays DataFusion's table function, which streams.
+//! `FROM f(t.x) AS e(c)` becomes a lateral `(SELECT pg_item(unnest(pg_list(f(t.x)))) AS c) AS e`, and a function of one row
+//! `(SELECT f(t.x) AS c) AS e`. A series of constants in FROM stays DataFusion's table function, which streams.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
-    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query,
+    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
-use super::functions::series_of;
-use super::lists;
+use super::functions::{MATCHES, SERIES, series_of};
 use super::rewrite::{call, parsed, pg_cast};
+use super::{collect, lists, statistics};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::naming;
 
-/// The function that counts from one number to another, as an array.
-const SERIES: &str = "generate_series";
+/// The function that counts from one value to another.
+const GENERATE_SERIES: &str = "generate_series";
+
+/// Functions whose calls in FROM are left to DataFusion.
+const TABLE_FUNCTIONS: &[&str] = &[GENERATE_SERIES, "range"];
+
+/// The column that numbers a function's rows.
+const ORDINALITY: &str = "ordinality";
 
 /// Rewrites set-returning functions of a query.
 ///
@@ -46,27 +53,25 @@ impl VisitorMut for Sets {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-        let name = function.name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_lowercase());
-        let Some(name) = name else { return ControlFlow::Continue(()) };
+        let Some(name) = last_name(&function.name) else { return ControlFlow::Continue(()) };
         let FunctionArguments::List(list) = &mut function.args else { return ControlFlow::Continue(()) };
-        if name == "unnest" {
-            for arg in &mut list.args {
-                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg
-                    && !is_call(arg, lists::LIST)
-                {
-                    *arg = call(lists::LIST, vec![arg.clone()]);
-                }
-            }
+        let Some(mut args) = plain_args(&list.args) else { return ControlFlow::Continue(()) };
+        if function.over.is_some() {
             return ControlFlow::Continue(());
         }
-        let args = plain_args(&list.args);
-        let (Some(args), None) = (args, &function.over) else { return ControlFlow::Continue(()) };
-        if name == SERIES {
-            *expr = unnested(call("series", args));
+        if name == "unnest" {
+            if let [array] = args.as_mut_slice()
+                && !is_call(array, lists::LIST)
+                && !is_call(array, lists::POSITIONS)
+            {
+                *expr = unnested(list_of(array.clone()));
+            }
+        } else if name == GENERATE_SERIES {
+            *expr = elements(SERIES, args);
         } else if let Some([(array, _)]) = series_of(&name).as_deref()
-            && !matches!(name.as_str(), "regexp_split_to_array")
+            && name != "regexp_split_to_array"
         {
-            *expr = unnested(call(array, args));
+            *expr = elements(array, args);
         }
         ControlFlow::Continue(())
     }
@@ -76,15 +81,29 @@ fn is_call(expr: &Expr, name: &str) -> bool {
     matches!(expr, Expr::Function(function) if function.name.to_string() == name)
 }
 
-/// `unnest(pg_list(array))`. A call that is already wrapped must not be wrapped once more, so the array's function has to be
-/// one that the visitor passes by: the names of ours.
-fn unnested(mut array: Expr) -> Expr {
-    if let Expr::Function(function) = &mut array
-        && let Some(ours) = super::functions::named(&function.name.to_string())
-    {
-        function.name = ObjectName::from(vec![Ident::new(ours)]);
-    }
-    call("unnest", vec![call(lists::LIST, vec![array])])
+fn list_of(array: Expr) -> Expr {
+    call(lists::LIST, vec![array])
+}
+
+/// The elements of a list, with their type.
+fn unnested(list: Expr) -> Expr {
+    call(lists::ITEM, vec![call("unnest", vec![list])])
+}
+
+/// A call of ours that returns an array. It must not be taken for the set-returning function of its name once more, so it
+/// has one of the names that the visitor passes by.
+fn array_call(name: &str, args: Vec<Expr>) -> Expr {
+    call(&super::functions::named(name).unwrap_or_else(|| name.to_owned()), args)
+}
+
+/// The elements of what a function returns.
+fn elements(function: &str, args: Vec<Expr>) -> Expr {
+    element_of(function, unnested(list_of(array_call(function, args))))
+}
+
+/// An element in the type that the set-returning function has; arrays come as their text.
+fn element_of(function: &str, element: Expr) -> Expr {
+    if function == MATCHES { pg_cast(element, "text[]") } else { element }
 }
 
 fn plain_args(args: &[FunctionArg]) -> Option<Vec<Expr>> {
@@ -126,6 +145,36 @@ fn is_integer(expr: &Expr) -> bool {
     }
 }
 
+/// Whether a constant is a `numeric`, of which DataFusion makes no series.
+fn is_decimal(expr: &Expr) -> bool {
+    match expr {
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => is_decimal(expr),
+        Expr::Value(value) => {
+            matches!(&value.value, Value::Number(number, _) if number.to_string().contains(['.', 'e']))
+        }
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Numeric(_) | DataType::Decimal(_)),
+        _ => false,
+    }
+}
+
+/// Whether a call of constants can be made while it is planned.
+fn is_settled(args: &[Expr]) -> bool {
+    struct Unsettled;
+    impl Visitor for Unsettled {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            let open = match expr {
+                Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),
+                Expr::Subquery(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
+                _ => false,
+            };
+            if open { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    args.iter().all(|arg| !is_decimal(arg) && arg.visit(&mut Unsettled).is_continue())
+}
+
 /// DataFusion counts in `bigint`; of integers PostgreSQL makes integers.
 fn integer_series(factor: &TableFactor, alias: Option<&TableAlias>) -> SqlResult<TableFactor> {
     let mut inner = factor.clone();
@@ -139,85 +188,158 @@ fn integer_series(factor: &TableFactor, alias: Option<&TableAlias>) -> SqlResult
         *alias = Some(inner_alias);
     }
     let column = alias.and_then(|alias| alias.columns.first().map(|column| column.name.clone()));
-    let column = column.or_else(|| alias.map(|alias| alias.name.clone())).unwrap_or_else(|| Ident::new(SERIES));
+    let column = column.or_else(|| alias.map(|alias| alias.name.clone()));
     let mut query = parsed("SELECT n AS n FROM x")?;
     if let SetExpr::Select(select) = query.body.as_mut() {
         select.projection = vec![SelectItem::ExprWithAlias {
             expr: pg_cast(Expr::Identifier(Ident::new("n")), "integer"),
-            alias: column,
+            alias: column.unwrap_or_else(|| Ident::new(GENERATE_SERIES)),
         }];
         select.from = vec![TableWithJoins { relation: inner, joins: Vec::new() }];
     }
-    let name = alias.map_or_else(|| Ident::new(SERIES), |alias| alias.name.clone());
+    let name = alias.map_or_else(|| Ident::new(GENERATE_SERIES), |alias| alias.name.clone());
+    Ok(table(query, name, false))
+}
+
+fn table(query: Query, name: Ident, lateral: bool) -> TableFactor {
     let alias = TableAlias { explicit: true, name, columns: Vec::new(), at: None };
-    Ok(TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None })
+    TableFactor::Derived { lateral, subquery: Box::new(query), alias: Some(alias), sample: None }
+}
+
+fn last_name(name: &ObjectName) -> Option<String> {
+    name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_lowercase())
+}
+
+/// A function in FROM, whichever way the parser read it.
+struct Call {
+    name: String,
+    args: Vec<Expr>,
+    ordinality: bool,
+    alias: Option<TableAlias>,
+}
+
+fn call_of(factor: &TableFactor) -> Option<Call> {
+    let (name, args, ordinality, alias) = match factor {
+        TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } => {
+            (last_name(name)?, plain_args(&args.args)?, *with_ordinality, alias)
+        }
+        TableFactor::Function { name, args, alias, with_ordinality, .. } => {
+            (last_name(name)?, plain_args(args)?, *with_ordinality, alias)
+        }
+        TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality, .. } => {
+            ("unnest".to_owned(), array_exprs.clone(), *with_ordinality, alias)
+        }
+        _ => return None,
+    };
+    // A list of columns with their types is for functions of records, which we do not have.
+    let typed = alias.iter().flat_map(|alias| &alias.columns).any(|column| column.data_type.is_some());
+    (!typed).then(|| Call { name, args, ordinality, alias: alias.clone() })
+}
+
+/// A column of a function in FROM: its expression and the name that it has by itself.
+type Shown = (Expr, String);
+
+/// The columns of a set-returning function, and their number if it is asked for.
+fn set_columns(call_of: &Call) -> Option<Vec<Shown>> {
+    let arrays: Vec<(&str, Expr, String)> = match call_of.name.as_str() {
+        "unnest" => {
+            // Columns of one name need names of their own, of which clients see the beginning.
+            let named = |index: usize| if index == 0 { "unnest".to_owned() } else { naming::numbered("unnest", index) };
+            call_of.args.iter().enumerate().map(|(index, arg)| ("", arg.clone(), named(index))).collect()
+        }
+        GENERATE_SERIES => vec![(SERIES, array_call(SERIES, call_of.args.clone()), GENERATE_SERIES.to_owned())],
+        name => series_of(name)?
+            .into_iter()
+            .map(|(array, column)| (array, array_call(array, call_of.args.clone()), column.to_owned()))
+            .collect(),
+    };
+    let lists: Vec<Expr> = arrays.iter().map(|(_, array, _)| list_of(array.clone())).collect();
+    let mut columns: Vec<Shown> = arrays
+        .into_iter()
+        .zip(&lists)
+        .map(|((function, _, name), list)| (element_of(function, unnested(list.clone())), name))
+        .collect();
+    if call_of.ordinality {
+        columns.push((unnested(call(lists::POSITIONS, lists)), ORDINALITY.to_owned()));
+    }
+    Some(columns)
 }
 
 fn derived(factor: &TableFactor) -> SqlResult<Option<TableFactor>> {
-    let (name, args, alias) = match factor {
-        TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
-            let name = name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_lowercase());
-            (name.unwrap_or_default(), plain_args(&args.args), alias)
+    let Some(function) = call_of(factor) else { return Ok(None) };
+    let alias = function.alias.as_ref();
+    if function.name == GENERATE_SERIES && !function.ordinality && is_settled(&function.args) {
+        let zero =
+            |arg: &Expr| matches!(arg, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if *n == "0"));
+        if function.args.get(2).is_some_and(zero) {
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero"));
         }
-        TableFactor::Function { name, args, alias, with_ordinality: false, .. } => {
-            let name = name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_lowercase());
-            (name.unwrap_or_default(), plain_args(args), alias)
+        let own = alias.is_some_and(|alias| alias.name.value == INNER_SERIES);
+        if own || !function.args.iter().all(is_integer) {
+            return Ok(None);
         }
-        TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality: false, .. } => {
-            ("unnest".to_owned(), Some(array_exprs.clone()), alias)
+        return integer_series(factor, alias).map(Some);
+    }
+    let mut columns = match set_columns(&function) {
+        Some(columns) => columns,
+        None if TABLE_FUNCTIONS.contains(&function.name.as_str()) => return Ok(None),
+        None if is_aggregate(&function.name) => {
+            let message = "aggregate functions are not allowed in functions in FROM";
+            return Err(SqlError::new(SqlState::GROUPING_ERROR, message));
         }
-        _ => return Ok(None),
-    };
-    let Some(args) = args else { return Ok(None) };
-    let lateral = args.iter().any(reads_columns);
-    let columns: Vec<(Expr, String)> = match name.as_str() {
-        "unnest" => {
-            let named = |index: usize| if index == 0 { "unnest".to_owned() } else { format!("unnest_{index}") };
-            let unnested = |arg: Expr| call("unnest", vec![call(lists::LIST, vec![arg])]);
-            args.into_iter().enumerate().map(|(index, arg)| (unnested(arg), named(index))).collect()
-        }
-        SERIES if !lateral => {
-            let zero = |arg: &Expr| matches!(arg, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if *n == "0"));
-            if args.get(2).is_some_and(zero) {
-                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero"));
+        // A function of one row.
+        None => {
+            let mut columns = vec![(call(&function.name, function.args.clone()), function.name.clone())];
+            if function.ordinality {
+                let one = Expr::Value(Value::Number("1".into(), false).with_empty_span());
+                columns.push((pg_cast(one, "bigint"), ORDINALITY.to_owned()));
             }
-            let own = alias.as_ref().is_some_and(|alias| alias.name.value == INNER_SERIES);
-            if own || !args.iter().all(is_integer) {
-                return Ok(None);
-            }
-            return integer_series(factor, alias.as_ref()).map(Some);
+            columns
         }
-        SERIES => vec![(unnested(call("series", args)), SERIES.to_owned())],
-        name => match series_of(name) {
-            Some(columns) => columns
-                .into_iter()
-                .map(|(array, column)| (unnested(call(array, args.clone())), column.to_owned()))
-                .collect(),
-            None => return Ok(None),
-        },
     };
     let mut query = parsed("SELECT NULL")?;
     let SetExpr::Select(select) = query.body.as_mut() else { return Ok(None) };
-    let only = columns.len() == 1;
-    let mut alias = alias.clone().unwrap_or_else(|| TableAlias {
-        explicit: true,
-        name: Ident::new(name.clone()),
-        columns: Vec::new(),
-        at: None,
-    });
+    if let [(Expr::Function(value), _)] = columns.as_mut_slice() {
+        // A mark that [`set_value`] finds; planning does not look at it.
+        value.uses_odbc_syntax = true;
+    }
+    let name = alias.map_or_else(|| Ident::new(function.name.clone()), |alias| alias.name.clone());
     // A function that returns plain values names its column as its table; one that names its column keeps that name.
-    let named_column = columns.first().is_some_and(|(_, column)| column == "value" || column == "key");
-    let own_name = (only && !named_column && alias.columns.is_empty()).then(|| alias.name.clone());
+    let single = columns.len() == 1 + usize::from(function.ordinality);
+    let own_name = single && columns.first().is_some_and(|(_, column)| column != "value" && column != "key");
+    let listed = |index: usize| alias.and_then(|alias| alias.columns.get(index)).map(|column| column.name.clone());
+    if listed(columns.len()).is_some() {
+        let (have, given) = (columns.len(), alias.map_or(0, |alias| alias.columns.len()));
+        let message = format!("table \"{}\" has {have} columns available but {given} columns specified", name.value);
+        return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+    }
     select.projection = columns
         .into_iter()
-        .map(|(expr, column)| SelectItem::ExprWithAlias {
+        .enumerate()
+        .map(|(index, (expr, column))| SelectItem::ExprWithAlias {
             expr,
-            alias: own_name.clone().unwrap_or_else(|| Ident::with_quote('"', column)),
+            alias: listed(index)
+                .or_else(|| (own_name && index == 0).then(|| name.clone()))
+                .unwrap_or_else(|| Ident::with_quote('"', column)),
         })
         .collect();
-    // The second of two aliases of one column would only rename it once more.
-    if own_name.is_some() {
-        alias.columns.clear();
+    Ok(Some(table(query, name, function.args.iter().any(reads_columns))))
+}
+
+fn is_aggregate(name: &str) -> bool {
+    matches!(name, "count" | "sum" | "avg" | "min" | "max")
+        || collect::named(name, false).is_some()
+        || statistics::named(name).is_some()
+}
+
+/// The column of a function in FROM that returns plain values: the function's own name stands for them.
+pub(super) fn set_value(factor: &TableFactor) -> Option<Ident> {
+    let TableFactor::Derived { subquery, .. } = factor else { return None };
+    let SetExpr::Select(select) = subquery.body.as_ref() else { return None };
+    match select.projection.as_slice() {
+        [SelectItem::ExprWithAlias { expr: Expr::Function(function), alias }] if function.uses_odbc_syntax => {
+            Some(alias.clone())
+        }
+        _ => None,
     }
-    Ok(Some(TableFactor::Derived { lateral, subquery: Box::new(query), alias: Some(alias), sample: None }))
 }

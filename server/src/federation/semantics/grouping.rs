@@ -25,7 +25,13 @@ pub(super) fn groups_by_key(data_type: &PgType) -> bool {
             comparison(data_type) == Comparison::Key
                 && matches!(
                     data_type.oid,
-                    oids::NUMERIC | oids::INTERVAL | oids::TIMETZ | oids::JSONB | NUMRANGE | NUMMULTIRANGE
+                    oids::NUMERIC
+                        | oids::INTERVAL
+                        | oids::TIMETZ
+                        | oids::JSONB
+                        | oids::BPCHAR
+                        | NUMRANGE
+                        | NUMMULTIRANGE
                 )
                 || is_float(data_type)
         }

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, With,
 };
 
+use super::around::{self, folded};
 use super::{choice, rewrite};
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -288,7 +289,7 @@ impl Merger<'_> {
         if let SetExpr::Select(body) = select.body.as_mut() {
             body.from = vec![TableWithJoins { relation: factor.clone(), joins: Vec::new() }];
         }
-        select.with = self.with_around();
+        select.with = around::merged(&self.with);
         let alias = match &*factor {
             TableFactor::Table { alias: Some(alias), .. }
             | TableFactor::Derived { alias: Some(alias), .. }
@@ -311,24 +312,6 @@ impl Merger<'_> {
                 }
             })
             .collect())
-    }
-
-    /// All WITH clauses around as one; of equal names the inner one.
-    fn with_around(&self) -> Option<With> {
-        let mut all = self.with.last()?.clone();
-        let mut names = HashSet::new();
-        let mut tables = Vec::new();
-        for with in self.with.iter().rev() {
-            all.recursive |= with.recursive;
-            for table in with.cte_tables.iter().rev() {
-                if names.insert(folded(&table.alias.name)) {
-                    tables.push(table.clone());
-                }
-            }
-        }
-        tables.reverse();
-        all.cte_tables = tables;
-        Some(all)
     }
 }
 
@@ -438,10 +421,6 @@ impl VisitorMut for Substitute<'_> {
         }
         ControlFlow::Continue(())
     }
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 fn quoted(name: &str) -> Ident {

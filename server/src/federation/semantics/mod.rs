@@ -9,7 +9,9 @@ mod aggregates;
 mod analyzer;
 mod any;
 mod arithmetic;
+mod around;
 mod array_subquery;
+mod branches;
 mod cast;
 mod choice;
 mod collect;
@@ -25,6 +27,7 @@ mod lateral;
 mod lists;
 mod numeric_sum;
 mod operators;
+mod ordered_input;
 mod rewrite;
 mod row_subqueries;
 mod rows;
@@ -36,6 +39,7 @@ mod subqueries;
 #[cfg(test)]
 mod tests;
 mod values;
+mod whole_rows;
 mod windows;
 
 use std::fmt;
@@ -54,9 +58,11 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{Analyzer, Optimizer};
 
+pub use branches::unify_branches;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use rewrite::{rewrite_casts, rewrite_datetime};
 pub use values::unify_values;
+pub use whole_rows::name_whole_rows;
 pub use windows::{frame_marks, framed_function, rewrite_windows};
 
 use crate::error::{SqlError, SqlState};
@@ -75,6 +81,8 @@ struct Shared {
     style: OutputStyle,
     resolver: Option<Arc<TypeResolver>>,
     clock: Arc<Clock>,
+    /// Bytes that one call's results may take; `None`: any.
+    memory: Option<usize>,
 }
 
 /// When the transaction and the statement began, in microseconds since 1970. A plan that was made before reads the clock
@@ -153,14 +161,29 @@ impl Settings {
     #[must_use]
     pub fn with_resolver(self, resolver: Arc<TypeResolver>) -> Self {
         let clock = Arc::clone(&self.inner.clock);
-        Self { inner: Arc::new(Shared { style: self.inner.style.clone(), resolver: Some(resolver), clock }) }
+        let (style, memory) = (self.inner.style.clone(), self.inner.memory);
+        Self { inner: Arc::new(Shared { style, resolver: Some(resolver), clock, memory }) }
     }
 
     /// The same with the session's clock.
     #[must_use]
     pub fn with_clock(self, clock: Arc<Clock>) -> Self {
-        let resolver = self.inner.resolver.clone();
-        Self { inner: Arc::new(Shared { style: self.inner.style.clone(), resolver, clock }) }
+        let (style, resolver, memory) = (self.inner.style.clone(), self.inner.resolver.clone(), self.inner.memory);
+        Self { inner: Arc::new(Shared { style, resolver, clock, memory }) }
+    }
+
+    /// The same with a bound on what a function makes of one batch, in bytes: it is not yet the query's memory when it is
+    /// made.
+    #[must_use]
+    pub fn with_memory(self, memory: Option<usize>) -> Self {
+        let (style, resolver) = (self.inner.style.clone(), self.inner.resolver.clone());
+        let clock = Arc::clone(&self.inner.clock);
+        Self { inner: Arc::new(Shared { style, resolver, clock, memory }) }
+    }
+
+    /// Bytes that one call's results may take.
+    pub fn memory(&self) -> usize {
+        self.inner.memory.unwrap_or(usize::MAX)
     }
 
     /// When the transaction and the statement began.
@@ -263,8 +286,8 @@ pub fn analyze(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
-    let mut functions =
-        vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float(), lists::pg_list()];
+    let mut functions = vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float()];
+    functions.extend(lists::functions());
     functions.extend(arithmetic::functions(settings));
     functions.extend(datetime::functions(settings));
     functions.extend(choice::functions(settings));

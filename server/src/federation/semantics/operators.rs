@@ -16,7 +16,7 @@ use std::sync::Arc;
 use super::arithmetic::{self, Arithmetic};
 use super::cast::{cast_to, fold};
 use super::float::{self, Comparable};
-use super::{Operand, Settings, compare, datetime, external, functions, operand, typed_literal};
+use super::{Operand, Settings, choice, compare, datetime, external, functions, operand, type_of, typed_literal};
 use crate::error::{SqlError, SqlState};
 
 /// The planner of binary operators.
@@ -60,7 +60,13 @@ impl ExprPlanner for PostgresOperators {
                 None => arithmetic::plan(&self.settings, &left, operation, &right, schema)?,
             },
             None if op == BinaryOperator::StringConcat => {
-                let (left, right) = plan_concatenation(&self.settings, left, right, schema);
+                let (left, right) = plan_concatenation(&self.settings, left, right, schema)?;
+                let is_bits =
+                    |side: &Expr| type_of(side, schema).is_some_and(|own| matches!(own.oid, oids::BIT | oids::VARBIT));
+                if is_bits(&left) && is_bits(&right) {
+                    let bits = binary(left, Operator::StringConcat, right);
+                    return choice::typed(bits, &PgType::new(oids::VARBIT)).map(PlannerResult::Planned);
+                }
                 return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
             }
             None => None,
@@ -217,6 +223,7 @@ pub(super) fn plan_comparison(
         None => (left_type, right_type),
     };
     let (left, right) = (trimmed(left, &left_type, &right_type), trimmed(right, &right_type, &left_type));
+    let ((left, left_type), (right, right_type)) = (unpadded(left, left_type), unpadded(right, right_type));
     if needs_key(&left_type) || needs_key(&right_type) || is_upscaled(&left, &right, schema) {
         let (left, right, float) = numeric_pair(settings, left, &left_type, right, &right_type);
         if float {
@@ -245,13 +252,34 @@ pub(super) fn plan_comparison(
 
 /// The type of an untyped literal beside a type: a number has as many digits as are written.
 fn literal_type(beside: PgType) -> PgType {
-    if beside.oid == oids::NUMERIC { PgType { modifier: -1, ..beside } } else { beside }
+    if matches!(beside.oid, oids::NUMERIC | oids::BPCHAR) { PgType { modifier: -1, ..beside } } else { beside }
 }
 
 /// `varchar` beside `char(n)`, whose trailing blanks say nothing, loses its own.
 fn trimmed(expr: Expr, own: &PgType, other: &PgType) -> Expr {
-    let trims = own.oid == oids::VARCHAR && other.oid == oids::BPCHAR && !is_literal(&expr);
-    if trims { rtrim(vec![expr]) } else { expr }
+    if own.oid != oids::VARCHAR || other.oid != oids::BPCHAR {
+        return expr;
+    }
+    without_blanks(expr)
+}
+
+/// A value of `bpchar`, which is stored with the blanks at its end, as the text that it compares as.
+fn unpadded(expr: Expr, own: PgType) -> (Expr, PgType) {
+    if own.oid == oids::BPCHAR && own.modifier == -1 && own.user.is_none() {
+        (without_blanks(expr), PgType::new(oids::TEXT))
+    } else {
+        (expr, own)
+    }
+}
+
+fn without_blanks(expr: Expr) -> Expr {
+    match expr {
+        Expr::Literal(value, metadata) => match value.try_as_str().flatten() {
+            Some(text) => Expr::Literal(ScalarValue::Utf8View(Some(text.trim_end_matches(' ').to_owned())), metadata),
+            None => Expr::Literal(value, metadata),
+        },
+        expr => rtrim(vec![expr]),
+    }
 }
 
 /// Whether a side that may hold NaN would get more digits after the point: what stands for NaN is no number to multiply.
@@ -398,7 +426,7 @@ fn is_reg(data_type: &PgType) -> bool {
 }
 
 /// `||`: what is no string is printed as PostgreSQL prints it.
-fn plan_concatenation(settings: &Settings, left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+fn plan_concatenation(settings: &Settings, left: Expr, right: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
     let types = (operand(&left, schema), operand(&right, schema));
     let text = |operand: &Option<Operand>| match operand {
         Some(Operand::Typed(data_type)) => matches!(family(data_type), Family::Text),
@@ -415,5 +443,24 @@ fn plan_concatenation(settings: &Settings, left: Expr, right: Expr, schema: &DFS
         }
         _ => expr,
     };
-    if text(&types.0) || text(&types.1) { (printed(left, &types.0), printed(right, &types.1)) } else { (left, right) }
+    // A literal beside bytes or bits is of their type.
+    let typed = |expr: Expr, own: &Option<Operand>, other: &Option<Operand>| match (own, other) {
+        (Some(Operand::Unknown), Some(Operand::Typed(other)))
+            if matches!(other.oid, oids::BYTEA | oids::BIT | oids::VARBIT) =>
+        {
+            take_type(settings, expr, &PgType { modifier: -1, ..other.clone() }).map(Some)
+        }
+        _ => Ok(None),
+    };
+    if let Some(left) = typed(left.clone(), &types.0, &types.1)? {
+        return Ok((left, right));
+    }
+    if let Some(right) = typed(right.clone(), &types.1, &types.0)? {
+        return Ok((left, right));
+    }
+    Ok(if text(&types.0) || text(&types.1) {
+        (printed(left, &types.0), printed(right, &types.1))
+    } else {
+        (left, right)
+    })
 }

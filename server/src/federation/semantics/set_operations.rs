@@ -105,9 +105,7 @@ fn common_types(inputs: &[&LogicalPlan], operation: &str) -> Result<Vec<Option<P
             })
         })?;
         // A literal has no modifier, and must not be cut to the others'.
-        let literal =
-            fields.iter().zip(&unknown).any(|(field, unknown)| *unknown && field.data_type() != &DataType::Null);
-        let common = if literal { PgType { modifier: -1, ..common } } else { common };
+        let common = if unknown.contains(&true) { PgType { modifier: -1, ..common } } else { common };
         let storage = fields.first().map(|field| field.data_type());
         let same = !unknown.contains(&true)
             && fields.iter().all(|field| PgType::of_field(field) == common && Some(field.data_type()) == storage);

@@ -151,9 +151,7 @@ fn unify_column(values: &mut Values, column: usize, describe: &Describe<'_>) -> 
         });
     }
     let mut common = common.unwrap_or(PgType::new(oids::TEXT));
-    let is_null = |expr: &Expr| matches!(expr, Expr::Value(value) if value.value == Value::Null);
-    let literals = values.rows.iter().filter_map(|row| row.content.get(column)).zip(&cells);
-    if literals.into_iter().any(|(expr, cell)| matches!(cell, Cell::Unknown) && !is_null(expr)) {
+    if cells.iter().any(|cell| matches!(cell, Cell::Unknown)) {
         // A literal has no modifier, and must not be cut to the others'.
         common.modifier = -1;
     }

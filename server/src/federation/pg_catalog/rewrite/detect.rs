@@ -59,11 +59,9 @@ impl Visitor for Detector {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         let system = match factor {
-            TableFactor::Table { name, args: Some(_), with_ordinality, .. }
-            | TableFactor::Function { name, with_ordinality, .. } => {
-                *with_ordinality || parts(name).last().is_some_and(|name| super::from::is_system_function(name))
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                parts(name).last().is_some_and(|name| super::from::is_system_function(name))
             }
-            TableFactor::UNNEST { with_ordinality, .. } => *with_ordinality,
             _ => false,
         };
         if system { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -211,8 +211,10 @@ impl Rewriter {
         let shown = *op == BinaryOperator::StringConcat;
         self.expression(left, &mut place.within(shown));
         self.expression(right, &mut place.within(shown));
-        constant_of_column(left, right, place.scope);
-        constant_of_column(right, left, place.scope);
+        if !shown {
+            constant_of_column(left, right, place.scope);
+            constant_of_column(right, left, place.scope);
+        }
         functions_by_oid(left, right, place.scope);
         functions_by_oid(right, left, place.scope);
     }

@@ -6,11 +6,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use atoll_connector_api::types::oids::{INTERVAL, TIMESTAMP, TIMESTAMPTZ};
 use atoll_connector_api::types::temporal::Interval;
-use atoll_connector_api::types::{ColumnBuilder, PgType};
+use atoll_connector_api::types::text::OutputStyle;
+use atoll_connector_api::types::{ColumnBuilder, PgType, format_scalar, parse_scalar_with};
 use chrono_tz::Tz;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
@@ -22,9 +23,9 @@ use super::moment::{add, add_zoned};
 use super::overload::{Overload, Resolution, function, resolve, unresolved};
 use super::udf::bind;
 use super::value::{Reader, Value, append};
-use crate::error::{SqlError, SqlState};
+use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::semantics::cast::fold;
-use crate::federation::semantics::{Settings, operand};
+use crate::federation::semantics::{Settings, external, operand};
 use datafusion::logical_expr::expr::ScalarFunction;
 
 const NAME: &str = "generate_series";
@@ -102,21 +103,68 @@ impl Series {
             };
             values.push(Reader::new(value.to_array_of_size(1)?, &PgType::new(*parameter))?.get(0)?);
         }
-        let (first, last, step) = match values.as_slice() {
-            [
-                Value::Timestamp(first) | Value::TimestampTz(first),
-                Value::Timestamp(last) | Value::TimestampTz(last),
-                Value::Interval(step),
-            ] => (*first, *last, *step),
-            _ => return Ok(None),
-        };
-        let length = i128::from(step.months) * 30 + i128::from(step.days);
-        let length = length * 86_400_000_000 + i128::from(step.usecs);
-        if length == 0 {
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero").into());
-        }
-        Ok(Some(Bounds { first, last, step, backwards: length < 0 }))
+        bounds_of(&values)
     }
+}
+
+/// `None` where a value is NULL.
+fn bounds_of(values: &[Value]) -> Result<Option<Bounds>> {
+    let (first, last, step) = match values {
+        [
+            Value::Timestamp(first) | Value::TimestampTz(first),
+            Value::Timestamp(last) | Value::TimestampTz(last),
+            Value::Interval(step),
+        ] => (*first, *last, *step),
+        _ => return Ok(None),
+    };
+    let length = i128::from(step.months) * 30 + i128::from(step.days);
+    let length = length * 86_400_000_000 + i128::from(step.usecs);
+    if length == 0 {
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero").into());
+    }
+    Ok(Some(Bounds { first, last, step, backwards: length < 0 }))
+}
+
+impl Bounds {
+    fn hold(&self, value: i64) -> bool {
+        if self.backwards { value >= self.last } else { value <= self.last }
+    }
+
+    fn next(&self, value: i64, zone: Option<Tz>) -> Result<i64> {
+        match zone {
+            Some(zone) => add_zoned(value, &self.step, zone),
+            None => add(value, &self.step),
+        }
+    }
+}
+
+/// The texts of a series of values of a type, from and to values that are written in a style. They are written in ISO
+/// format, which every style reads.
+pub(in crate::federation::semantics) fn series_texts(
+    texts: [&str; 3],
+    data_type: &PgType,
+    style: &OutputStyle,
+    check_length: fn(usize) -> SqlResult<()>,
+) -> Result<Vec<String>> {
+    let mut values = Vec::with_capacity(texts.len());
+    for (text, data_type) in texts.into_iter().zip([data_type, data_type, &PgType::new(INTERVAL)]) {
+        let value = parse_scalar_with(text, data_type, style).map_err(external)?;
+        values.push(Reader::new(value.to_array_of_size(1)?, data_type)?.get(0)?);
+    }
+    let zone = (data_type.oid == TIMESTAMPTZ).then_some(style.time_zone);
+    let mut shown = Vec::new();
+    if let Some(bounds) = bounds_of(&values)? {
+        let mut current = bounds.first;
+        while bounds.hold(current) {
+            check_length(shown.len())?;
+            let mut builder = ColumnBuilder::new(data_type, 1);
+            append(&mut builder, &Value::Timestamp(current))?;
+            let value = ScalarValue::try_from_array(&builder.finish(), 0)?;
+            shown.extend(format_scalar(&value, data_type, &OutputStyle::default()).map_err(external)?);
+            current = bounds.next(current, zone)?;
+        }
+    }
+    Ok(shown)
 }
 
 #[derive(Debug)]
@@ -160,14 +208,10 @@ fn batch(
     bounds: &Bounds,
 ) -> Result<(RecordBatch, Option<i64>)> {
     let mut builder = ColumnBuilder::new(result, BATCH_ROWS);
-    let within = |value: i64| if bounds.backwards { value >= bounds.last } else { value <= bounds.last };
-    while within(current) && builder.len() < BATCH_ROWS {
+    while bounds.hold(current) && builder.len() < BATCH_ROWS {
         append(&mut builder, &Value::Timestamp(current))?;
-        current = match zone {
-            Some(zone) => add_zoned(current, &bounds.step, zone)?,
-            None => add(current, &bounds.step)?,
-        };
+        current = bounds.next(current, zone)?;
     }
     let batch = RecordBatch::try_new(Arc::clone(schema), vec![builder.finish()])?;
-    Ok((batch, within(current).then_some(current)))
+    Ok((batch, bounds.hold(current).then_some(current)))
 }

@@ -22,6 +22,8 @@ use super::super::{Operand, Settings, external, operand};
 use super::resolve::{Resolved, resolve};
 use super::{Call, Datum};
 
+/// Characters or copies beyond which a constant is not worked out while planning.
+const CONSTANT_MAX: i32 = 100_000;
 /// Before the names of our functions, so that they hide none of DataFusion's.
 const PREFIX: &str = "atoll_";
 
@@ -90,6 +92,12 @@ impl PgFunction {
         }
     }
 
+    /// Not evaluated while planning: the constant would be copied and printed by every rule that it passes.
+    fn evaluated_late(mut self) -> Self {
+        self.signature.volatility = Volatility::Volatile;
+        self
+    }
+
     fn resolved(&self, operands: &[Operand]) -> Result<Resolved> {
         Ok(resolve(self.public, operands)?)
     }
@@ -132,8 +140,18 @@ pub(in crate::federation::semantics) fn bind(
         cast_args.push(arg);
     }
     let bound = Bound { resolved: Arc::new(resolved), types };
-    let func = Arc::new(ScalarUDF::from(PgFunction::new(function.public, settings, Some(bound))));
+    let mut function = PgFunction::new(function.public, settings, Some(bound));
+    if makes_long_text(function.public, &cast_args) {
+        function = function.evaluated_late();
+    }
+    let func = Arc::new(ScalarUDF::from(function));
     Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args: cast_args })))
+}
+
+/// Whether constant arguments ask for a long result.
+fn makes_long_text(function: &str, args: &[Expr]) -> bool {
+    matches!(function, "repeat" | "lpad" | "rpad")
+        && matches!(args.get(1), Some(Expr::Literal(ScalarValue::Int32(Some(count)), _)) if *count > CONSTANT_MAX)
 }
 
 /// What is known of an argument by its field.
@@ -205,6 +223,7 @@ impl ScalarUDFImpl for PgFunction {
         let function = bound.resolved.function;
         let returns = &bound.resolved.returns;
         let mut builder = ColumnBuilder::with_style(returns, rows, style);
+        let mut memory = self.settings.memory();
         let mut values = Vec::with_capacity(readers.len());
         for row in 0..rows {
             values.clear();
@@ -215,8 +234,15 @@ impl ScalarUDFImpl for PgFunction {
                 builder.append_null();
                 continue;
             }
-            let call = Call { args: &values, types: &bound.types, returns, style };
-            append(&mut builder, (function.run)(&call)?)?;
+            let call = Call { args: &values, types: &bound.types, returns, style, memory };
+            let value = (function.run)(&call)?;
+            let bytes = match &value {
+                Datum::Text(text) => text.len(),
+                Datum::Bytes(bytes) => bytes.len(),
+                _ => 0,
+            };
+            memory = memory.checked_sub(bytes).ok_or_else(|| super::out_of_memory(bytes))?;
+            append(&mut builder, value)?;
         }
         let result = builder.finish();
         if scalar {

@@ -59,12 +59,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("jsonb_typeof", &[JSONB], TEXT, |call| text(Node::parse(call.text(0))?.type_name())),
     strict("json_array_length", &[JSON], INT4, array_length),
     strict("jsonb_array_length", &[JSONB], INT4, array_length),
-    variadic("json_build_object", &[Kind::Any], JSON, |call| object(call, " : ").and_then(text)),
-    variadic("jsonb_build_object", &[Kind::Any], JSONB, |call| normal(&object(call, ": ")?)),
+    variadic("json_build_object", &[Kind::Any], JSON, |call| object(call, " : ", ", ").and_then(text)),
+    variadic("jsonb_build_object", &[Kind::Any], JSONB, |call| normal(&object(call, ": ", ", ")?)),
+    variadic("record_json", &[Kind::Any], JSON, |call| object(call, ":", ",").and_then(text)),
     variadic("json_build_array", &[Kind::Any], JSON, |call| array(call).and_then(text)),
     variadic("jsonb_build_array", &[Kind::Any], JSONB, |call| normal(&array(call)?)),
     strict("to_json", &[Kind::Any], JSON, |call| argument(call, 0).and_then(text)),
     strict("to_jsonb", &[Kind::Any], JSONB, |call| normal(&argument(call, 0)?)),
+    // For its name alone: what it is made of is seen to before it is planned.
+    strict("row_to_json", &[Kind::Any], JSON, |_| {
+        Err(SqlError::unsupported("row_to_json of anything but the name of a FROM item is not supported"))
+    }),
     strict("array_to_json", &[Kind::Array], JSON, |call| argument(call, 0).and_then(text)),
     super::lenient("json_item", &[Kind::Any], TEXT, |call| argument(call, 0).and_then(text)),
     super::lenient("json_member", &[Kind::Any, Kind::Any], TEXT, |call| {
@@ -319,7 +324,7 @@ fn nested(lengths: &[i32], out: &mut String, element: &mut dyn FnMut(&mut String
     Ok(())
 }
 
-fn object(call: &Call<'_>, colon: &str) -> SqlResult<String> {
+fn object(call: &Call<'_>, colon: &str, comma: &str) -> SqlResult<String> {
     if !call.args.len().is_multiple_of(2) {
         return Err(invalid("argument list must have even number of elements")
             .hint("The arguments of json_build_object() must consist of alternating keys and values."));
@@ -332,7 +337,7 @@ fn object(call: &Call<'_>, colon: &str) -> SqlResult<String> {
         let name = super::strings::shown(call, index)?;
         members.push(format!("{}{colon}{}", quoted(&name), argument(call, index + 1)?));
     }
-    Ok(format!("{{{}}}", members.join(", ")))
+    Ok(format!("{{{}}}", members.join(comma)))
 }
 
 fn array(call: &Call<'_>) -> SqlResult<String> {

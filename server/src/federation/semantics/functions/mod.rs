@@ -27,7 +27,7 @@ pub(super) use bind::{bind, function, functions, named};
 pub(super) use decimal::sqrt_to_scale;
 pub(super) use json::to_json_text;
 pub(super) use resolve::undefined;
-pub(super) use sets::series_of;
+pub(super) use sets::{MATCHES, SERIES, series_of};
 pub(super) use strings::like_escape;
 
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -91,6 +91,13 @@ impl std::fmt::Debug for Function {
     }
 }
 
+/// What a function's results would take is more than the query may have.
+fn out_of_memory(bytes: usize) -> SqlError {
+    SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory")
+        .detail(format!("Failed on request of size {bytes}."))
+        .hint("A larger atoll.query_memory may do.")
+}
+
 /// One row's call.
 pub(super) struct Call<'a> {
     pub(super) args: &'a [Datum],
@@ -99,9 +106,16 @@ pub(super) struct Call<'a> {
     /// The result's type.
     pub(super) returns: &'a PgType,
     pub(super) style: &'a OutputStyle,
+    /// Bytes that the result may take.
+    pub(super) memory: usize,
 }
 
 impl Call<'_> {
+    /// Makes sure that there is room for a result before it is made.
+    fn reserve(&self, bytes: usize) -> SqlResult<()> {
+        if bytes > self.memory { Err(out_of_memory(bytes)) } else { Ok(()) }
+    }
+
     /// An integer argument; 0 where there is none.
     fn int(&self, index: usize) -> i64 {
         match self.args.get(index) {

@@ -374,6 +374,26 @@ fn matched(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
     super::arrays::flat(captures.iter().skip(1).map(|group| group.map(|group| group.as_str().to_owned())).collect())
 }
 
+/// What `regexp_matches` returns, each array as its text: the first match, or with `g` all of them.
+pub(super) fn all_matched(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
+    let pattern = pattern(call.text(1), &flags.replace('g', ""))?;
+    let value = call.text(0);
+    let found =
+        if flags.contains('g') { all(&pattern, value, 0)? } else { pattern.find(value, 0)?.into_iter().collect() };
+    let mut matches = Vec::with_capacity(found.len());
+    for (start, end) in found {
+        let groups = if pattern.regex.captures_len() == 1 {
+            vec![value.get(start..end).map(str::to_owned)]
+        } else {
+            let captures = pattern.captures(value, start, end)?;
+            captures.iter().skip(1).map(|group| group.map(|group| group.as_str().to_owned())).collect()
+        };
+        let Datum::Text(array) = super::arrays::flat(groups)? else { continue };
+        matches.push(Some(array));
+    }
+    super::arrays::flat(matches)
+}
+
 fn like(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
     Ok(Datum::Bool(pattern(call.text(1), flags)?.regex.is_match(call.text(0))))
 }

@@ -25,6 +25,7 @@ pub(in crate::federation::semantics) fn undefined(name: &str, args: &[Operand]) 
             Operand::Typed(data_type) => PgType { modifier: -1, ..data_type.clone() }.sql_name(),
         })
         .collect();
+    let name = if name == super::SERIES { "generate_series" } else { name };
     SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}({}) does not exist", shown.join(", ")))
         .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
 }

@@ -2,16 +2,27 @@
 //!
 //! `FROM f(x) AS t(c)` becomes `unnest` of that array; what has several columns gives one array for each.
 
-use super::node::{Node, Shape};
-use super::{Function, INT4, JSON, JSONB, Kind, TEXT, invalid, strict};
-use crate::error::SqlResult;
+use atoll_connector_api::types::{Arithmetic, Numeric, PgType, oids};
 
-use atoll_connector_api::types::{PgType, oids};
+use super::node::{Node, Shape};
+use super::{Function, INT4, INT8, JSON, JSONB, Kind, NUMERIC, TEXT, invalid, of_type, strict};
+use crate::error::{SqlError, SqlResult};
+use crate::federation::semantics::datetime::series_texts;
+use crate::wire::sqlstate;
+
+/// The function that counts from one value to another.
+pub(in crate::federation::semantics) const SERIES: &str = "series";
+/// The function whose elements are arrays.
+pub(in crate::federation::semantics) const MATCHES: &str = "regexp_matches";
 
 /// `json[]` and `jsonb[]`.
 const JSONS: Kind = Kind::Of(199);
 const JSONBS: Kind = Kind::Of(3807);
 const TEXTS: Kind = Kind::Of(oids::TEXT_ARRAY);
+const NUMERICS: Kind = Kind::Of(1231);
+const TIMESTAMP: Kind = Kind::Of(oids::TIMESTAMP);
+const TIMESTAMPTZ: Kind = Kind::Of(oids::TIMESTAMPTZ);
+const INTERVAL: Kind = Kind::Of(oids::INTERVAL);
 
 pub(super) const FUNCTIONS: &[Function] = &[
     strict("json_array_elements", &[JSON], JSONS, |call| elements(call, "json_array_elements", false)),
@@ -33,10 +44,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         };
         super::arrays::flat(parts)
     }),
-    strict("series", &[INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, 1)),
-    strict("series", &[INT4, INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, call.int(2))),
-    strict("series", &[super::INT8, super::INT8], Kind::Of(1016), |call| series(call, 1)),
-    strict("series", &[super::INT8, super::INT8, super::INT8], Kind::Of(1016), |call| series(call, call.int(2))),
+    strict(SERIES, &[INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, 1)),
+    strict(SERIES, &[INT4, INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, call.int(2))),
+    strict(SERIES, &[INT8, INT8], Kind::Of(1016), |call| series(call, 1)),
+    strict(SERIES, &[INT8, INT8, INT8], Kind::Of(1016), |call| series(call, call.int(2))),
+    strict(SERIES, &[NUMERIC, NUMERIC], NUMERICS, |call| numeric_series(call, &one()?)),
+    strict(SERIES, &[NUMERIC, NUMERIC, NUMERIC], NUMERICS, |call| numeric_series(call, &call.numeric(2))),
+    strict(SERIES, &[TIMESTAMP, TIMESTAMP, INTERVAL], Kind::Of(1115), |call| moments(call, oids::TIMESTAMP)),
+    strict(SERIES, &[TIMESTAMPTZ, TIMESTAMPTZ, INTERVAL], Kind::Of(1185), |call| moments(call, oids::TIMESTAMPTZ)),
+    strict(MATCHES, &[TEXT, TEXT], TEXTS, |call| super::regex::all_matched(call, "")),
+    strict(MATCHES, &[TEXT, TEXT, TEXT], TEXTS, |call| super::regex::all_matched(call, call.text(2))),
     strict("generate_subscripts", &[Kind::Array, INT4], Kind::Of(oids::INT4_ARRAY), |call| {
         let array =
             atoll_connector_api::types::ArrayText::parse(call.text(0), b',').map_err(|error| super::of_type(&error))?;
@@ -64,6 +81,7 @@ pub(in crate::federation::semantics) fn series_of(name: &str) -> Option<Vec<(&'s
         "string_to_table" => vec![("string_to_table", "string_to_table")],
         "regexp_split_to_table" => vec![("regexp_split_to_array", "regexp_split_to_table")],
         "generate_subscripts" => vec![("generate_subscripts", "generate_subscripts")],
+        MATCHES => vec![(MATCHES, MATCHES)],
         _ => return None,
     })
 }
@@ -78,10 +96,7 @@ fn series(call: &super::Call<'_>, step: i64) -> SqlResult<super::Datum> {
     let (mut at, end) = (call.int(0), call.int(1));
     let mut numbers = Vec::new();
     while if step > 0 { at <= end } else { at >= end } {
-        if numbers.len() >= SERIES_MAX {
-            let message = format!("a series of more than {SERIES_MAX} rows is not supported here");
-            return Err(crate::error::SqlError::unsupported(message).hint("Use it in FROM, with constants."));
-        }
+        check_length(numbers.len())?;
         numbers.push(Some(at.to_string()));
         match at.checked_add(step) {
             Some(next) => at = next,
@@ -89,6 +104,50 @@ fn series(call: &super::Call<'_>, step: i64) -> SqlResult<super::Datum> {
         }
     }
     super::arrays::flat(numbers)
+}
+
+fn check_length(rows: usize) -> SqlResult<()> {
+    if rows < SERIES_MAX {
+        return Ok(());
+    }
+    let message = format!("a series of more than {SERIES_MAX} rows is not supported here");
+    Err(SqlError::unsupported(message).hint("Use it in FROM, with constants."))
+}
+
+fn one() -> SqlResult<Numeric> {
+    Numeric::parse("1").map_err(|error| of_type(&error))
+}
+
+fn numeric_series(call: &super::Call<'_>, step: &Numeric) -> SqlResult<super::Datum> {
+    let (mut at, end) = (call.numeric(0), call.numeric(1));
+    for (value, name) in [(&at, "start value"), (&end, "stop value"), (step, "step size")] {
+        match value {
+            Numeric::NaN => return Err(invalid(format!("{name} cannot be NaN"))),
+            Numeric::Infinity | Numeric::MinusInfinity => {
+                return Err(invalid(format!("{name} cannot be infinity")));
+            }
+            Numeric::Finite(_) => {}
+        }
+    }
+    let direction = step.compare(&Numeric::parse("0").map_err(|error| of_type(&error))?);
+    if direction.is_eq() {
+        return Err(invalid("step size cannot equal zero"));
+    }
+    let mut numbers = Vec::new();
+    while at.compare(&end) != direction {
+        check_length(numbers.len())?;
+        let mut text = String::new();
+        at.write(&mut text);
+        numbers.push(Some(text));
+        at = at.compute(Arithmetic::Add, step).map_err(|error| of_type(&error))?;
+    }
+    super::arrays::flat(numbers)
+}
+
+fn moments(call: &super::Call<'_>, oid: u32) -> SqlResult<super::Datum> {
+    let texts = series_texts([call.text(0), call.text(1), call.text(2)], &PgType::new(oid), call.style, check_length)
+        .map_err(|error| sqlstate::sql_error(&error))?;
+    super::arrays::flat(texts.into_iter().map(Some).collect())
 }
 
 fn elements(call: &super::Call<'_>, name: &str, as_text: bool) -> SqlResult<super::Datum> {

@@ -61,6 +61,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         if call.text(0).len().checked_mul(times).is_none_or(|bytes| bytes > STRING_BYTES_MAX) {
             return Err(SqlError::new(SqlState(*b"54000"), "requested length too large"));
         }
+        call.reserve(call.text(0).len() * times)?;
         text(call.text(0).repeat(times))
     }),
     strict("reverse", &[TEXT], TEXT, |call| text(call.text(0).chars().rev().collect::<String>())),
@@ -68,6 +69,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         if call.text(1).is_empty() {
             text(call.text(0))
         } else {
+            let found = call.text(0).matches(call.text(1)).count();
+            call.reserve(call.text(0).len().saturating_add(found.saturating_mul(call.text(2).len())))?;
             text(call.text(0).replace(call.text(1), call.text(2)))
         }
     }),
@@ -185,6 +188,7 @@ fn pad(call: &Call<'_>, fill: &str, left: bool) -> SqlResult<Datum> {
     if wanted.saturating_mul(4) > STRING_BYTES_MAX {
         return Err(SqlError::new(SqlState(*b"54000"), "requested length too large"));
     }
+    call.reserve(wanted)?;
     let length = call.text(0).chars().count();
     if length >= wanted || fill.is_empty() {
         return text(call.text(0).chars().take(wanted).collect::<String>());

@@ -1,20 +1,22 @@
 //! The projections and filters of a subquery, taken off what it reads.
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, TableReference};
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, EmptyRelation, Expr, FetchType, LogicalPlan, LogicalPlanBuilder, SkipType, SortExpr, lit,
+    Aggregate, Distinct, EmptyRelation, Expr, FetchType, LogicalPlan, LogicalPlanBuilder, SkipType, SortExpr, lit, when,
 };
 use std::sync::Arc;
+
+use crate::federation::semantics::lateral::{is_set, stack_all};
 
 /// Column of a joined subquery that is true, and null where no row matched.
 pub(super) const MATCHED: &str = "matched";
 
 /// A plan whose columns and conditions are written over the columns of its base, outer references left as they are.
 pub(super) struct Chain {
-    /// Reads nothing of the outer query, unless it is an aggregate without groups.
+    /// Reads nothing of the outer query, unless it is an aggregate without groups or a set made of the outer row.
     pub(super) base: LogicalPlan,
     /// One expression for each column of the plan.
     pub(super) columns: Vec<Expr>,
@@ -61,14 +63,14 @@ impl Chain {
         Ok(replaced.data)
     }
 
+    /// Whether the base is a set that is made of the outer row.
+    pub(super) fn is_set(&self) -> bool {
+        is_open_set(&self.base)
+    }
+
     /// The base under a name of its own, with the columns that some expressions read and [`MATCHED`]; and the
     /// expressions over it and the outer query's columns. `None` where they read what neither has.
-    pub(super) fn attach(
-        &self,
-        name: &str,
-        exprs: &[Expr],
-        outer: &DFSchema,
-    ) -> Result<Option<(LogicalPlan, Vec<Expr>)>> {
+    pub(super) fn attach(&self, name: &str, exprs: &[Expr], outer: &DFSchema) -> Result<Option<(Side, Vec<Expr>)>> {
         let base = self.base.schema();
         let mut used: Vec<Column> = Vec::new();
         let mut renamed = Vec::new();
@@ -86,6 +88,9 @@ impl Chain {
             let Some(expr) = resolve(&expr.data, outer)? else { return Ok(None) };
             renamed.push(expr);
         }
+        if self.is_set() {
+            return Ok(Some((Side::Set { name: name.to_owned(), base: self.base.clone(), used }, renamed)));
+        }
         let mut columns: Vec<Expr> = used
             .into_iter()
             .enumerate()
@@ -93,8 +98,56 @@ impl Chain {
             .collect();
         columns.push(lit(true).alias(MATCHED));
         let side = LogicalPlanBuilder::from(self.base.clone()).project(columns)?.alias(name)?.build()?;
-        Ok(Some((side, renamed)))
+        Ok(Some((Side::Plan(side), renamed)))
     }
+}
+
+/// The base of a chain, ready to be joined with the outer query.
+pub(super) enum Side {
+    /// What reads nothing of the outer query.
+    Plan(LogicalPlan),
+    /// A set of each outer row, of which some columns are used.
+    Set { name: String, base: LogicalPlan, used: Vec<Column> },
+}
+
+impl Side {
+    /// An inner or left join. A left join with a set may have several rows of an outer row that are not matched; `None`
+    /// where the set reads a query further out.
+    pub(super) fn join(
+        self,
+        left: LogicalPlan,
+        join_type: JoinType,
+        conditions: &[Expr],
+    ) -> Result<Option<LogicalPlanBuilder>> {
+        let (name, base, used) = match self {
+            Self::Plan(side) => {
+                let conditions = if conditions.is_empty() { vec![lit(true)] } else { conditions.to_vec() };
+                return LogicalPlanBuilder::from(left).join_on(side, join_type, conditions).map(Some);
+            }
+            Self::Set { name, base, used } => (name, base, used),
+        };
+        let qualifier = || Some(TableReference::bare(name.clone()));
+        let outer: Vec<Expr> = left.schema().columns().into_iter().map(Expr::Column).collect();
+        let Some((plan, holds)) = stack_all(&base, left)? else { return Ok(None) };
+        let used = used.into_iter().enumerate();
+        let set = used.map(|(index, column)| Expr::Column(column).alias_qualified(qualifier(), format!("c{index}")));
+        let set: Vec<Expr> = set.chain([holds.alias_qualified(qualifier(), MATCHED)]).collect();
+        let plan = LogicalPlanBuilder::from(plan).project(outer.iter().cloned().chain(set).collect::<Vec<_>>())?;
+        let matched = Expr::Column(Column::new(qualifier(), MATCHED));
+        let all = conditions.iter().cloned().fold(matched.clone(), Expr::and);
+        if join_type == JoinType::Inner {
+            return plan.filter(all).map(Some);
+        }
+        let columns = plan.schema().columns().into_iter().map(Expr::Column).filter(|column| *column != matched);
+        let matched = when(all, lit(true)).end()?.alias_qualified(qualifier(), MATCHED);
+        let columns: Vec<Expr> = columns.chain([matched]).collect();
+        plan.project(columns).map(Some)
+    }
+}
+
+/// Whether a plan is a set that is made of the outer row.
+pub(super) fn is_open_set(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Unnest(_)) && is_set(plan) && !outer_references(plan).is_empty()
 }
 
 /// [`peel`] without a limit and without an aggregate that reads the outer query.
@@ -169,6 +222,7 @@ pub(super) fn peel(plan: &LogicalPlan) -> Result<Option<Chain>> {
         }
         LogicalPlan::Subquery(lateral) => peel(&lateral.subquery),
         LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => Ok(Some(whole(plan))),
+        LogicalPlan::Unnest(_) if is_open_set(plan) => Ok(Some(Chain { plain: false, ..whole(plan) })),
         _ => Ok(None),
     }
 }
@@ -189,7 +243,7 @@ fn peel_filter(predicate: &Expr, input: &Arc<LogicalPlan>) -> Result<Option<Chai
     } else {
         for condition in inner {
             let moved = chain.substitute(condition)?;
-            if chain.open_aggregate().is_some() || moved.contains_outer() {
+            if chain.open_aggregate().is_some() || chain.is_set() || moved.contains_outer() {
                 chain.filters.push(moved);
             } else {
                 chain.base = LogicalPlanBuilder::from(chain.base).filter(moved)?.build()?;

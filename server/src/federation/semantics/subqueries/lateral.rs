@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType};
 use datafusion::error::Result;
 use datafusion::functions_window::expr_fn::row_number;
@@ -10,7 +10,7 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder, lit};
 
 use super::chain::{Chain, MATCHED, outer_references, peel};
-use super::{Parts, as_outer, join_grouped, numbered, or_true, unsupported, where_true};
+use super::{Parts, as_outer, join_grouped, numbered, unsupported, where_true};
 
 /// Plans a lateral join as a join; another one stays.
 ///
@@ -65,6 +65,11 @@ fn named(join: &Join, values: Vec<Expr>) -> Vec<Expr> {
 fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Option<LogicalPlan>> {
     let outer_join = join.join_type == JoinType::Left;
     let own = conditions(join, chain)?;
+    // Of an outer row that no element matches one row must be left, not one for each element.
+    let one_set = matches!(&chain.base, LogicalPlan::Unnest(unnest) if !has_sets(&unnest.input));
+    if outer_join && chain.is_set() && !(one_set && own.is_empty() && chain.filters.is_empty()) {
+        return Ok(None);
+    }
     // The join's conditions choose among the rows that the limit keeps, of which an outer join needs one at least.
     if chain.limit.is_some_and(|(skip, fetch)| (outer_join && (skip > 0 || fetch == 0)) || !own.is_empty()) {
         return Ok(None);
@@ -76,11 +81,8 @@ fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Opt
     let (columns, rest) = exprs.split_at(columns);
     let (order, conditions) = rest.split_at(ordered);
 
-    let mut plan = LogicalPlanBuilder::from(numbered_if(chain.limit.is_some(), name, left)?).join_on(
-        side,
-        join.join_type,
-        or_true(conditions),
-    )?;
+    let left = numbered_if(chain.limit.is_some(), name, left)?;
+    let Some(mut plan) = side.join(left, join.join_type, conditions)? else { return Ok(None) };
     if let Some((skip, fetch)) = chain.limit {
         let order = chain.order.iter().zip(order).map(|(item, expr)| item.with_expr(expr.clone())).collect();
         let place = format!("{name}_place");
@@ -100,6 +102,10 @@ fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Opt
         values.push(where_true(conditions, column.clone(), plan.schema())?);
     }
     plan.project(named(join, values))?.build().map(Some)
+}
+
+fn has_sets(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| Ok(matches!(node, LogicalPlan::Unnest(_) | LogicalPlan::Filter(_)))).unwrap_or(true)
 }
 
 fn numbered_if(wanted: bool, name: &str, plan: LogicalPlan) -> Result<LogicalPlan> {

@@ -2,7 +2,7 @@
 //!
 //! The last of the analyzer's rules. A scalar subquery becomes a left join of the numbered outer rows with the
 //! subquery's tables, grouped by the outer row; `EXISTS` and `IN` become mark joins with SQL's three values; `LATERAL`
-//! becomes a join. What correlates in a way that [`chain`] cannot take apart is refused.
+//! becomes a join. Sets that are made of the outer row are unnested over it instead of joined. What correlates in a way that [`chain`] cannot take apart is refused.
 
 mod chain;
 mod lateral;
@@ -15,6 +15,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::functions_aggregate::bool_and_or::bool_or_udaf;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::{
@@ -28,7 +29,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use self::chain::{Chain, outer_references, peel, peel_rows, reads_outer, resolve, without_limit_one};
+use self::chain::{
+    Chain, Side, is_open_set, outer_references, peel, peel_rows, reads_outer, resolve, without_limit_one,
+};
 use super::Settings;
 use super::operators::{needs_key, plan_comparison};
 use crate::error::SqlError;
@@ -268,13 +271,20 @@ impl Rewriter<'_> {
         let name = self.next();
         let conditions: Vec<Expr> = chain.filters.iter().chain(more).cloned().collect();
         let Some((side, conditions)) = chain.attach(&name, &conditions, joined.schema())? else { return Ok(None) };
-        let (side, conditions) = if conditions.is_empty() {
-            (LogicalPlanBuilder::from(side).limit(0, Some(1))?.build()?, vec![lit(true)])
-        } else {
-            (side, conditions)
-        };
         let (below, hoisted) = hoist(joined, true);
-        let marked = LogicalPlanBuilder::from(below).join_on(side, JoinType::LeftMark, conditions)?.build()?;
+        let marked = match side {
+            Side::Plan(side) if conditions.is_empty() => {
+                let side = LogicalPlanBuilder::from(side).limit(0, Some(1))?.build()?;
+                LogicalPlanBuilder::from(below).join_on(side, JoinType::LeftMark, vec![lit(true)])?.build()?
+            }
+            Side::Plan(side) => {
+                LogicalPlanBuilder::from(below).join_on(side, JoinType::LeftMark, conditions)?.build()?
+            }
+            set => match mark_set(&name, set, &conditions, below)? {
+                Some(marked) => marked,
+                None => return Ok(None),
+            },
+        };
         // The mark has the same name in every join: a name of its own keeps the next one apart.
         let outer = marked.schema().columns();
         let Some((mark, others)) = outer.split_last() else { return Ok(None) };
@@ -286,9 +296,23 @@ impl Rewriter<'_> {
     }
 }
 
+/// A mark join with a set of each outer row: whether one of its elements passes.
+fn mark_set(name: &str, set: Side, conditions: &[Expr], outer: LogicalPlan) -> Result<Option<LogicalPlan>> {
+    let columns: Vec<Expr> = outer.schema().columns().into_iter().map(Expr::Column).collect();
+    let numbered = numbered(name, outer)?;
+    let groups: Vec<Expr> = numbered.schema().columns().into_iter().map(Expr::Column).collect();
+    let Some(joined) = set.join(numbered, JoinType::Left, conditions)? else { return Ok(None) };
+    let matched = Expr::Column(Column::new(Some(name), chain::MATCHED));
+    let found = aggregate(bool_or_udaf(), matched, Vec::new()).alias(format!("{name}_found"));
+    let mark = Expr::Column(Column::new_unqualified(format!("{name}_found"))).is_true().alias(format!("{name}_is"));
+    let shown: Vec<Expr> = columns.into_iter().chain([mark]).collect();
+    joined.aggregate(groups, vec![found])?.project(shown)?.build().map(Some)
+}
+
 fn reads_outer_beneath_alias(plan: &LogicalPlan) -> bool {
     plan.exists(|node| {
-        Ok(matches!(node, LogicalPlan::SubqueryAlias(alias) if !outer_references(&alias.input).is_empty()))
+        let alias = matches!(node, LogicalPlan::SubqueryAlias(alias) if !outer_references(&alias.input).is_empty());
+        Ok(alias || is_open_set(node))
     })
     .unwrap_or(true)
 }
@@ -364,10 +388,8 @@ fn join_grouped(
     for (index, call) in calls.iter().enumerate() {
         aggregates.push(only_matched(call.clone(), &matched)?.alias(format!("{name}_{index}")));
     }
-    let grouped = LogicalPlanBuilder::from(numbered)
-        .join_on(side, JoinType::Left, or_true(conditions))?
-        .aggregate(groups, aggregates)?
-        .build()?;
+    let Some(joined) = side.join(numbered, JoinType::Left, conditions)? else { return Ok(None) };
+    let grouped = joined.aggregate(groups, aggregates)?.build()?;
     let mut over = Vec::new();
     for expr in above {
         // What is above the aggregate reads its columns by their old names.
@@ -392,10 +414,6 @@ fn numbered(name: &str, plan: LogicalPlan) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(plan).window(vec![row_number().alias(format!("{name}_row"))])?.build()
 }
 
-fn or_true(conditions: &[Expr]) -> Vec<Expr> {
-    if conditions.is_empty() { vec![lit(true)] } else { conditions.to_vec() }
-}
-
 /// A value, null where a condition is not true.
 fn where_true(conditions: Vec<Expr>, value: Expr, schema: &DFSchema) -> Result<Expr> {
     let Some(condition) = conjunction(conditions) else { return Ok(value) };
@@ -409,6 +427,7 @@ fn is_native(upper: &Chain, aggregate: &Aggregate, inner: &Chain) -> bool {
         && upper.is_plain()
         && !upper.columns.iter().chain(&aggregate.aggr_expr).any(Expr::contains_outer)
         && inner.is_plain()
+        && !inner.is_set()
         && inner.filters.iter().all(|condition| match condition {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
                 let pair = |one: &Expr, other: &Expr| {

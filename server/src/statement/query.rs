@@ -614,11 +614,16 @@ fn balance_set_operations(body: &mut SetExpr) {
     }
 }
 
-/// `FETCH FIRST n ROWS ONLY` is the standard's word for LIMIT n, and LIMIT is what is planned.
+/// `FETCH FIRST n ROWS ONLY` is the standard's word for LIMIT n, and LIMIT is what is planned; WITH TIES is planned
+/// as a window.
 fn fetch_as_limit(query: &mut Query) -> Found {
     let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
-    if fetch.with_ties || fetch.percent {
-        return found(SqlError::unsupported("FETCH … WITH TIES is not supported"));
+    if fetch.with_ties && !fetch.percent {
+        query.fetch = Some(fetch);
+        return ControlFlow::Continue(());
+    }
+    if fetch.percent {
+        return found(SqlError::unsupported("FETCH … PERCENT is not supported"));
     }
     let one = || Expr::Value(Value::Number("1".to_owned(), false).into());
     let quantity = fetch.quantity.unwrap_or_else(one);

@@ -126,9 +126,14 @@ impl Kind {
             oids::VARCHAR | oids::NAME if data_type.user.is_none() => &PgType::new(oids::TEXT),
             _ => data_type,
         };
+        // A function's result has no modifier, but the length of a char(n) is its padding.
+        let result = match data_type.oid {
+            oids::BPCHAR => data_type.clone(),
+            _ => PgType { modifier: -1, ..data_type.clone() },
+        };
         Ok(match comparison(data_type) {
-            Comparison::Storage => (data_type.clone(), storage.clone(), Plan::Native(storage)),
-            Comparison::Key => (data_type.clone(), storage, Plan::Keys),
+            Comparison::Storage => (result, storage.clone(), Plan::Native(storage)),
+            Comparison::Key => (result, storage, Plan::Keys),
             _ => return Err(self.unsupported(data_type)),
         })
     }
@@ -178,7 +183,6 @@ impl AggregateUDFImpl for Aggregate {
     fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
         let [argument] = arguments else { return exec_err!("{} takes one argument", self.name()) };
         let (result, storage, _) = self.kind.plan(argument)?;
-        // A sum has no modifier, and extremes keep what the argument has.
         Ok(Arc::new(result.tag(Field::new(self.name(), storage, true))))
     }
 
@@ -206,7 +210,7 @@ impl AggregateUDFImpl for Aggregate {
             _ if self.kind.sums_floats(&storage) => {
                 let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
                 let inner = self.kind.native().accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
-                Ok(Box::new(FloatSum(inner)))
+                Ok(Box::new(FloatSum::new(inner)))
             }
             _ => self.kind.native().accumulator(args),
         }
@@ -224,7 +228,7 @@ impl AggregateUDFImpl for Aggregate {
         let Some(field) = args.expr_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
         let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
         let inner = self.kind.native().create_groups_accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
-        Ok(Box::new(FloatSums(inner)))
+        Ok(Box::new(FloatSums::new(inner)))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

@@ -426,14 +426,29 @@ pub(super) fn order_by_keys(order: &mut [Sort], schema: &DFSchema, peers: bool) 
 
 /// `count(DISTINCT …)` counts keys where equal values are stored differently.
 fn count_distinct(mut call: AggregateFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let ordered = order_by_keys(&mut call.params.order_by, schema, false)?;
+    let mut ordered = order_by_keys(&mut call.params.order_by, schema, false)?;
+    let counts = call.func.name() == "count";
     if call.params.distinct {
-        for arg in &call.params.args {
-            grouping::check_equality(arg, schema)?;
+        for arg in &mut call.params.args {
+            match arg {
+                // A row: its fields by their keys.
+                Expr::ScalarFunction(row) if counts && row.func.name() == "struct" => {
+                    for field in &mut row.args {
+                        grouping::check_equality(field, schema)?;
+                        let keyed = type_of(field, schema).is_some_and(|own| grouping::groups_by_key(&own));
+                        if keyed {
+                            let key = grouping::group_key(field.clone(), schema);
+                            ordered |= key != *field;
+                            *field = key;
+                        }
+                    }
+                }
+                arg => grouping::check_equality(arg, schema)?,
+            }
         }
     }
     let keyed = call.params.distinct
-        && call.func.name() == "count"
+        && counts
         && call
             .params
             .args

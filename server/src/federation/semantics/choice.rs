@@ -117,7 +117,11 @@ impl Kind {
                 }
             });
         }
-        let common = common.unwrap_or_else(|| (PgType::new(oids::TEXT), DataType::Utf8View));
+        let mut common = common.unwrap_or_else(|| (PgType::new(oids::TEXT), DataType::Utf8View));
+        // There is one equality of strings, text's, which varchar is cast to.
+        if self == Self::NullIf && common.0.user.is_none() && common.0.oid == oids::VARCHAR {
+            common.0 = PgType::new(oids::TEXT);
+        }
         let literal = |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal);
         if common.0.modifier != -1 && common.0.user.is_none() && results.iter().any(literal) {
             // A literal has no modifier, and must not be cut to the others'.

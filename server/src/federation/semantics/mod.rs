@@ -58,7 +58,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 
 pub use branches::unify_branches;
 pub use grouping_sets::expand_grouping_sets;
@@ -234,7 +234,10 @@ pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Resul
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(analyzer::PostgresComparisons::new(settings.clone())));
     rules.push(Arc::new(subqueries::CorrelatedSubqueries::new(settings.clone())));
-    let mut builder = builder.with_analyzer_rules(rules);
+    let mut optimizer = Optimizer::new().rules;
+    let place = optimizer.iter().position(|rule| rule.name() == windows::COMMON).unwrap_or(optimizer.len());
+    optimizer.insert(place, Arc::new(windows::UniteEqualWindows));
+    let mut builder = builder.with_analyzer_rules(rules).with_optimizer_rules(optimizer);
     builder
         .expr_planners()
         .get_or_insert_default()

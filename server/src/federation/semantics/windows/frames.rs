@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array, UInt64Builder};
+use arrow::compute::kernels::zip::zip;
 use arrow::compute::{cast, filter, partition, prep_null_mask_filter, take};
 use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema};
 use datafusion::common::{ScalarValue, exec_err};
@@ -133,6 +134,9 @@ struct Columns<'a> {
 impl PartitionEvaluator for Evaluator {
     fn evaluate_all(&mut self, values: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let columns = self.columns(values)?;
+        if let Inner::Pick(pick @ (Pick::Lag | Pick::Lead)) = self.inner {
+            return neighbours(pick, columns.arguments, rows);
+        }
         let frames = self.frames(&columns, rows)?;
         match &self.inner {
             Inner::Pick(pick) => picked(*pick, columns.arguments, &frames),
@@ -423,10 +427,38 @@ fn picked(pick: Pick, arguments: &[ArrayRef], frames: &[Frame]) -> Result<ArrayR
                     frame.iter().cloned().flatten().nth(place - 1)
                 }
             }
-            (Pick::Nth, None) => None,
+            (Pick::Nth | Pick::Lag | Pick::Lead, _) => None,
         };
         indices.append_option(index.and_then(|index| u64::try_from(index).ok()));
     }
     let indices: UInt64Array = indices.finish();
     Ok(take(values, &indices, None)?)
+}
+
+/// `lag` and `lead`: the value some rows before or behind, or what is there instead.
+fn neighbours(pick: Pick, arguments: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let Some((values, rest)) = arguments.split_first() else { return exec_err!("a value beside has an argument") };
+    let distances = rest.first().map(|distances| cast(distances, &DataType::Int64)).transpose()?;
+    let distances = distances.as_ref().map(|distances| distances.as_primitive::<Int64Type>());
+    let mut indices = UInt64Builder::with_capacity(rows);
+    let mut outside = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let distance = match distances {
+            None => Some(1),
+            Some(distances) => distances.is_valid(row).then(|| distances.value(row)),
+        };
+        let index = distance.and_then(|distance| {
+            let row = i64::try_from(row).ok()?;
+            let index = if pick == Pick::Lag { row.checked_sub(distance)? } else { row.checked_add(distance)? };
+            u64::try_from(index).ok().filter(|index| usize::try_from(*index).is_ok_and(|index| index < rows))
+        });
+        outside.push(index.is_none() && distance.is_some());
+        indices.append_option(index);
+    }
+    let taken = take(values, &indices.finish(), None)?;
+    match rest.get(1) {
+        // Of one type, texts may still be stored in two ways.
+        Some(instead) => Ok(zip(&BooleanArray::from(outside), &cast(instead, taken.data_type())?, &taken)?),
+        None => Ok(taken),
+    }
 }

@@ -63,7 +63,7 @@ use datafusion::optimizer::{Analyzer, Optimizer};
 pub use branches::unify_branches;
 pub use grouping_sets::expand_grouping_sets;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
-pub use rewrite::{rewrite_casts, rewrite_datetime};
+pub use rewrite::{rewrite_casts, rewrite_datetime, unqualify_functions};
 pub use values::unify_values;
 pub use whole_rows::name_whole_rows;
 pub use windows::{frame_marks, framed_function, rewrite_windows};

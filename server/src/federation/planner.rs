@@ -150,9 +150,9 @@ impl Planner {
         let hidden = naming::name_columns(&mut query);
         let system = pg_catalog::mentions_system_catalog(&query);
         if system {
-            // System tables keep their arrays as lists: their casts are the rewrite's.
+            // System tables keep their arrays as lists: casts to these are the rewrite's.
             pg_catalog::rewrite(&mut query);
-            semantics::rewrite_datetime(&mut query);
+            semantics::rewrite_catalog(&mut query);
         } else {
             semantics::rewrite_casts(&mut query).map_err(|error| locate::locate(error, statement))?;
         }
@@ -226,6 +226,7 @@ impl Planner {
             Some(mut query) => {
                 let rewritten = if system {
                     pg_catalog::rewrite(&mut query);
+                    semantics::rewrite_catalog(&mut query);
                     Ok(())
                 } else {
                     semantics::rewrite_casts(&mut query)

@@ -23,8 +23,8 @@ use crate::error::{SqlError, SqlState};
 
 use super::operators::{needs_key, plan_comparison, take_type};
 use super::{
-    Operand, Settings, any, cast, choice, collect, compare, datetime, float, functions, grouping, lateral, lists,
-    operand, set_operations, statistics, type_of,
+    Operand, Settings, any, cast, catalog_array, choice, collect, compare, datetime, float, functions, grouping,
+    lateral, lists, operand, set_operations, statistics, type_of,
 };
 
 /// Our function for a sign before a number.
@@ -182,6 +182,12 @@ impl PostgresComparisons {
                 let args = self.typed_parameter(args)?;
                 let call = Expr::ScalarFunction(ScalarFunction { func, args });
                 cast::fold(&self.settings, call).map(Transformed::yes)
+            }
+            Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == catalog_array::NAME => {
+                let typed = self.typed_parameter(args.clone())?;
+                let changed = typed != args;
+                let call = Expr::ScalarFunction(ScalarFunction { func, args: typed });
+                Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
             }
             Expr::ScalarFunction(call) => functions::bind(&self.settings, call, schema),
             expr => Ok(Transformed::no(expr)),

@@ -160,6 +160,16 @@ pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
     if STRINGS.contains(&left.oid) && STRINGS.contains(&right.oid) {
         return Some(PgType::new(left.oid));
     }
+    // An integer becomes an OID implicitly, not the other way round; so does "char" a string.
+    const INTEGERS: &[u32] = &[oids::INT2, oids::INT4, oids::INT8];
+    for (one, other) in [(left, right), (right, left)] {
+        if one.oid == oids::OID && INTEGERS.contains(&other.oid) {
+            return Some(PgType::new(oids::OID));
+        }
+        if one.oid == oids::CHAR && other.oid == oids::TEXT {
+            return Some(PgType::new(oids::TEXT));
+        }
+    }
     for ladder in [NUMBERS, MOMENTS] {
         let rung = |data_type: &PgType| ladder.iter().position(|oid| *oid == data_type.oid);
         if let (Some(left), Some(right)) = (rung(left), rung(right)) {

@@ -11,6 +11,8 @@ mod any;
 mod arithmetic;
 mod array_subquery;
 mod cast;
+mod catalog;
+mod catalog_array;
 mod choice;
 mod collect;
 mod compare;
@@ -51,8 +53,9 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::Analyzer;
 
+pub use catalog::{array_cast, rewrite_catalog};
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
-pub use rewrite::{rewrite_casts, rewrite_datetime};
+pub use rewrite::rewrite_casts;
 pub use values::unify_values;
 
 use crate::error::{SqlError, SqlState};
@@ -216,7 +219,8 @@ pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Resul
     let numbers = state.table_functions().get("generate_series").cloned();
     state.register_udtf("generate_series", datetime::generate_series(settings, numbers));
     let ordered = collect::aggregates(settings).into_iter().chain(statistics::aggregates(settings));
-    for function in aggregates::functions().into_iter().chain(ordered) {
+    let lists = [catalog_array::typed_array_agg()];
+    for function in aggregates::functions().into_iter().chain(ordered).chain(lists) {
         state.register_udaf(Arc::new(function))?;
     }
     Ok(state)
@@ -256,8 +260,14 @@ pub fn analyze(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
-    let mut functions =
-        vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float(), lists::pg_list()];
+    let mut functions = vec![
+        cast::pg_cast(settings),
+        catalog_array::catalog_array(settings),
+        compare::pg_key(),
+        compare::pg_compare(),
+        float::pg_float(),
+        lists::pg_list(),
+    ];
     functions.extend(arithmetic::functions(settings));
     functions.extend(datetime::functions(settings));
     functions.extend(choice::functions(settings));

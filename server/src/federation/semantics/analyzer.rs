@@ -24,7 +24,7 @@ use crate::error::{SqlError, SqlState};
 use super::operators::{needs_key, plan_comparison, take_type};
 use super::{
     Operand, Settings, any, cast, catalog_array, choice, collect, compare, datetime, float, functions, grouping,
-    lateral, lists, operand, set_operations, statistics, type_of,
+    lateral, lists, operand, parameters, set_operations, statistics, type_of,
 };
 
 /// Our function for a sign before a number.
@@ -74,6 +74,7 @@ impl PostgresComparisons {
             let source = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
             schema.merge(&source);
         }
+        let plan = parameters::node(plan);
         let names = NamePreserver::new(&plan);
         let plan = plan.map_expressions(|expr| {
             let name = names.save(&expr);
@@ -96,7 +97,7 @@ impl PostgresComparisons {
     }
 
     fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-        let expr = negated_interval(expr, schema);
+        let expr = parameters::parts_of(negated_interval(expr, schema), schema)?;
         if let Some(planned) = datetime::plan_call(&expr, schema)? {
             return Ok(Transformed::yes(planned));
         }

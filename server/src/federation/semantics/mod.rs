@@ -26,6 +26,7 @@ mod join_using;
 mod lateral;
 mod lists;
 mod operators;
+mod parameters;
 mod rewrite;
 mod row_subqueries;
 mod rows;

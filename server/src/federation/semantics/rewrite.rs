@@ -189,6 +189,22 @@ fn rewrite(expr: &mut Expr) {
             let call = ours("similar_to", args);
             if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(call) } } else { call }
         }
+        // DataFusion gives a parameter the type of what it is compared with before we see it.
+        Expr::InList { expr: value, list, .. } if list.iter().any(is_placeholder) => {
+            narrow(value);
+            return;
+        }
+        Expr::Between { expr: value, low, high, .. } if is_placeholder(low) || is_placeholder(high) => {
+            narrow(value);
+            return;
+        }
+        Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)
+            if is_placeholder(left) || is_placeholder(right) =>
+        {
+            narrow(left);
+            narrow(right);
+            return;
+        }
         Expr::BinaryOp {
             left,
             op:
@@ -330,6 +346,10 @@ pub(super) fn counting_window(function: &Function) -> Option<Expr> {
     Some(pg_cast(Expr::Function(function.clone()), type_name))
 }
 
+fn is_placeholder(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)))
+}
+
 fn is_number(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
 }
@@ -362,7 +382,7 @@ fn bit_string(bits: String) -> Expr {
 /// Elements that an array takes as they are: strings, booleans, NULL, small integers.
 fn is_simple(expr: &Expr) -> bool {
     match expr {
-        Expr::Value(value) => !matches!(value.value, Value::Number(..)),
+        Expr::Value(value) => !matches!(value.value, Value::Number(..) | Value::Placeholder(_)),
         Expr::Function(function) if function.name.to_string() == cast::NAME => match &function.args {
             FunctionArguments::List(list) => {
                 list.args.get(1).is_some_and(|name| name.to_string() == "'integer'")

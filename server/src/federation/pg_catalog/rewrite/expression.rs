@@ -74,7 +74,7 @@ const TEXT_FUNCTIONS: [&str; 19] = [
 ];
 
 /// A `reg…` type's functions: to text, to OID.
-fn reg_functions(type_name: &str) -> Option<(&'static str, &'static str)> {
+pub(super) fn reg_functions(type_name: &str) -> Option<(&'static str, &'static str)> {
     Some(match type_name {
         "regclass" => ("regclass_text", "regclass_oid"),
         "regtype" => ("regtype_text", "regtype_oid"),
@@ -212,8 +212,10 @@ impl Rewriter {
         let shown = *op == BinaryOperator::StringConcat;
         self.expression(left, &mut place.within(shown));
         self.expression(right, &mut place.within(shown));
-        constant_of_column(left, right, place.scope);
-        constant_of_column(right, left, place.scope);
+        if !shown {
+            constant_of_column(left, right, place.scope);
+            constant_of_column(right, left, place.scope);
+        }
         functions_by_oid(left, right, place.scope);
         functions_by_oid(right, left, place.scope);
     }
@@ -573,7 +575,7 @@ fn plain_operator(symbol: &str) -> Option<BinaryOperator> {
 }
 
 /// The last part of a type's name, lower case; `None` for types that SQL spells itself, but for text.
-fn type_name(data_type: &DataType) -> Option<String> {
+pub(super) fn type_name(data_type: &DataType) -> Option<String> {
     match data_type {
         DataType::Custom(name, _) => last_part(name),
         DataType::Regclass => Some("regclass".to_owned()),
@@ -588,7 +590,7 @@ fn last_part(name: &ObjectName) -> Option<String> {
 }
 
 /// What a domain of `information_schema` is based on, and other types that are held as another.
-fn base_type(name: &str) -> Option<DataType> {
+pub(super) fn base_type(name: &str) -> Option<DataType> {
     Some(match name {
         "sql_identifier" => DataType::Custom(ObjectName::from(vec![Ident::new("name")]), Vec::new()),
         "character_data" | "cstring" | "pg_node_tree" => DataType::Text,

@@ -23,7 +23,8 @@ use crate::wire::sqlstate;
 pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<ViewFacts> {
     let planned = planner.plan(&query, text, &[]).await?;
     let optimized = planner.state.optimize(&planned.plan).map_err(|error| sqlstate::sql_error(&error))?;
-    let analyzed = Planned { plan: optimized, relations: planned.relations.clone(), constants: Vec::new() };
+    let analyzed =
+        Planned { plan: optimized, relations: planned.relations.clone(), constants: Vec::new(), origins: Vec::new() };
     let columns: Vec<_> = analyzed.columns().into_iter().map(|column| (column.name, column.data_type)).collect();
     let mut stored = query;
     expand_star(&mut stored, planned.plan.schema());

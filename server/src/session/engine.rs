@@ -153,12 +153,12 @@ impl Engine {
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_config(config)
             .with_runtime_env(self.runtime_env(settings)?);
-        let session = SessionContext::new_with_state(semantics::session_state(
-            state,
-            &semantics::Settings::new(settings.output_style())
-                .with_clock(Arc::clone(settings.clock()))
-                .with_memory(settings.memory("atoll.query_memory")),
-        )?);
+        let types = Arc::clone(system);
+        let semantics_settings = semantics::Settings::new(settings.output_style())
+            .with_clock(Arc::clone(settings.clock()))
+            .with_memory(settings.memory("atoll.query_memory"))
+            .with_resolver(Arc::new(move |name| types.user_type_named(name)));
+        let session = SessionContext::new_with_state(semantics::session_state(state, &semantics_settings)?);
         pg_catalog::register_functions(&session, system);
         Ok(session.state())
     }

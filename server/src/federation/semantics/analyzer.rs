@@ -23,8 +23,9 @@ use crate::error::{SqlError, SqlState};
 
 use super::operators::{needs_key, plan_comparison, take_type};
 use super::{
-    Operand, Settings, any, cast, choice, collect, compare, datetime, float, functions, grouping, grouping_columns,
-    lateral, lists, operand, ordered_input, set_comparison, set_operations, statistics, type_of, windows,
+    Operand, Settings, any, cast, catalog_array, choice, collect, compare, datetime, float, functions, grouping,
+    grouping_columns, lateral, lists, operand, ordered_input, parameters, set_comparison, set_operations, statistics,
+    type_of, windows,
 };
 
 /// Our function for a sign before a number.
@@ -74,6 +75,7 @@ impl PostgresComparisons {
             let source = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
             schema.merge(&source);
         }
+        let plan = parameters::node(plan);
         let names = NamePreserver::new(&plan);
         let plan = plan.map_expressions(|expr| {
             let name = names.save(&expr);
@@ -96,7 +98,7 @@ impl PostgresComparisons {
     }
 
     fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-        let expr = negated_interval(expr, schema);
+        let expr = parameters::parts_of(negated_interval(expr, schema), schema)?;
         if let Some(planned) = datetime::plan_call(&expr, schema)? {
             return Ok(Transformed::yes(planned));
         }
@@ -189,6 +191,12 @@ impl PostgresComparisons {
                 let args = self.typed_parameter(args)?;
                 let call = Expr::ScalarFunction(ScalarFunction { func, args });
                 cast::fold(&self.settings, call).map(Transformed::yes)
+            }
+            Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == catalog_array::NAME => {
+                let typed = self.typed_parameter(args.clone())?;
+                let changed = typed != args;
+                let call = Expr::ScalarFunction(ScalarFunction { func, args: typed });
+                Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
             }
             Expr::ScalarFunction(call) => functions::bind(&self.settings, call, schema),
             expr => Ok(Transformed::no(expr)),

@@ -13,6 +13,8 @@ mod around;
 mod array_subquery;
 mod branches;
 mod cast;
+mod catalog;
+mod catalog_array;
 mod choice;
 mod collect;
 mod compare;
@@ -30,6 +32,7 @@ mod lists;
 mod numeric_sum;
 mod operators;
 mod ordered_input;
+mod parameters;
 mod rewrite;
 mod row_subqueries;
 mod rows;
@@ -61,9 +64,10 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{Analyzer, Optimizer};
 
 pub use branches::unify_branches;
+pub use catalog::{array_cast, rewrite_catalog};
 pub use grouping_sets::expand_grouping_sets;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
-pub use rewrite::{rewrite_casts, rewrite_datetime, unqualify_functions};
+pub use rewrite::{rewrite_casts, unqualify_functions};
 pub use values::unify_values;
 pub use whole_rows::name_whole_rows;
 pub use windows::{frame_marks, framed_function, rewrite_windows};
@@ -249,7 +253,8 @@ pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Resul
     let numbers = state.table_functions().get("generate_series").cloned();
     state.register_udtf("generate_series", datetime::generate_series(settings, numbers));
     let ordered = collect::aggregates(settings).into_iter().chain(statistics::aggregates(settings));
-    for function in aggregates::functions().into_iter().chain(ordered) {
+    let lists = [catalog_array::typed_array_agg()];
+    for function in aggregates::functions().into_iter().chain(ordered).chain(lists) {
         state.register_udaf(Arc::new(function))?;
     }
     Ok(state)
@@ -289,7 +294,13 @@ pub fn analyze(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
-    let mut functions = vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float()];
+    let mut functions = vec![
+        cast::pg_cast(settings),
+        catalog_array::catalog_array(settings),
+        compare::pg_key(),
+        compare::pg_compare(),
+        float::pg_float(),
+    ];
     functions.extend(lists::functions());
     functions.extend(arithmetic::functions(settings));
     functions.extend(datetime::functions(settings));

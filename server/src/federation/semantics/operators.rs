@@ -16,7 +16,9 @@ use std::sync::Arc;
 use super::arithmetic::{self, Arithmetic};
 use super::cast::{cast_to, fold};
 use super::float::{self, Comparable};
-use super::{Operand, Settings, choice, compare, datetime, external, functions, operand, type_of, typed_literal};
+use super::{
+    Operand, Settings, choice, compare, datetime, external, functions, operand, parameters, type_of, typed_literal,
+};
 use crate::error::{SqlError, SqlState};
 
 /// The planner of binary operators.
@@ -434,6 +436,7 @@ fn plan_concatenation(settings: &Settings, left: Expr, right: Expr, schema: &DFS
         None => false,
     };
     let printed = |expr: Expr, own: &Option<Operand>| match own {
+        Some(Operand::Unknown) => parameters::typed(expr, &PgType::new(oids::TEXT)),
         Some(Operand::Typed(data_type))
             if !data_type.is_array()
                 && (!text(own) || data_type.oid == oids::BPCHAR)

@@ -11,10 +11,12 @@ mod udf;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
+use atoll_connector_api::types::PgType;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 
 use super::context::PgCatalogContext;
+use super::facts::facts;
 use crate::catalog::Oid;
 use udf::{CatalogFunction, Definition};
 
@@ -72,6 +74,11 @@ pub(super) fn documented() -> impl Iterator<Item = (&'static str, Oid)> {
 pub(super) fn is_documented(name: &str) -> bool {
     static NAMES: OnceLock<HashSet<&'static str>> = OnceLock::new();
     NAMES.get_or_init(|| documented().map(|(name, _)| name).collect()).contains(name)
+}
+
+/// The types of the arguments of one of these functions, for parameters in their places.
+pub fn argument_types(name: &str, count: usize) -> Option<Vec<PgType>> {
+    if is_documented(name) { facts().argument_types(name, count) } else { None }
 }
 
 /// What a function returns, for places that must know it before planning.

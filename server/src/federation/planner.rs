@@ -152,7 +152,14 @@ impl Planner {
         check_ordinals(statement)?;
         let hidden = naming::name_columns(&mut query);
         semantics::rewrite_windows(&mut query, &is_aggregate)?;
-        let system = pg_catalog::mentions_system_catalog(&query);
+        let mut system = pg_catalog::mentions_system_catalog(&query);
+        if system {
+            let mut plain = query.clone();
+            semantics::unqualify_functions(&mut plain);
+            if !pg_catalog::mentions_system_catalog(&plain) {
+                (query, system) = (plain, false);
+            }
+        }
         if system {
             // System tables keep their arrays as lists: their casts are the rewrite's.
             pg_catalog::rewrite(&mut query);
@@ -188,6 +195,7 @@ impl Planner {
             if !system {
                 semantics::unify_values(&mut query, &describe)?;
                 semantics::merge_join_columns(&mut query, &describe)?;
+                semantics::expand_grouping_sets(&mut query, &describe)?;
             }
             semantics::unify_branches(&mut query, &describe)?;
             let plan = self.to_plan(query.clone(), &sources, parameters);

@@ -23,8 +23,8 @@ use crate::error::{SqlError, SqlState};
 
 use super::operators::{needs_key, plan_comparison, take_type};
 use super::{
-    Operand, Settings, any, cast, choice, collect, compare, datetime, float, functions, grouping, lateral, lists,
-    operand, ordered_input, set_comparison, set_operations, statistics, type_of, windows,
+    Operand, Settings, any, cast, choice, collect, compare, datetime, float, functions, grouping, grouping_columns,
+    lateral, lists, operand, ordered_input, set_comparison, set_operations, statistics, type_of, windows,
 };
 
 /// Our function for a sign before a number.
@@ -47,7 +47,7 @@ impl PostgresComparisons {
 
 impl AnalyzerRule for PostgresComparisons {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let plan = ordered_input::order_aggregates(plan)?
+        let plan = grouping_columns::name_keys(ordered_input::order_aggregates(plan)?)?
             .transform_up_with_subqueries(|node| match node {
                 LogicalPlan::Join(join) => {
                     let stacked = lateral::stack(join)?;

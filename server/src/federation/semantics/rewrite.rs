@@ -42,6 +42,29 @@ pub fn rewrite_datetime(query: &mut Query) {
     datetime::rewrite::query(query);
 }
 
+/// Takes `pg_catalog.` off the names of functions that are planned by their types and not by the rewrite of queries over
+/// system tables.
+pub fn unqualify_functions(query: &mut Query) {
+    struct Names;
+    impl VisitorMut for Names {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Function(function) = expr
+                && let Some(bare) = function.name.to_string().to_lowercase().strip_prefix("pg_catalog.")
+                && (matches!(bare, "count" | "min" | "max" | "sum" | "avg" | "now")
+                    || functions::named(bare).is_some()
+                    || collect::named(bare, true).is_some()
+                    || statistics::named(bare).is_some())
+            {
+                function.name = ObjectName::from(vec![Ident::new(bare)]);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = query.visit(&mut Names);
+}
+
 struct Rewriter;
 
 impl VisitorMut for Rewriter {

@@ -135,7 +135,11 @@ impl Rewriter {
         *query.body = SetExpr::Select(Box::new(select));
         let alias = TableAlias { columns: Vec::new(), ..alias };
         let subquery = if function.name == "pg_options_to_table" { options_query(query) } else { query };
-        Some(derived(subquery, alias))
+        let mut table = derived(subquery, alias);
+        if let TableFactor::Derived { lateral, .. } = &mut table {
+            *lateral = function.arguments.iter().any(|argument| references(argument, scope).inner);
+        }
+        Some(table)
     }
 
     /// A set-returning function of an earlier item's column is that item's own business: its rows are repeated for each
@@ -266,7 +270,7 @@ fn plain_arguments(arguments: &[FunctionArg]) -> Option<Vec<Expr>> {
 pub(super) fn is_system_function(name: &str) -> bool {
     is_always_empty(name)
         || system_table_of(name).is_some()
-        || matches!(name, "pg_options_to_table" | "_pg_expandarray" | "generate_subscripts")
+        || matches!(name, "pg_options_to_table" | "_pg_expandarray")
 }
 
 /// The system view that shows a function's rows.
@@ -337,7 +341,13 @@ fn set_items(function: &SetFunction, scope: &Scope<'_>) -> Option<Vec<(String, E
         _ => return None,
     };
     if function.ordinality {
-        items.push(("ordinality".to_owned(), positions(first?.clone())));
+        let list = match (function.name.as_str(), function.arguments.as_slice()) {
+            ("unnest", [array]) => array.clone(),
+            ("generate_series", arguments) => call("generate_series", arguments.to_vec()),
+            ("generate_subscripts", [array, ..]) => array.clone(),
+            _ => return None,
+        };
+        items.push(("ordinality".to_owned(), positions(list)));
     }
     Some(items)
 }

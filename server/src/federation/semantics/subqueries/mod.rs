@@ -32,8 +32,8 @@ use datafusion::optimizer::AnalyzerRule;
 use self::chain::{
     Chain, Side, is_open_set, outer_references, peel, peel_rows, reads_outer, resolve, without_limit_one,
 };
-use super::Settings;
 use super::operators::{needs_key, plan_comparison};
+use super::{Settings, choice};
 use crate::error::SqlError;
 
 /// The rule.
@@ -417,8 +417,12 @@ fn numbered(name: &str, plan: LogicalPlan) -> Result<LogicalPlan> {
 /// A value, null where a condition is not true.
 fn where_true(conditions: Vec<Expr>, value: Expr, schema: &DFSchema) -> Result<Expr> {
     let Some(condition) = conjunction(conditions) else { return Ok(value) };
-    let null = ScalarValue::try_from(&value.get_type(schema)?)?;
-    when(condition, value).otherwise(Expr::Literal(null, None))
+    let field = value.to_field(schema)?.1;
+    let null = ScalarValue::try_from(field.data_type())?;
+    let chosen = when(condition, value).otherwise(Expr::Literal(null, None))?;
+    // A CASE forgets its type's tag, by which keys are made of it.
+    let data_type = PgType::of_field(&field);
+    if PgType::of_arrow(field.data_type()) == data_type { Ok(chosen) } else { choice::typed(chosen, &data_type) }
 }
 
 /// What DataFusion decorrelates well: an aggregate over equalities of inner and outer columns becomes a hash join.

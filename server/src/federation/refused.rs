@@ -93,7 +93,7 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
 }
 
 /// Whether a part of a query computes over a window, its subqueries left out.
-fn has_window(part: &impl Visit) -> bool {
+pub fn has_window(part: &impl Visit) -> bool {
     struct Windows(usize);
     impl Visitor for Windows {
         type Break = ();

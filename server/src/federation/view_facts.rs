@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::planner::{Named, Planned, Planner, scanned_columns};
 use super::relations::{cte_names, folded_parts};
+use super::semantics::frame_marks;
 use crate::catalog::ddl::ViewFacts;
 use crate::catalog::model::Object;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -53,7 +54,7 @@ pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<Vie
         return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, "a view can have at most 1600 columns"));
     }
     Ok(ViewFacts {
-        query: stored.to_string(),
+        query: frame_marks::written(&stored.to_string()),
         columns,
         depends_on: depends_on.into_iter().collect(),
         depends_on_columns: depends_on_columns.into_iter().collect(),

@@ -32,6 +32,40 @@ pub(super) fn functions() -> Vec<AggregateUDF> {
         .collect()
 }
 
+/// Types that have a least and a greatest value, besides arrays and those of users.
+const EXTREMES: &[u32] = &[
+    oids::INT2,
+    oids::INT4,
+    oids::INT8,
+    oids::FLOAT4,
+    oids::FLOAT8,
+    oids::NUMERIC,
+    oids::MONEY,
+    oids::OID,
+    oids::REGPROC,
+    oids::REGCLASS,
+    oids::REGTYPE,
+    oids::REGNAMESPACE,
+    oids::REGROLE,
+    oids::TEXT,
+    oids::VARCHAR,
+    oids::BPCHAR,
+    oids::NAME,
+    oids::CHAR,
+    oids::UNKNOWN,
+    oids::DATE,
+    oids::TIME,
+    oids::TIMETZ,
+    oids::TIMESTAMP,
+    oids::TIMESTAMPTZ,
+    oids::INTERVAL,
+    oids::INET,
+    oids::CIDR,
+    PG_LSN,
+];
+
+const PG_LSN: u32 = 3220;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Sum,
@@ -117,13 +151,13 @@ impl Kind {
     }
 
     fn extreme(self, data_type: &PgType, storage: DataType) -> Result<(PgType, DataType, Plan)> {
-        let has_none = [oids::BOOL, oids::UUID, oids::BYTEA, oids::JSON, oids::JSONB].contains(&data_type.oid);
-        if has_none {
+        if data_type.user.is_none() && !data_type.is_array() && !EXTREMES.contains(&data_type.oid) {
             return Err(self.missing(data_type));
         }
-        // There is one of text, which varchar and name are cast to.
+        // There is one of text, which varchar, name and "char" are cast to, and one of inet.
         let data_type = match data_type.oid {
-            oids::VARCHAR | oids::NAME if data_type.user.is_none() => &PgType::new(oids::TEXT),
+            oids::VARCHAR | oids::NAME | oids::CHAR if data_type.user.is_none() => &PgType::new(oids::TEXT),
+            oids::CIDR if data_type.user.is_none() => &PgType::new(oids::INET),
             _ => data_type,
         };
         // A function's result has no modifier, but the length of a char(n) is its padding.

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::around::{self, folded};
-use super::{choice, rewrite};
+use super::{cast, choice, rewrite};
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// A column of a relation in FROM.
@@ -336,7 +336,7 @@ fn merge(left: &Shown, right: &Shown, side: Side) -> SqlResult<Shown> {
         if column.data_type.oid == common.oid {
             column.expr.clone()
         } else {
-            rewrite::pg_cast(column.expr.clone(), &common.sql_name())
+            rewrite::pg_cast(column.expr.clone(), &cast::full_name(&common))
         }
     };
     let expr = match side {

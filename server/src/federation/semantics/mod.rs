@@ -208,6 +208,9 @@ impl Settings {
     /// # Errors
     /// `42704`.
     pub fn resolve(&self, name: &str) -> std::result::Result<PgType, SqlError> {
+        if name == cast::ANY_BIT {
+            return Ok(PgType::new(atoll_connector_api::types::oids::BIT));
+        }
         PgType::parse_name(name)
             .or_else(|| self.inner.resolver.as_ref().and_then(|resolver| resolver(name)))
             .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist")))

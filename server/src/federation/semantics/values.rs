@@ -165,7 +165,7 @@ fn unify_column(
         // A literal has no modifier, and must not be cut to the others'.
         common.modifier = -1;
     }
-    let name = common.sql_name();
+    let name = cast::full_name(&common);
     for (row, cell) in values.rows.iter_mut().zip(cells) {
         let Some(expr) = row.content.get_mut(column) else { continue };
         // All cells must agree in how they say their type: a literal says it otherwise than a cast.

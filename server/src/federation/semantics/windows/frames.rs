@@ -24,6 +24,9 @@ use crate::error::{SqlError, SqlState};
 /// What the results of one partition may take: they are in memory at once.
 const RESULT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// Rows that an aggregate which cannot take values back may see in one partition, where nothing can stop it.
+const SEEN_ROWS_MAX: usize = 1_000_000_000;
+
 /// The function whose frames these are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Inner {
@@ -148,6 +151,25 @@ impl PartitionEvaluator for Evaluator {
 /// The rows of one frame, which an exclusion may have cut in pieces.
 type Frame = Vec<Range<usize>>;
 
+/// The frames of a partition's rows.
+struct Frames {
+    whole: Vec<Range<usize>>,
+    peers: Vec<Range<usize>>,
+    exclusion: Exclusion,
+}
+
+impl Frames {
+    fn len(&self) -> usize {
+        self.whole.len()
+    }
+
+    /// Each row's frame.
+    fn each(&self) -> impl Iterator<Item = Frame> {
+        let rows = self.peers.iter().flat_map(|group| group.clone().map(move |row| (row, group)));
+        rows.zip(&self.whole).map(|((row, group), frame)| without(frame.clone(), self.exclusion, row, group))
+    }
+}
+
 impl Evaluator {
     fn columns<'a>(&self, values: &'a [ArrayRef]) -> Result<Columns<'a>> {
         let (arguments, rest) = values.split_at_checked(self.plan.arguments).unwrap_or((values, &[]));
@@ -158,9 +180,10 @@ impl Evaluator {
         Ok(Columns { arguments, filter: filter.first(), peers, offsets })
     }
 
-    fn frames(&self, columns: &Columns<'_>, rows: usize) -> Result<Vec<Frame>> {
+    fn frames(&self, columns: &Columns<'_>, rows: usize) -> Result<Frames> {
+        let exclusion = self.spec.exclusion;
         if rows == 0 {
-            return Ok(Vec::new());
+            return Ok(Frames { whole: Vec::new(), peers: Vec::new(), exclusion });
         }
         let peers: Vec<Range<usize>> = match columns.peers {
             [] => std::iter::once(0..rows).collect(),
@@ -170,15 +193,7 @@ impl Evaluator {
             (Units::Range, 1..) => self.by_values(columns.offsets, &peers, rows)?,
             _ => self.by_counts(columns.offsets, &peers, rows)?,
         };
-        let mut frames = Vec::with_capacity(rows);
-        let mut whole = whole.into_iter();
-        for group in &peers {
-            for row in group.clone() {
-                let frame = whole.next().unwrap_or(row..row);
-                frames.push(without(frame, self.spec.exclusion, row, group));
-            }
-        }
-        Ok(frames)
+        Ok(Frames { whole, peers, exclusion })
     }
 
     /// Frames of ROWS and GROUPS, and of RANGE without offsets.
@@ -270,7 +285,7 @@ impl Evaluator {
         Ok(frames)
     }
 
-    fn aggregated(&self, function: &Arc<AggregateUDF>, columns: &Columns<'_>, frames: &[Frame]) -> Result<ArrayRef> {
+    fn aggregated(&self, function: &Arc<AggregateUDF>, columns: &Columns<'_>, frames: &Frames) -> Result<ArrayRef> {
         let kept = columns.filter.map(|filter| match filter.as_boolean() {
             kept if kept.null_count() > 0 => prep_null_mask_filter(kept),
             kept => kept.clone(),
@@ -288,10 +303,12 @@ impl Evaluator {
         let mut state: Option<(Box<dyn Accumulator>, Range<usize>)> = None;
         let mut results = Vec::with_capacity(frames.len());
         let mut bytes = 0;
-        for frame in frames {
+        let mut seen = 0;
+        for frame in frames.each() {
             let [only] = frame.as_slice() else {
                 let mut accumulator = self.accumulator(function)?;
-                for piece in frame {
+                for piece in &frame {
+                    see(&mut seen, piece.len())?;
                     accumulator.update_batch(&part(piece)?)?;
                 }
                 push(&mut results, &mut bytes, accumulator.evaluate()?)?;
@@ -313,6 +330,7 @@ impl Evaluator {
                 covered.start = only.start;
             }
             if covered.end < only.end {
+                see(&mut seen, only.end - covered.end)?;
                 accumulator.update_batch(&part(&(covered.end..only.end))?)?;
                 covered.end = only.end;
             }
@@ -340,6 +358,16 @@ impl Evaluator {
         let moves = self.spec.start != Bound::UnboundedPreceding && self.spec.exclusion == Exclusion::NoOthers;
         if moves { function.create_sliding_accumulator(args) } else { function.accumulator(args) }
     }
+}
+
+/// Counts rows that an aggregate has seen again and again.
+fn see(seen: &mut usize, rows: usize) -> Result<()> {
+    *seen = seen.saturating_add(rows);
+    if *seen > SEEN_ROWS_MAX {
+        let message = format!("the frames of a window over one partition have more than {SEEN_ROWS_MAX} rows");
+        return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message).into());
+    }
+    Ok(())
 }
 
 fn push(results: &mut Vec<ScalarValue>, bytes: &mut usize, value: ScalarValue) -> Result<()> {
@@ -403,14 +431,14 @@ fn null_offset(which: &str) -> datafusion::error::DataFusionError {
 }
 
 /// `first_value`, `last_value`, `nth_value`.
-fn picked(pick: Pick, arguments: &[ArrayRef], frames: &[Frame]) -> Result<ArrayRef> {
+fn picked(pick: Pick, arguments: &[ArrayRef], frames: &Frames) -> Result<ArrayRef> {
     let Some((values, rest)) = arguments.split_first() else { return exec_err!("a value of a frame has an argument") };
     let places = match (pick, rest.first()) {
         (Pick::Nth, Some(places)) => Some(cast(places, &DataType::Int64)?),
         _ => None,
     };
     let mut indices = UInt64Builder::with_capacity(frames.len());
-    for (row, frame) in frames.iter().enumerate() {
+    for (row, frame) in frames.each().enumerate() {
         let index = match (pick, &places) {
             (Pick::First, _) => frame.iter().find(|piece| !piece.is_empty()).map(|piece| piece.start),
             (Pick::Last, _) => frame.iter().rev().find(|piece| !piece.is_empty()).map(|piece| piece.end - 1),

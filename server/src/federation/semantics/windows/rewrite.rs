@@ -13,6 +13,7 @@ use super::spec::{Bound, Exclusion, Pick, Spec, Units};
 use super::ties;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::naming::folded;
+use crate::federation::refused::has_window;
 use crate::federation::semantics::{collect, functions, statistics};
 
 /// Window functions that pay no heed to the frame.
@@ -200,7 +201,7 @@ fn bounds(frame: &WindowFrame) -> (Bound, Bound) {
 impl Windows<'_> {
     fn call(&self, function: &mut Function, windows: &[Named]) -> SqlResult<()> {
         let window = match function.over.take() {
-            None => return Ok(()),
+            None => return self.check_aggregate(function),
             Some(WindowType::NamedWindow(name)) => find(&name, windows)?.clone(),
             Some(WindowType::WindowSpec(spec)) => resolved(spec, windows, true)?,
         };
@@ -209,6 +210,16 @@ impl Windows<'_> {
         check_call(function, &bare)?;
         let spec = self.framed(function, &bare, window)?;
         function.over = Some(WindowType::WindowSpec(spec));
+        Ok(())
+    }
+
+    /// An aggregate is computed before any window is.
+    fn check_aggregate(&self, function: &Function) -> SqlResult<()> {
+        let name = function.name.to_string().to_lowercase();
+        if (self.is_aggregate)(&name) && has_window(&function.args) {
+            let message = "aggregate function calls cannot contain window function calls";
+            return Err(SqlError::new(SqlState::GROUPING_ERROR, message));
+        }
         Ok(())
     }
 

@@ -202,7 +202,8 @@ fn strong_name(expr: &Expr) -> Option<String> {
             let name = function.name.0.last().and_then(ObjectNamePart::as_ident).map(folded)?;
             // `current_user` and its kin are parsed as functions without arguments: the name stands either way.
             debug_assert!(!matches!(function.args, FunctionArguments::Subquery(_)) || name == "array");
-            Some(name)
+            // `(VALUES (1))` is parsed as a function, too.
+            Some(if name == "values" { "column1".to_owned() } else { name })
         }
         Expr::Cast { expr, .. } => strong_name(expr),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name),

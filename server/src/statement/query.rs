@@ -262,7 +262,25 @@ fn convert_error(lexed: &Lexed, error: &ParserError, place: &Place) -> SqlError 
         None if text.contains("found: EOF") => place.end,
         None => place.current,
     };
-    lexed.syntax_error(index.max(place.furthest).min(place.end))
+    let index = index.max(place.furthest).min(place.end);
+    let word = |at: usize| match lexed.tokens.get(at).map(|token| &token.kind) {
+        Some(TokenKind::Word(word)) => Some(word.as_ref()),
+        _ => None,
+    };
+    // What follows a recursive query in WITH.
+    let closes = |at: usize| lexed.tokens.get(at).is_some_and(|token| token.kind == TokenKind::Symbol(')'));
+    let clause = match word(index) {
+        Some("search") if matches!(word(index + 1), Some("depth" | "breadth")) => Some("SEARCH"),
+        Some("cycle") if word(index + 1).is_some() => Some("CYCLE"),
+        _ => None,
+    };
+    if let Some(clause) = clause.filter(|_| index.checked_sub(1).is_some_and(closes)) {
+        let position = lexed.tokens.get(index).map(|token| token.chars as usize + 1);
+        return SqlError::unsupported(format!("the {clause} clause of a recursive query is not supported"))
+            .hint("Carry the path in a column of its own.")
+            .at(position);
+    }
+    lexed.syntax_error(index)
 }
 
 /// Refuses what would grow too deep a tree, before it is grown.

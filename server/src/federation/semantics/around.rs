@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use datafusion::sql::sqlparser::ast::{Cte, Ident, Query, With};
+use datafusion::sql::sqlparser::ast::{Cte, Query, With};
+
+use crate::federation::naming::folded;
 
 /// Where a walk through a query is: the queries around, outermost first.
 #[derive(Debug, Default)]
@@ -82,9 +84,4 @@ pub(super) fn merged(clauses: &[With]) -> Option<With> {
     tables.reverse();
     all.cte_tables = tables;
     (!all.cte_tables.is_empty()).then_some(all)
-}
-
-/// A name as it is looked up.
-pub(super) fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }

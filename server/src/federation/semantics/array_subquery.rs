@@ -1,13 +1,13 @@
 //! `ARRAY(SELECT …)`: an aggregate over the subquery's rows in their order, empty where there is none.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, OrderByExpr, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value,
+    Distinct, DuplicateTreatment, Expr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, OrderByExpr,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value,
 };
 
-use super::around::folded;
 use super::rewrite::{call, parsed};
 use crate::error::SqlResult;
+use crate::federation::naming::folded;
 
 /// The alias of a subquery whose rows are collected, and the beginning of its columns' names.
 const ROWS: &str = "\u{1}rows";
@@ -87,9 +87,11 @@ fn shown_by(key: &Expr, select: &Select) -> bool {
 fn over_result(mut query: Query) -> SqlResult<Query> {
     let mut columns = vec![column(0)];
     let mut order = Vec::new();
+    // The aggregate can see to it that each value comes once, which leaves a plainer subquery.
+    let distinct = query.limit_clause.is_none() && query.fetch.is_none() && take_distinct(&mut query.body);
     for mut key in keys(&query).to_vec() {
         let own = match query.body.as_mut() {
-            SetExpr::Select(select) if select.distinct.is_none() && !shown_by(&key.expr, select) => {
+            SetExpr::Select(select) if !distinct && select.distinct.is_none() && !shown_by(&key.expr, select) => {
                 select.projection.push(SelectItem::UnnamedExpr(key.expr.clone()));
                 let own = column(columns.len());
                 columns.push(own.clone());
@@ -103,7 +105,13 @@ fn over_result(mut query: Query) -> SqlResult<Query> {
     }
     let mut outer = *parsed("SELECT 1 FROM (SELECT 1) AS rows")?.body;
     if let SetExpr::Select(select) = &mut outer {
-        select.projection = vec![SelectItem::UnnamedExpr(aggregate(Expr::Identifier(column(0)), order))];
+        let mut collected = aggregate(Expr::Identifier(column(0)), order);
+        if let (true, Expr::Function(function)) = (distinct, &mut collected)
+            && let FunctionArguments::List(list) = &mut function.args
+        {
+            list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
+        }
+        select.projection = vec![SelectItem::UnnamedExpr(collected)];
         if let Some(TableFactor::Derived { subquery, alias: Some(alias), .. }) =
             select.from.first_mut().map(|from| &mut from.relation)
         {
@@ -115,6 +123,17 @@ fn over_result(mut query: Query) -> SqlResult<Query> {
     let mut whole = parsed("SELECT 1")?;
     *whole.body = outer;
     Ok(whole)
+}
+
+/// Takes a plain DISTINCT off a select, and says whether there was one.
+fn take_distinct(body: &mut SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) if matches!(select.distinct, Some(Distinct::Distinct)) => {
+            select.distinct = None;
+            true
+        }
+        _ => false,
+    }
 }
 
 fn column(index: usize) -> Ident {

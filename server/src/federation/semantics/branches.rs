@@ -12,11 +12,12 @@ use datafusion::sql::sqlparser::ast::{
     TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::around::{Around, folded};
+use super::around::Around;
 use super::choice;
 use super::join_using::Describe;
 use super::rewrite::{parsed, pg_cast};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::naming::folded;
 
 /// The alias of a branch that is cast as a whole, and the beginning of its columns' names.
 const BRANCH: &str = "\u{1}branch";

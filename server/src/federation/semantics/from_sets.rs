@@ -6,9 +6,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator,
+    ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::functions::{MATCHES, SERIES, series_of};
@@ -51,7 +51,13 @@ impl VisitorMut for Sets {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        join_laterals(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        values_query(expr);
         let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
         let Some(name) = last_name(&function.name) else { return ControlFlow::Continue(()) };
         let FunctionArguments::List(list) = &mut function.args else { return ControlFlow::Continue(()) };
@@ -75,6 +81,104 @@ impl VisitorMut for Sets {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `FROM t, unnest(t.a) u JOIN r ON …` as `FROM t CROSS JOIN unnest(t.a) u JOIN r ON …`: what a lateral item reads is then
+/// within the same join.
+fn join_laterals(body: &mut SetExpr) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::SetOperation { left, right, .. } => {
+            join_laterals(left);
+            return join_laterals(right);
+        }
+        _ => return,
+    };
+    let mut index = 1;
+    while index < select.from.len() {
+        let Some(item) = select.from.get(index) else { return };
+        let lateral = matches!(item.relation, TableFactor::Derived { lateral: true, .. });
+        let keeps_left = |join: &Join| {
+            matches!(
+                join.join_operator,
+                JoinOperator::Join(JoinConstraint::On(_))
+                    | JoinOperator::Inner(JoinConstraint::On(_))
+                    | JoinOperator::Left(JoinConstraint::On(_))
+                    | JoinOperator::LeftOuter(JoinConstraint::On(_))
+                    | JoinOperator::CrossJoin(_)
+            )
+        };
+        if !lateral || item.joins.is_empty() || !item.joins.iter().all(keeps_left) {
+            index += 1;
+            continue;
+        }
+        let item = select.from.remove(index);
+        let Some(before) = select.from.get_mut(index - 1) else { return };
+        before.joins.push(Join {
+            relation: item.relation,
+            global: false,
+            join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
+        });
+        before.joins.extend(item.joins);
+    }
+}
+
+/// `(VALUES (1))` and `IN (VALUES (1), (2))`, of which the parser reads a call and a list.
+fn values_query(expr: &mut Expr) {
+    let replaced = match &*expr {
+        Expr::Nested(inner) => values_row(inner).and_then(|row| values(vec![row])).map(Expr::Subquery),
+        Expr::InList { expr, list, negated } => {
+            let rows = list.iter().enumerate().map(|(index, item)| match item {
+                item if index == 0 => values_row(item),
+                Expr::Nested(item) => Some(vec![item.as_ref().clone()]),
+                Expr::Tuple(items) => Some(items.clone()),
+                _ => None,
+            });
+            let subquery = rows.collect::<Option<Vec<_>>>().and_then(values).and_then(|rows| selected(&rows));
+            subquery.map(|subquery| Expr::InSubquery { expr: expr.clone(), subquery, negated: *negated })
+        }
+        Expr::InSubquery { expr, subquery, negated } if matches!(*subquery.body, SetExpr::Values(_)) => {
+            let selected = selected(subquery);
+            selected.map(|subquery| Expr::InSubquery { expr: expr.clone(), subquery, negated: *negated })
+        }
+        _ => None,
+    };
+    if let Some(replaced) = replaced {
+        *expr = replaced;
+    }
+}
+
+/// The first row of what was read as a call of `values`, which no function can be called.
+fn values_row(expr: &Expr) -> Option<Vec<Expr>> {
+    let Expr::Function(function) = expr else { return None };
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let is_values = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("values") && function.over.is_none();
+    if is_values { plain_args(&list.args) } else { None }
+}
+
+/// A list of rows as a SELECT, which is what is joined for IN.
+fn selected(rows: &Query) -> Option<Box<Query>> {
+    let mut query = parsed("SELECT * FROM (SELECT 1) AS rows").ok()?;
+    let SetExpr::Select(select) = query.body.as_mut() else { return None };
+    let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else { return None };
+    **subquery = rows.clone();
+    Some(Box::new(query))
+}
+
+fn values(rows: Vec<Vec<Expr>>) -> Option<Box<Query>> {
+    let mut query = parsed("VALUES (1)").ok()?;
+    let SetExpr::Values(values) = query.body.as_mut() else { return None };
+    let first = values.rows.first()?.clone();
+    values.rows = rows
+        .into_iter()
+        .map(|content| {
+            let mut row = first.clone();
+            row.content = content;
+            row
+        })
+        .collect();
+    Some(Box::new(query))
 }
 
 fn is_call(expr: &Expr, name: &str) -> bool {

@@ -13,9 +13,10 @@ use datafusion::sql::sqlparser::ast::{
     OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, With,
 };
 
-use super::around::{self, folded};
+use super::around;
 use super::{cast, choice, rewrite};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::naming::folded;
 
 /// A column of a relation in FROM.
 #[derive(Debug, Clone)]

@@ -55,6 +55,7 @@ pub(super) fn is_set(plan: &LogicalPlan) -> bool {
         LogicalPlan::Filter(filter) => is_set(&filter.input),
         LogicalPlan::Unnest(unnest) => is_set(&unnest.input),
         LogicalPlan::SubqueryAlias(alias) => is_set(&alias.input),
+        LogicalPlan::Subquery(lateral) => is_set(&lateral.subquery),
         _ => false,
     }
 }
@@ -119,9 +120,14 @@ fn stacked(plan: &LogicalPlan, left: &LogicalPlan, rows: Rows) -> Result<Option<
                 .unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?
                 .build()?
         }
+        LogicalPlan::Subquery(lateral) => return stacked(&lateral.subquery, left, rows),
         LogicalPlan::SubqueryAlias(alias) => {
             // Columns that the left side has, too, are never without their qualifier beside it.
-            if let LogicalPlan::Projection(projection) = alias.input.as_ref() {
+            let input = match alias.input.as_ref() {
+                LogicalPlan::Subquery(lateral) => lateral.subquery.as_ref(),
+                input => input,
+            };
+            if let LogicalPlan::Projection(projection) = input {
                 return projected(projection, left, rows, Some(&alias.alias));
             }
             let Some(below) = stacked(&alias.input, left, rows)? else { return Ok(None) };

@@ -12,13 +12,13 @@ use datafusion::sql::sqlparser::ast::{
     TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
-use super::around::{Around, folded};
+use super::around::Around;
 use super::from_sets::set_value;
 use super::join_using::Describe;
 use super::rewrite::{call, parsed};
 use super::{collect, functions};
 use crate::error::{SqlError, SqlResult};
-use crate::federation::naming;
+use crate::federation::naming::{self, folded};
 
 /// Puts the row of the FROM items of a name in the place of the name. Returns whether there is such a place.
 ///

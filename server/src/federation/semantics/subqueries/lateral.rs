@@ -67,7 +67,8 @@ fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Opt
     let own = conditions(join, chain)?;
     // Of an outer row that no element matches one row must be left, not one for each element.
     let one_set = matches!(&chain.base, LogicalPlan::Unnest(unnest) if !has_sets(&unnest.input));
-    if outer_join && chain.is_set() && !(one_set && own.is_empty() && chain.filters.is_empty()) {
+    let repeats = outer_join && chain.is_set() && !(one_set && own.is_empty() && chain.filters.is_empty());
+    if repeats && chain.limit.is_some() {
         return Ok(None);
     }
     // The join's conditions choose among the rows that the limit keeps, of which an outer join needs one at least.
@@ -81,8 +82,17 @@ fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Opt
     let (columns, rest) = exprs.split_at(columns);
     let (order, conditions) = rest.split_at(ordered);
 
-    let left = numbered_if(chain.limit.is_some(), name, left)?;
+    let left = numbered_if(chain.limit.is_some() || repeats, name, left)?;
     let Some(mut plan) = side.join(left, join.join_type, conditions)? else { return Ok(None) };
+    let matched = Expr::Column(Column::new(Some(name), MATCHED));
+    if repeats {
+        let place = format!("{name}_place");
+        let row = Expr::Column(Column::new_unqualified(format!("{name}_row")));
+        let order = vec![matched.clone().sort(false, false)];
+        let number = row_number().partition_by(vec![row]).order_by(order).build()?.alias(&place);
+        let first = Expr::Column(Column::new_unqualified(place)).eq(lit(1_u64));
+        plan = plan.window(vec![number])?.filter(matched.clone().is_true().or(first))?;
+    }
     if let Some((skip, fetch)) = chain.limit {
         let order = chain.order.iter().zip(order).map(|(item, expr)| item.with_expr(expr.clone())).collect();
         let place = format!("{name}_place");
@@ -94,7 +104,6 @@ fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Opt
         let last = first.saturating_add(u64::try_from(fetch).unwrap_or(u64::MAX));
         plan = plan.filter(place.clone().gt(lit(first)).and(place.lt_eq(lit(last))))?;
     }
-    let matched = Expr::Column(Column::new(Some(name), MATCHED));
     let mut values = Vec::new();
     for column in columns {
         // Without a matching row even a constant is null.

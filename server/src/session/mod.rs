@@ -29,6 +29,7 @@ use datafusion::common::ScalarValue;
 use crate::catalog::model::{DATABASE_OID, Privilege};
 use crate::catalog::{Catalog, Oid, privilege};
 use crate::error::{Notice, SqlError, SqlResult, SqlState};
+use crate::federation::pg_catalog::AdvisoryGuard;
 use crate::statement::ast::{Statement, Transaction};
 use crate::statement::{self, ParsedStatement};
 
@@ -96,6 +97,7 @@ pub struct Session {
     kept_plans: query::KeptPlans,
     /// What the protocol holds, for the system tables: the wire says it.
     protocol: shown::ProtocolObjects,
+    advisory: AdvisoryGuard,
     notices: Vec<Notice>,
     reported: HashMap<&'static str, String>,
     live_catalog: Option<system::LiveCatalog>,
@@ -173,8 +175,10 @@ impl Session {
             query: String::new(),
             canceller: canceller.clone(),
         });
+        let advisory = AdvisoryGuard(engine.advisory.session());
         let mut session = Self {
             engine,
+            advisory,
             backend,
             canceller,
             login: user,
@@ -536,6 +540,7 @@ impl Session {
         self.settings.clock().end();
         self.generation += 1;
         self.cursors.retain(|_, cursor| cursor.hold);
+        self.advisory.0.end_transaction();
         self.role_settings();
         match working {
             Some((working, repeatable)) => self.commit(working, repeatable).await,

@@ -125,6 +125,7 @@ impl Session {
             context.prepared = self.prepared_shown();
             context.cursors = self.cursors_shown();
         }
+        context.advisory = Some(self.advisory.0.clone());
         context.foreign_as_tables = self.settings.on("atoll.foreign_tables_as_tables");
         if mentioned {
             context.settings = self.settings_shown();

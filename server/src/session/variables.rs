@@ -155,6 +155,7 @@ impl Session {
                 }
                 self.cursors.clear();
                 self.prepared.clear();
+                self.advisory.0.unlock_all();
                 self.settings.reset_all();
                 self.role_settings();
                 "DISCARD ALL"

@@ -42,6 +42,7 @@ pub use builder::ColumnBuilder;
 pub use elements::elements;
 pub use name::from_sql;
 pub use numeric::Numeric;
+pub use range::{RangeParts, RangeTest, range_contains_value, range_from, range_parts, range_test};
 pub use scalar::{format_scalar, parse_scalar, parse_scalar_with, scalar_from_binary};
 pub use table::{BUILTIN, BuiltinType, oids};
 pub use text::TextWriter;
@@ -171,6 +172,12 @@ impl PgType {
                 .filter(|builtin| builtin.element != 0)
                 .map(|builtin| Self::with_modifier(builtin.element, self.modifier)),
         }
+    }
+
+    /// The type of a range's bounds; `None` for every other type.
+    pub fn range_bound(&self) -> Option<Self> {
+        let builtin = self.user.is_none() && !range::is_multirange(self.oid);
+        range::element_of(self.oid).filter(|_| builtin).map(Self::new)
     }
 
     /// The array type over this one; `None` where PostgreSQL has none.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use atoll_connector_api::types::{PgType, UserType};
 
+use super::advisory::AdvisorySession;
 use super::facts::{FunctionFact, Relation, facts};
 use super::functions::is_documented;
 use crate::catalog::model::{
@@ -155,6 +156,8 @@ pub struct PgCatalogContext {
     pub prepared: Vec<PreparedInfo>,
     /// What `pg_cursors` shows.
     pub cursors: Vec<CursorInfo>,
+    /// The session's advisory locks.
+    pub advisory: Option<AdvisorySession>,
     /// What functions ask of the session.
     pub hooks: Option<Arc<dyn SessionHooks>>,
     derived: Derived,
@@ -263,6 +266,7 @@ impl PgCatalogContext {
             foreign_as_tables: false,
             prepared: Vec::new(),
             cursors: Vec::new(),
+            advisory: None,
             hooks: None,
             derived: Derived::default(),
         }

@@ -11,6 +11,7 @@
 //! are text, and a `regproc` is the function's name.
 
 mod access;
+mod advisory;
 mod context;
 mod facts;
 mod functions;
@@ -21,6 +22,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use advisory::{AdvisoryGuard, AdvisoryLocks, AdvisorySession, LockKey, LockMode};
 pub use context::{BackendInfo, CursorInfo, FunctionNames, PgCatalogContext, PreparedInfo, SessionHooks, Setting};
 pub use facts::column_origin;
 pub use functions::{argument_types, register_functions, scalar_functions};

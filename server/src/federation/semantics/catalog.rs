@@ -11,8 +11,8 @@ use super::rewrite::{call, case_call, cast_call, counting_window, long_number, n
 use super::{catalog_array, datetime, rows};
 
 /// Functions whose result has the type of their arguments: their constants are `integer` where they fit.
-const TYPED_BY_ARGUMENTS: [&str; 9] =
-    ["coalesce", "greatest", "least", "nullif", "sum", "min", "max", "avg", "array_agg"];
+const TYPED_BY_ARGUMENTS: [&str; 10] =
+    ["coalesce", "greatest", "least", "nullif", "sum", "min", "max", "avg", "array_agg", "pg_typeof"];
 
 /// Functions that DataFusion answers with a count without a sign.
 const COUNTS: [&str; 2] = ["cardinality", "array_position"];

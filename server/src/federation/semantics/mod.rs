@@ -337,7 +337,7 @@ fn operand(expr: &Expr, schema: &DFSchema) -> Option<Operand> {
         Expr::Literal(ScalarValue::Int64(Some(value)), None) if i32::try_from(*value).is_ok() => {
             Some(Operand::Typed(PgType::new(atoll_connector_api::types::oids::INT4)))
         }
-        Expr::Placeholder(placeholder) if placeholder.field.is_none() => Some(Operand::Unknown),
+        Expr::Placeholder(_) if parameters::is_untyped(expr) => Some(Operand::Unknown),
         _ => type_of(expr, schema).map(Operand::Typed),
     }
 }

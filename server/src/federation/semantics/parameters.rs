@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, FieldRef};
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
@@ -11,18 +12,19 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Operator, Projection};
 use super::{Operand, choice, operand};
 use crate::federation::pg_catalog;
 
-/// Whether an expression is a parameter without a type.
+/// Whether an expression is a parameter without a type. DataFusion gives one the type of another that has none.
 pub(super) fn is_untyped(expr: &Expr) -> bool {
-    matches!(expr, Expr::Placeholder(placeholder) if placeholder.field.is_none())
+    let untyped = |field: &Option<FieldRef>| field.as_ref().is_none_or(|field| field.data_type() == &DataType::Null);
+    matches!(expr, Expr::Placeholder(placeholder) if untyped(&placeholder.field))
 }
 
 /// A parameter without a type as one of a type; everything else as it is.
 pub(super) fn typed(expr: Expr, data_type: &PgType) -> Expr {
     match expr {
-        Expr::Placeholder(Placeholder { id, field: None }) => {
+        Expr::Placeholder(Placeholder { ref id, .. }) if is_untyped(&expr) => {
             let bare = PgType { modifier: -1, ..data_type.clone() };
-            let field = Arc::new(bare.field(&id, true));
-            Expr::Placeholder(Placeholder::new_with_field(id, Some(field)))
+            let field = Arc::new(bare.field(id, true));
+            Expr::Placeholder(Placeholder::new_with_field(id.clone(), Some(field)))
         }
         expr => expr,
     }

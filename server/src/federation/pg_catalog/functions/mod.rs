@@ -7,11 +7,12 @@ mod privileges;
 mod session;
 mod text;
 mod udf;
+mod waiting;
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use atoll_connector_api::types::PgType;
+use atoll_connector_api::types::{PgType, oids};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 
@@ -34,6 +35,7 @@ pub fn scalar_functions(context: &Arc<PgCatalogContext>) -> Vec<Arc<ScalarUDF>> 
             Arc::new(ScalarUDF::new_from_impl(arrays::ExpandArray::default())),
             Arc::new(ScalarUDF::new_from_impl(arrays::ArrayOrEmpty::default())),
         ])
+        .chain(waiting::functions(context))
         .collect()
 }
 
@@ -68,6 +70,7 @@ pub(super) fn documented() -> impl Iterator<Item = (&'static str, Oid)> {
     definitions_of_all()
         .filter(move |definition| !internal(definition.name))
         .map(|definition| (definition.name, udf::return_oid(definition.returns)))
+        .chain(waiting::NAMES.map(|name| (name, oids::VOID)))
 }
 
 /// Whether PostgreSQL has a function of that name which is one of these.

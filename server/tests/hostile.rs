@@ -46,7 +46,8 @@ impl Bystander {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let _ = self.stop.send(());
         let (answers, slowest) = self.asking.await.unwrap();
-        assert!(answers > 0 && slowest < Duration::from_secs(4), "{answers} answers, the slowest after {slowest:?}");
+        // Far below what a session would wait that is held up, and above what a busy machine takes.
+        assert!(answers > 0 && slowest < Duration::from_secs(12), "{answers} answers, the slowest after {slowest:?}");
         assert_eq!(simple_value(&target.server.connect().await, "SELECT 2").await, "2");
         let log = target.server.log.lock().unwrap();
         assert!(!log.contains("panic"), "{log}");

@@ -58,6 +58,16 @@ async fn until_quiet(server: &TestServer, since: Instant) -> Duration {
     }
 }
 
+/// Waits until the server computes: a machine with other work to do may not let it do so at once.
+async fn until_busy(server: &TestServer) -> bool {
+    for _ in 0..20 {
+        if server.cpu_now().await > IDLE_CPU {
+            return true;
+        }
+    }
+    false
+}
+
 #[tokio::test]
 async fn what_computes_between_two_batches_stops_too() {
     let server = TestServer::start(&[]).await;
@@ -66,7 +76,7 @@ async fn what_computes_between_two_batches_stops_too() {
         let token = client.cancel_token();
         let running = tokio::spawn(async move { (client.simple_query(query).await.unwrap_err(), client) });
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        assert!(server.cpu_now().await > IDLE_CPU, "{what} does not compute");
+        assert!(until_busy(&server).await, "{what} does not compute");
         let asked = Instant::now();
         token.cancel_query(NoTls).await.unwrap();
         let (error, client) = running.await.unwrap();

@@ -23,8 +23,11 @@ pub const BOOTSTRAP_SUPERUSER_OID: Oid = 10;
 pub const PUBLIC_ROLE: Oid = 0;
 /// The database.
 pub const DATABASE_OID: Oid = 5;
-/// OIDs of objects end before this one: those above are derived from them (rules, indexes, enum labels in the system
-/// catalogs) or from names (types that only a source knows).
+/// OIDs of objects end before this one. All others are below 2^31 too, for clients that read them with a sign:
+/// * from here: indexes, which are their tables' with this bit, and enum labels, which `pg_enum` counts up;
+/// * from 2^30: the objects of a live catalog, and views' rules, which are their views' with that bit;
+/// * from 0x5000_0000: functions that PostgreSQL has no OID for;
+/// * from [`atoll_connector_api::types::DERIVED_OID_MIN`]: types that only a source knows, derived from their names.
 pub const END_OF_OIDS: Oid = 0x2000_0000;
 
 /// What every object has.

@@ -6,6 +6,7 @@ pub mod name_barrier;
 pub mod naming;
 pub mod no_pushdown;
 mod ordinals;
+mod origins;
 pub mod pg_catalog;
 pub mod planner;
 pub mod provider;

@@ -5,7 +5,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArguments, Ident, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    TableAliasColumnDef, TableFactor, TrimWhereField, VisitMut, VisitorMut,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -184,7 +184,6 @@ fn figure_name(expr: &Expr) -> Option<String> {
         Expr::Cast { expr, data_type, .. } => strong_name(expr).or_else(|| Some(type_name(&data_type.to_string()))),
         Expr::TypedString(typed) => Some(type_name(&typed.data_type.to_string())),
         Expr::Interval(_) => Some("interval".to_owned()),
-        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some("bool".to_owned()),
         Expr::Case { else_result, .. } => {
             Some(else_result.as_deref().and_then(strong_name).unwrap_or_else(|| "case".to_owned()))
         }
@@ -211,7 +210,14 @@ fn strong_name(expr: &Expr) -> Option<String> {
         Expr::Extract { .. } => Some("extract".to_owned()),
         Expr::Position { .. } => Some("position".to_owned()),
         Expr::Substring { .. } => Some("substring".to_owned()),
-        Expr::Trim { .. } => Some("btrim".to_owned()),
+        Expr::Trim { trim_where, .. } => Some(
+            match trim_where {
+                Some(TrimWhereField::Leading) => "ltrim",
+                Some(TrimWhereField::Trailing) => "rtrim",
+                _ => "btrim",
+            }
+            .to_owned(),
+        ),
         Expr::Overlay { .. } => Some("overlay".to_owned()),
         Expr::Ceil { .. } => Some("ceil".to_owned()),
         Expr::Floor { .. } => Some("floor".to_owned()),

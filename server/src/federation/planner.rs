@@ -22,6 +22,7 @@ use super::aliases::{reads_fields_of_plain_columns, tell_tables_from_columns, un
 use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
 use super::ordinals::check_ordinals;
+use super::origins::{Origin, Origins};
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
 use super::relations::{self, NameScope, Resolved};
@@ -77,6 +78,8 @@ pub struct Planned {
     pub relations: HashMap<RelationKey, Named>,
     /// Constants that running it may reject.
     pub constants: Vec<CastConstant>,
+    /// Where the result's columns come from.
+    pub origins: Vec<Origin>,
 }
 
 /// What a name in a query meant.
@@ -93,14 +96,42 @@ pub enum Named {
 impl Planned {
     /// The result's columns, named as PostgreSQL names them.
     pub fn columns(&self) -> Vec<ResultColumn> {
-        let schema = self.plan.schema();
-        schema
+        let origins = self.origins.iter().copied().chain(std::iter::repeat((0, 0)));
+        self.plan
+            .schema()
             .fields()
             .iter()
-            .map(|field| {
-                ResultColumn::new(naming::shown(pg_catalog::output_name(field.name())), PgType::of_field(field))
+            .zip(origins)
+            .map(|(field, origin)| ResultColumn {
+                origin,
+                ..ResultColumn::new(naming::shown(pg_catalog::output_name(field.name())), PgType::of_field(field))
             })
             .collect()
+    }
+
+    /// What the first place of each parameter says of its type: where places disagree the others follow.
+    pub fn first_types(&self, given: &[Option<PgType>]) -> Vec<Option<PgType>> {
+        let mut types = given.to_vec();
+        let _ = self.plan.apply_with_subqueries(|node| {
+            node.apply_expressions(|expr| {
+                expr.apply(|expr| {
+                    if let Expr::Placeholder(placeholder) = expr
+                        && let Some(field) = &placeholder.field
+                        && let Some(number) = placeholder.id.strip_prefix('$').and_then(|digits| digits.parse().ok())
+                        && (1..=usize::from(u16::MAX)).contains(&number)
+                    {
+                        if types.len() < number {
+                            types.resize(number, None);
+                        }
+                        if let Some(slot) = types.get_mut(number - 1) {
+                            slot.get_or_insert_with(|| PgType::of_field(field));
+                        }
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })
+            })
+        });
+        types
     }
 
     /// The types of `$1`, `$2` …, given or inferred; text where nothing says.
@@ -161,9 +192,9 @@ impl Planner {
             }
         }
         if system {
-            // System tables keep their arrays as lists: their casts are the rewrite's.
+            // System tables keep their arrays as lists: casts to these are the rewrite's.
             pg_catalog::rewrite(&mut query);
-            semantics::rewrite_datetime(&mut query);
+            semantics::rewrite_catalog(&mut query);
         } else {
             semantics::rewrite_casts(&mut query).map_err(|error| locate::locate(error, statement))?;
         }
@@ -193,8 +224,9 @@ impl Planner {
         let plan_query = |mut query: Query| {
             let describe = |part| self.describe(part, &sources, parameters);
             if !system {
-                semantics::unify_values(&mut query, &describe)?;
+                semantics::unify_values(&mut query, &describe, parameters)?;
                 semantics::merge_join_columns(&mut query, &describe)?;
+                semantics::expand_grouping_sets(&mut query, &describe)?;
             }
             semantics::unify_branches(&mut query, &describe)?;
             let plan = self.to_plan(query.clone(), &sources, parameters);
@@ -223,7 +255,8 @@ impl Planner {
             let error = locate::locate(error, statement);
             self.with_argument_types(error, &written, system, &sources, parameters)
         })?;
-        Ok(Planned { plan, relations: named, constants: locate::cast_constants(&written, text) })
+        let origins = Origins { named: &named, ctes: &ctes }.of(&plan);
+        Ok(Planned { plan, relations: named, constants: locate::cast_constants(&written, text), origins })
     }
 
     /// DataFusion names an unknown function without its arguments. Where their types cannot be found, nothing is added.
@@ -246,6 +279,7 @@ impl Planner {
             Some(mut query) => {
                 let rewritten = if system {
                     pg_catalog::rewrite(&mut query);
+                    semantics::rewrite_catalog(&mut query);
                     Ok(())
                 } else {
                     semantics::rewrite_casts(&mut query)

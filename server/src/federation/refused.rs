@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart, Query, SelectItem, SetExpr, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, GroupByExpr, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor, Visit, Visitor,
+};
 
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -25,12 +27,6 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
                         .hint("Select the columns one by one."),
                 );
             }
-            if let SetExpr::Select(select) = query.body.as_ref()
-                && select.selection.as_ref().is_some_and(has_window)
-            {
-                let message = "window functions are not allowed in WHERE";
-                return ControlFlow::Break(SqlError::new(SqlState::WINDOWING_ERROR, message));
-            }
             if query.locks.is_empty() {
                 return ControlFlow::Continue(());
             }
@@ -38,6 +34,22 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
                 SqlError::unsupported("row locks are not supported")
                     .hint("Leave out FOR UPDATE or FOR SHARE: foreign tables are read-only."),
             )
+        }
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<SqlError> {
+            let groups = match &select.group_by {
+                GroupByExpr::Expressions(groups, _) => groups.as_slice(),
+                GroupByExpr::All(_) => &[],
+            };
+            let place = match () {
+                () if select.selection.as_ref().is_some_and(has_window) => "in WHERE",
+                () if select.having.as_ref().is_some_and(has_window) => "in HAVING",
+                () if groups.iter().any(has_window) => "in GROUP BY",
+                () if has_window(&select.named_window) => "in window definitions",
+                () => return ControlFlow::Continue(()),
+            };
+            let message = format!("window functions are not allowed {place}");
+            ControlFlow::Break(SqlError::new(SqlState::WINDOWING_ERROR, message))
         }
 
         fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<SqlError> {
@@ -58,7 +70,17 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
                         let message = format!("function {name} is not supported yet");
                         return ControlFlow::Break(SqlError::unsupported(message));
                     }
-                    ControlFlow::Continue(())
+                    match &function.over {
+                        Some(_) if has_window(&function.args) => {
+                            let message = "window function calls cannot be nested";
+                            ControlFlow::Break(SqlError::new(SqlState::WINDOWING_ERROR, message))
+                        }
+                        Some(window) if has_window(window) => {
+                            let message = "window functions are not allowed in window definitions";
+                            ControlFlow::Break(SqlError::new(SqlState::WINDOWING_ERROR, message))
+                        }
+                        _ => ControlFlow::Continue(()),
+                    }
                 }
                 _ => ControlFlow::Continue(()),
             }
@@ -70,8 +92,8 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
     }
 }
 
-/// Whether an expression computes over a window, its subqueries left out.
-fn has_window(expr: &Expr) -> bool {
+/// Whether a part of a query computes over a window, its subqueries left out.
+pub fn has_window(part: &impl Visit) -> bool {
     struct Windows(usize);
     impl Visitor for Windows {
         type Break = ();
@@ -93,7 +115,7 @@ fn has_window(expr: &Expr) -> bool {
             }
         }
     }
-    expr.visit(&mut Windows(0)).is_break()
+    part.visit(&mut Windows(0)).is_break()
 }
 
 /// Whether a SELECT list has a row: `ROW(1, 2)`, `(1, 2)`.

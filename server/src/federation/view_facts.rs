@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::planner::{Named, Planned, Planner, scanned_columns};
 use super::relations::{cte_names, folded_parts};
+use super::semantics::frame_marks;
 use crate::catalog::ddl::ViewFacts;
 use crate::catalog::model::Object;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -23,7 +24,8 @@ use crate::wire::sqlstate;
 pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<ViewFacts> {
     let planned = planner.plan(&query, text, &[]).await?;
     let optimized = planner.state.optimize(&planned.plan).map_err(|error| sqlstate::sql_error(&error))?;
-    let analyzed = Planned { plan: optimized, relations: planned.relations.clone(), constants: Vec::new() };
+    let analyzed =
+        Planned { plan: optimized, relations: planned.relations.clone(), constants: Vec::new(), origins: Vec::new() };
     let columns: Vec<_> = analyzed.columns().into_iter().map(|column| (column.name, column.data_type)).collect();
     let mut stored = query;
     expand_star(&mut stored, planned.plan.schema());
@@ -52,7 +54,7 @@ pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<Vie
         return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, "a view can have at most 1600 columns"));
     }
     Ok(ViewFacts {
-        query: stored.to_string(),
+        query: frame_marks::written(&stored.to_string()),
         columns,
         depends_on: depends_on.into_iter().collect(),
         depends_on_columns: depends_on_columns.into_iter().collect(),

@@ -1,6 +1,7 @@
 //! Cursors: DECLARE, FETCH, MOVE and CLOSE over a stream that is read once, forward.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
@@ -18,6 +19,10 @@ pub(super) struct Cursor {
     pub columns: Arc<[ResultColumn]>,
     /// It outlives its transaction.
     pub hold: bool,
+    /// The statement that opened it.
+    pub text: Arc<str>,
+    /// When it was opened.
+    pub made: SystemTime,
     state: Arc<Mutex<State>>,
 }
 
@@ -37,9 +42,19 @@ struct State {
 
 impl Cursor {
     /// A cursor before the first row of `rows`.
-    pub(super) fn new(rows: Rows, hold: bool) -> Self {
+    pub(super) fn new(rows: Rows, hold: bool, text: &str) -> Self {
         let state = State { batches: rows.batches, rest: None, position: 0, at_end: false };
-        Self { columns: rows.columns, hold, state: Arc::new(Mutex::new(state)) }
+        let (text, made) = (Arc::from(text), SystemTime::now());
+        Self { columns: rows.columns, hold, text, made, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The same, so many rows further than `rows` begins.
+    #[must_use]
+    pub(super) fn past(mut self, rows: i64) -> Self {
+        if let Some(state) = Arc::get_mut(&mut self.state) {
+            state.get_mut().position = rows;
+        }
+        self
     }
 
     /// Fetches: the rows come as they are computed.

@@ -18,7 +18,7 @@ use super::backends::Backends;
 use super::settings::Settings;
 use crate::catalog::Catalog;
 use crate::catalog::store::Store;
-use crate::federation::pg_catalog::FunctionNames;
+use crate::federation::pg_catalog::{AdvisoryLocks, FunctionNames};
 use crate::federation::{name_barrier, pg_catalog, semantics};
 use crate::host::Host;
 
@@ -59,6 +59,8 @@ pub struct Engine {
     pub host: Arc<Host>,
     /// All connections.
     pub backends: Backends,
+    /// Advisory locks of all sessions.
+    pub(super) advisory: Arc<AdvisoryLocks>,
     /// When the server started.
     pub started: SystemTime,
     /// Held while a statement whose commit met another's is applied again.
@@ -101,6 +103,7 @@ impl Engine {
             config,
             host,
             backends: Backends::default(),
+            advisory: Arc::default(),
             started: SystemTime::now(),
             repeating: tokio::sync::Mutex::default(),
             store,
@@ -153,12 +156,12 @@ impl Engine {
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_config(config)
             .with_runtime_env(self.runtime_env(settings)?);
-        let session = SessionContext::new_with_state(semantics::session_state(
-            state,
-            &semantics::Settings::new(settings.output_style())
-                .with_clock(Arc::clone(settings.clock()))
-                .with_memory(settings.memory("atoll.query_memory")),
-        )?);
+        let types = Arc::clone(system);
+        let semantics_settings = semantics::Settings::new(settings.output_style())
+            .with_clock(Arc::clone(settings.clock()))
+            .with_memory(settings.memory("atoll.query_memory"))
+            .with_resolver(Arc::new(move |name| types.user_type_named(name)));
+        let session = SessionContext::new_with_state(semantics::session_state(state, &semantics_settings)?);
         pg_catalog::register_functions(&session, system);
         Ok(session.state())
     }

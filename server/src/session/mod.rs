@@ -10,6 +10,7 @@ mod maintenance;
 pub mod outcome;
 mod query;
 pub mod settings;
+pub mod shown;
 mod stoppable;
 mod system;
 mod transaction;
@@ -18,6 +19,7 @@ mod variables;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 
 use atoll_connector_api::types::PgType;
@@ -27,6 +29,7 @@ use datafusion::common::ScalarValue;
 use crate::catalog::model::{DATABASE_OID, Privilege};
 use crate::catalog::{Catalog, Oid, privilege};
 use crate::error::{Notice, SqlError, SqlResult, SqlState};
+use crate::federation::pg_catalog::AdvisoryGuard;
 use crate::statement::ast::{Statement, Transaction};
 use crate::statement::{self, ParsedStatement};
 
@@ -66,6 +69,10 @@ pub struct Prepared {
     planned: query::PlanSlot,
     /// What the client said of the parameters.
     given: Vec<Option<PgType>>,
+    /// When it was prepared.
+    made: SystemTime,
+    /// How often it was run.
+    runs: AtomicI64,
 }
 
 /// One connection's state. Dropping it rolls back and ends its remote work.
@@ -84,9 +91,13 @@ pub struct Session {
     /// Counts changes of settings and role, so that a kept plan is not used after one.
     generation: u64,
     transaction: TransactionState,
-    prepared: BTreeMap<String, Arc<Prepared>>,
+    /// What PREPARE made, with the text of the PREPARE.
+    prepared: BTreeMap<String, (Arc<Prepared>, String)>,
     cursors: BTreeMap<String, Cursor>,
     kept_plans: query::KeptPlans,
+    /// What the protocol holds, for the system tables: the wire says it.
+    protocol: shown::ProtocolObjects,
+    advisory: AdvisoryGuard,
     notices: Vec<Notice>,
     reported: HashMap<&'static str, String>,
     live_catalog: Option<system::LiveCatalog>,
@@ -164,8 +175,10 @@ impl Session {
             query: String::new(),
             canceller: canceller.clone(),
         });
+        let advisory = AdvisoryGuard(engine.advisory.session());
         let mut session = Self {
             engine,
+            advisory,
             backend,
             canceller,
             login: user,
@@ -178,6 +191,7 @@ impl Session {
             prepared: BTreeMap::new(),
             cursors: BTreeMap::new(),
             kept_plans: query::KeptPlans::default(),
+            protocol: shown::ProtocolObjects::default(),
             notices: Vec::new(),
             reported: HashMap::new(),
             live_catalog: None,
@@ -237,6 +251,7 @@ impl Session {
     /// Whatever planning or running up to the first batch finds.
     pub async fn run(&mut self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> SqlResult<Outcome> {
         let Some(statement) = &prepared.statement else { return Ok(Outcome::Empty) };
+        prepared.runs.fetch_add(1, Ordering::Relaxed);
         self.apply_pending_settings();
         self.show_activity(statement);
         self.canceller.begin_statement();
@@ -308,21 +323,19 @@ impl Session {
             Statement::Show { name } => self.show(name),
             Statement::Reset { name } => self.reset(name.as_deref()),
             Statement::Discard(target) => self.discard(*target),
-            Statement::Prepare { name, types, statement } => self.sql_prepare(name, types, statement).await,
+            Statement::Prepare { name, types, statement: inner } => {
+                self.sql_prepare(name, types, inner, &statement.text).await
+            }
             Statement::Execute { name, arguments } => self.sql_execute(name, arguments, &limits).await,
             Statement::Deallocate { name } => self.deallocate(name.as_deref()),
-            Statement::DeclareCursor(declare) => self.declare(declare, prepared, parameters, &limits).await,
+            Statement::DeclareCursor(declare) => {
+                self.declare(declare, prepared, parameters, &limits, &statement.text).await
+            }
             Statement::Fetch(fetch) => self.fetch(fetch).await,
             Statement::CloseCursor { name } => self.close_cursor(name.as_deref()),
             Statement::Unlisten => Ok(Outcome::Command("UNLISTEN".to_owned())),
             Statement::Maintenance(maintenance) => self.maintain(maintenance),
-            Statement::Unsupported { message, hint } => {
-                let error = SqlError::unsupported(message.clone());
-                Err(match hint {
-                    Some(hint) => error.hint(hint.clone()),
-                    None => error,
-                })
-            }
+            Statement::Unsupported { message, hint } => Err(unsupported(message, hint.as_deref())),
             _ => self.define(statement, &limits).await,
         }
     }
@@ -521,10 +534,13 @@ impl Session {
     }
 
     async fn end_transaction(&mut self, commit: bool) -> SqlResult<()> {
+        // What set_config did in this transaction ends with it, or becomes the session's.
+        self.apply_pending_settings();
         let working = self.transaction.take(commit, &mut self.settings);
         self.settings.clock().end();
         self.generation += 1;
         self.cursors.retain(|_, cursor| cursor.hold);
+        self.advisory.0.end_transaction();
         self.role_settings();
         match working {
             Some((working, repeatable)) => self.commit(working, repeatable).await,
@@ -542,7 +558,18 @@ impl Prepared {
             columns: None,
             planned: query::PlanSlot::default(),
             given: types.to_vec(),
+            made: SystemTime::now(),
+            runs: AtomicI64::new(0),
         }
+    }
+}
+
+/// `0A000` for a statement that Atoll does not run.
+fn unsupported(message: &str, hint: Option<&str>) -> SqlError {
+    let error = SqlError::unsupported(message);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Queries: planned, described, explained, run; COPY, cursors and SQL-level prepared statements.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::StringViewArray;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -74,6 +76,10 @@ impl Session {
         types: &[Option<PgType>],
     ) -> SqlResult<Prepared> {
         let limits = self.limits();
+        // Before a client sends parameters that nothing reads.
+        if let Statement::Unsupported { message, hint } = &statement.statement {
+            return Err(super::unsupported(message, hint.as_deref()));
+        }
         let query = match &statement.statement {
             Statement::Query(query) => Some((query.as_ref(), statement.text.as_str())),
             Statement::Explain(explain) => match &explain.statement.statement {
@@ -87,10 +93,19 @@ impl Session {
             _ => None,
         };
         if let Some((query, text)) = query {
-            let kept = self.plan(query, text, types, &limits).await?;
-            let parameters = kept.planned.parameters(types)?;
+            let mut kept = self.plan(query, text, types, &limits).await?;
+            let mut given = types.to_vec();
+            let parameters = match kept.planned.parameters(types) {
+                Ok(parameters) => parameters,
+                Err(_) => {
+                    given = kept.planned.first_types(types);
+                    kept = self.plan(query, text, &given, &limits).await?;
+                    kept.planned.parameters(&given)?
+                }
+            };
+            check_mentioned(query, types, parameters.len())?;
             let columns = match &statement.statement {
-                Statement::Explain(_) => Some(explain_columns()),
+                Statement::Explain(explain) => Some(explain_columns(explain)),
                 Statement::DeclareCursor(_) => None,
                 _ => Some(kept.columns.clone()),
             };
@@ -98,12 +113,14 @@ impl Session {
                 parameters,
                 columns,
                 planned: self.kept_plans.keep(kept),
-                given: types.to_vec(),
+                given,
+                made: SystemTime::now(),
+                runs: AtomicI64::new(0),
                 statement: Some(statement),
             });
         }
         let columns = match &statement.statement {
-            Statement::Explain(_) => Some(explain_columns()),
+            Statement::Explain(explain) => Some(explain_columns(explain)),
             Statement::Show { name } => Some(self.show_columns(name)),
             Statement::Fetch(Fetch { cursor, is_move: false, .. }) => Some(self.cursor(cursor)?.columns.to_vec()),
             Statement::Execute { name, .. } => self.sql_prepared(name)?.columns.clone(),
@@ -245,7 +262,7 @@ impl Session {
         }
         let lines = explained.lines(explain);
         let rows = lines.into_iter().map(|line| vec![Some(line)]).collect();
-        Ok(Outcome::Rows(text_rows(explain_columns(), rows, RowsTag::Explain)?))
+        Ok(Outcome::Rows(text_rows(explain_columns(explain), rows, RowsTag::Explain)?))
     }
 
     /// COPY … TO STDOUT.
@@ -262,6 +279,7 @@ impl Session {
         name: &str,
         types: &[sql::DataType],
         statement: &ParsedStatement,
+        text: &str,
     ) -> SqlResult<Outcome> {
         if self.prepared.contains_key(name) {
             return Err(SqlError::new(
@@ -281,12 +299,12 @@ impl Session {
             })
             .collect::<SqlResult<Vec<_>>>()?;
         let prepared = self.describe(statement.clone(), &given).await?;
-        self.prepared.insert(name.to_owned(), Arc::new(prepared));
+        self.prepared.insert(name.to_owned(), (Arc::new(prepared), text.to_owned()));
         Ok(Outcome::Command("PREPARE".to_owned()))
     }
 
     fn sql_prepared(&self, name: &str) -> SqlResult<Arc<Prepared>> {
-        self.prepared.get(name).cloned().ok_or_else(|| {
+        self.prepared.get(name).map(|(prepared, _)| Arc::clone(prepared)).ok_or_else(|| {
             SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
         })
     }
@@ -304,6 +322,7 @@ impl Session {
                 .detail(format!("Expected {} parameters but got {}.", prepared.parameters.len(), arguments.len())));
         }
         let values = self.evaluate(arguments, &prepared.parameters, limits).await?;
+        prepared.runs.fetch_add(1, Ordering::Relaxed);
         let Some(statement) = &prepared.statement else { return Ok(Outcome::Empty) };
         match &statement.statement {
             Statement::Query(_) => Ok(Outcome::Rows(self.select(&prepared, values, limits).await?)),
@@ -362,6 +381,7 @@ impl Session {
         prepared: &Prepared,
         parameters: Vec<ScalarValue>,
         limits: &Limits,
+        text: &str,
     ) -> SqlResult<Outcome> {
         if !self.transaction.in_block() && !declare.hold {
             return Err(SqlError::new(
@@ -391,7 +411,7 @@ impl Session {
         };
         let columns = kept.columns.clone();
         let rows = self.stream(kept, &prepared.parameters, parameters, limits, columns).await?;
-        let cursor = Cursor::new(rows, declare.hold);
+        let cursor = Cursor::new(rows, declare.hold, text);
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Outcome::Command("DECLARE CURSOR".to_owned()))
     }
@@ -399,6 +419,13 @@ impl Session {
     /// The columns of a cursor that DECLARE opened: to the protocol it is a portal.
     pub fn cursor_columns(&self, name: &str) -> Option<&[ResultColumn]> {
         self.cursors.get(name).map(|cursor| cursor.columns.as_ref())
+    }
+
+    /// Takes over a portal of the protocol whose rows FETCH or MOVE asks for; `passed` of them were sent. `text` is its
+    /// statement's.
+    pub fn adopt_portal(&mut self, name: &str, rows: Rows, passed: u64, text: &str) {
+        let cursor = Cursor::new(rows, false, text).past(i64::try_from(passed).unwrap_or(i64::MAX));
+        self.cursors.insert(name.to_owned(), cursor);
     }
 
     /// Closes a cursor that DECLARE opened, if there is one.
@@ -443,10 +470,43 @@ impl Session {
     }
 }
 
+/// Refuses a parameter that has neither a type nor a place in the query.
+fn check_mentioned(query: &sql::Query, given: &[Option<PgType>], count: usize) -> SqlResult<()> {
+    struct Mentioned(HashSet<usize>);
+    impl sql::Visitor for Mentioned {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &sql::Expr) -> ControlFlow<()> {
+            if let sql::Expr::Value(value) = expr
+                && let sql::Value::Placeholder(name) = &value.value
+            {
+                self.0.extend(name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok()));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let untyped: Vec<usize> = (1..=count).filter(|number| !matches!(given.get(number - 1), Some(Some(_)))).collect();
+    if untyped.is_empty() {
+        return Ok(());
+    }
+    let mut mentioned = Mentioned(HashSet::new());
+    let _ = sql::Visit::visit(query, &mut mentioned);
+    match untyped.into_iter().find(|number| !mentioned.0.contains(number)) {
+        None => Ok(()),
+        Some(number) => Err(SqlError::new(
+            SqlState::INDETERMINATE_DATATYPE,
+            format!("could not determine data type of parameter ${number}"),
+        )),
+    }
+}
+
 /// The columns after type coercion, which may widen them (UNION, CASE); before it where parameters are still untyped.
 fn analyzed_columns(state: &SessionState, planned: &Planned) -> Vec<ResultColumn> {
     match state.analyzer().execute_and_check(planned.plan.clone(), state.config_options(), |_, _| {}) {
-        Ok(plan) => Planned { plan, relations: std::collections::HashMap::new(), constants: Vec::new() }.columns(),
+        Ok(plan) => {
+            let origins = planned.origins.clone();
+            Planned { plan, relations: std::collections::HashMap::new(), constants: Vec::new(), origins }.columns()
+        }
         Err(_) => planned.columns(),
     }
 }
@@ -472,8 +532,9 @@ fn bind(plan: LogicalPlan, types: &[PgType], parameters: Vec<ScalarValue>) -> Sq
     plan.with_param_values(ParamValues::List(values)).map_err(|error| sqlstate::sql_error(&error))
 }
 
-fn explain_columns() -> Vec<ResultColumn> {
-    vec![ResultColumn::new("QUERY PLAN", PgType::new(oids::TEXT))]
+fn explain_columns(explain: &Explain) -> Vec<ResultColumn> {
+    let oid = if explain.format_json { oids::JSON } else { oids::TEXT };
+    vec![ResultColumn::new("QUERY PLAN", PgType::new(oid))]
 }
 
 /// A small result that is at hand: rows of text.

@@ -10,6 +10,8 @@ use super::backends::{Backend, Backends};
 use super::execute::Limits;
 use super::outcome::CancelReason;
 use super::settings::{DEFINITIONS, Settings, split_value};
+use super::shown::reads_protocol_objects;
+use super::variables::check_role;
 use super::{Engine, Session};
 use crate::catalog::model::{
     AclItem, Column, ForeignServer, ForeignTable, Header, Object, PUBLIC_ROLE, Privilege, Schema, StoredOption,
@@ -119,6 +121,12 @@ impl Session {
         context.server_start = microseconds(self.engine.started);
         context.client_address = self.engine.backends.get(context.pid).and_then(|backend| backend.peer);
         context.functions = Arc::clone(self.engine.functions());
+        if reads_protocol_objects(text) {
+            context.prepared = self.prepared_shown();
+            context.cursors = self.cursors_shown();
+        }
+        context.advisory = Some(self.advisory.0.clone());
+        context.foreign_as_tables = self.settings.on("atoll.foreign_tables_as_tables");
         if mentioned {
             context.settings = self.settings_shown();
             context.backends = self.engine.backends.list().iter().map(backend_info).collect();
@@ -128,7 +136,9 @@ impl Session {
             pending: Arc::clone(&self.pending_settings),
             backends: self.engine.backends.clone(),
             user: self.current_user,
+            session_user: self.session_user,
             superuser: self.settings.on("is_superuser"),
+            catalog: self.catalog(),
         }));
         Ok(Arc::new(context))
     }
@@ -172,7 +182,10 @@ impl Session {
         let pending = std::mem::take(&mut *lock(&self.pending_settings));
         for (name, value, local) in pending {
             // Checked when it was asked for.
-            let _ = self.apply_setting(&name, Some(&split_value(&name, &value)), local);
+            let _ = match name.as_str() {
+                "role" => self.set_role(Some(&[value]), local),
+                _ => self.apply_setting(&name, Some(&split_value(&name, &value)), local),
+            };
         }
     }
 }
@@ -186,7 +199,9 @@ struct Hooks {
     pending: PendingSettings,
     backends: Backends,
     user: Oid,
+    session_user: Oid,
     superuser: bool,
+    catalog: Arc<Catalog>,
 }
 
 impl Hooks {
@@ -213,7 +228,12 @@ impl SessionHooks for Hooks {
 
     fn set_config(&self, name: &str, value: &str, local: bool) -> SqlResult<String> {
         let mut settings = lock(&self.settings);
-        settings.set(name, Some(&split_value(name, value)), local)?;
+        if name == "role" {
+            check_role(&self.catalog, self.session_user, value)?;
+            settings.set_internal(name, value, local);
+        } else {
+            settings.set(name, Some(&split_value(name, value)), local)?;
+        }
         lock(&self.pending).push((name.to_owned(), value.to_owned(), local));
         Ok(settings.get(name).unwrap_or_default().to_owned())
     }
@@ -235,7 +255,7 @@ fn gone(server: &str) -> SqlError {
     SqlError::new(SqlState::UNDEFINED_OBJECT, format!("server \"{server}\" does not exist"))
 }
 
-fn microseconds(time: SystemTime) -> i64 {
+pub(super) fn microseconds(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or(0)
 }
 

@@ -5,9 +5,26 @@ use atoll_connector_api::types::{PgType, oids};
 use super::query::text_rows;
 use super::settings::definition;
 use super::{Outcome, ResultColumn, RowsTag, Session};
-use crate::catalog::privilege;
+use crate::catalog::{Catalog, Oid, privilege};
 use crate::error::{Notice, SqlError, SqlResult, SqlState};
 use crate::statement::ast::{DiscardTarget, SetVariable};
+
+/// Whether a user may take on a role; `none` stands for the user itself.
+///
+/// # Errors
+/// `22023`, `42501`.
+pub(super) fn check_role(catalog: &Catalog, session_user: Oid, name: &str) -> SqlResult<()> {
+    if name.eq_ignore_ascii_case("none") {
+        return Ok(());
+    }
+    let role = catalog
+        .role(name)
+        .ok_or_else(|| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("role \"{name}\" does not exist")))?;
+    if !privilege::is_member(catalog, session_user, role.header.oid) {
+        return Err(SqlError::denied(format!("permission denied to set role \"{name}\"")));
+    }
+    Ok(())
+}
 
 impl Session {
     /// SET and SET LOCAL.
@@ -39,16 +56,11 @@ impl Session {
         Ok(())
     }
 
-    fn set_role(&mut self, values: Option<&[String]>, local: bool) -> SqlResult<()> {
+    pub(super) fn set_role(&mut self, values: Option<&[String]>, local: bool) -> SqlResult<()> {
         let catalog = self.catalog();
         let name = values.and_then(<[String]>::first).filter(|name| !name.eq_ignore_ascii_case("none"));
         if let Some(name) = name {
-            let role = catalog.role(name).ok_or_else(|| {
-                SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("role \"{name}\" does not exist"))
-            })?;
-            if !privilege::is_member(&catalog, self.session_user, role.header.oid) {
-                return Err(SqlError::denied(format!("permission denied to set role \"{name}\"")));
-            }
+            check_role(&catalog, self.session_user, name)?;
         }
         self.settings.set_internal("role", name.map_or("none", String::as_str), local);
         self.role_settings();
@@ -143,6 +155,7 @@ impl Session {
                 }
                 self.cursors.clear();
                 self.prepared.clear();
+                self.advisory.0.unlock_all();
                 self.settings.reset_all();
                 self.role_settings();
                 "DISCARD ALL"

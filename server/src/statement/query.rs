@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -12,7 +13,9 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Word};
+use datafusion::sql::sqlparser::tokenizer::{
+    Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Whitespace, Word,
+};
 
 use super::cursor::Cursor;
 use super::frames;
@@ -104,7 +107,15 @@ impl Cursor<'_> {
         check_runs(lexed, start, tokens)?;
         let (value, count) = on_stack_for(tokens.len(), || {
             let dialect = PostgreSql::new(tokens.len());
-            let mut translated: Vec<TokenWithSpan> = tokens.iter().map(|token| translate(lexed, token)).collect();
+            let hidden = hidden_tokens(tokens);
+            let mut translated: Vec<TokenWithSpan> = tokens
+                .iter()
+                .enumerate()
+                .map(|(index, token)| {
+                    let translated = translate(lexed, token);
+                    if hidden.contains(&index) { blank(&translated) } else { translated }
+                })
+                .collect();
             frames::prepare(&mut translated);
             let mut parser =
                 Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH_MAX).with_tokens_with_locations(translated);
@@ -130,6 +141,47 @@ impl Cursor<'_> {
 fn on_stack_for<T>(tokens: usize, work: impl FnOnce() -> T) -> T {
     let bytes = if tokens < LARGE_STATEMENT_TOKENS { SMALL_STACK_BYTES } else { LARGE_STACK_BYTES };
     stacker::grow(bytes, work)
+}
+
+/// Tokens that sqlparser's grammar has no place for, and without which it reads what PostgreSQL reads: FROM in
+/// `trim(both from x)`, and what is around the operator in `OPERATOR(pg_catalog.=) ANY`.
+fn hidden_tokens(tokens: &[Token]) -> HashSet<usize> {
+    let kind = |index: usize| tokens.get(index).map(|token| &token.kind);
+    let word = |index: usize| match kind(index) {
+        Some(TokenKind::Word(word)) => word.as_ref(),
+        _ => "",
+    };
+    let mut hidden = HashSet::new();
+    for index in 0..tokens.len() {
+        if kind(index + 1) != Some(&TokenKind::Symbol('(')) {
+            continue;
+        }
+        match word(index) {
+            "trim" => {
+                let from = index + 2 + usize::from(matches!(word(index + 2), "both" | "leading" | "trailing"));
+                if word(from) == "from" {
+                    hidden.insert(from);
+                }
+            }
+            "operator" => {
+                let mut at = index + 2;
+                while kind(at + 1) == Some(&TokenKind::Symbol('.')) {
+                    at += 2;
+                }
+                let closed = kind(at) == Some(&TokenKind::Operator) && kind(at + 1) == Some(&TokenKind::Symbol(')'));
+                if closed && matches!(word(at + 2), "any" | "all" | "some") {
+                    hidden.extend((index..=at + 1).filter(|token| *token != at));
+                }
+            }
+            _ => {}
+        }
+    }
+    hidden
+}
+
+/// White space in a token's place, which keeps the count of tokens.
+fn blank(token: &TokenWithSpan) -> TokenWithSpan {
+    TokenWithSpan::new(SqlToken::Whitespace(Whitespace::Space), token.span)
 }
 
 /// Our token as sqlparser's. There is exactly one for each, so that indices agree. The column of a location is the
@@ -632,11 +684,16 @@ fn balance_set_operations(body: &mut SetExpr) {
     }
 }
 
-/// `FETCH FIRST n ROWS ONLY` is the standard's word for LIMIT n, and LIMIT is what is planned.
+/// `FETCH FIRST n ROWS ONLY` is the standard's word for LIMIT n, and LIMIT is what is planned; WITH TIES is planned
+/// as a window.
 fn fetch_as_limit(query: &mut Query) -> Found {
     let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
-    if fetch.with_ties || fetch.percent {
-        return found(SqlError::unsupported("FETCH … WITH TIES is not supported"));
+    if fetch.with_ties && !fetch.percent {
+        query.fetch = Some(fetch);
+        return ControlFlow::Continue(());
+    }
+    if fetch.percent {
+        return found(SqlError::unsupported("FETCH … PERCENT is not supported"));
     }
     let one = || Expr::Value(Value::Number("1".to_owned(), false).into());
     let quantity = fetch.quantity.unwrap_or_else(one);

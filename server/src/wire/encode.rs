@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::buffer::NullBuffer;
 use arrow::record_batch::RecordBatch;
 use atoll_connector_api::types::text::OutputStyle;
-use atoll_connector_api::types::{BinaryWriter, ColumnBuilder, PgType, TextWriter};
+use atoll_connector_api::types::{BinaryWriter, ColumnBuilder, DERIVED_OID_MIN, PgType, TextWriter};
 use bytes::{BufMut, Bytes, BytesMut};
 use datafusion::common::ScalarValue;
 
@@ -273,10 +273,9 @@ fn decode_parameter(
 /// # Errors
 /// `42704`: no such type.
 pub(super) fn parameter_types(oids: &[u32]) -> SqlResult<Vec<Option<PgType>>> {
-    /// OIDs from here on are derived from the names of a source's types, which only planning knows.
-    const DERIVED_OID_MIN: u32 = 0xC000_0000;
     let known = |oid: &u32| match *oid {
         0 | atoll_connector_api::types::oids::UNKNOWN => Ok(None),
+        // Derived from the name of a source's type, which only planning knows.
         derived if derived >= DERIVED_OID_MIN => Ok(None),
         oid => match atoll_connector_api::types::BuiltinType::by_oid(oid) {
             Some(_) => Ok(Some(PgType::new(oid))),
@@ -400,7 +399,7 @@ mod tests {
     fn knows_which_parameter_types_exist() {
         let text = PgType::new(oids::TEXT);
         assert_eq!(
-            parameter_types(&[0, oids::UNKNOWN, oids::TEXT, 0xC000_0001]).unwrap(),
+            parameter_types(&[0, oids::UNKNOWN, oids::TEXT, DERIVED_OID_MIN + 1]).unwrap(),
             [None, None, Some(text), None]
         );
         assert_eq!(parameter_types(&[99_999]).unwrap_err().message, "type with OID 99999 does not exist");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
+use futures::StreamExt;
 
 use super::backend;
 use super::connection::{Connection, Failure};
@@ -11,9 +12,10 @@ use super::encode::{Formats, decode_parameters, parameter_types, same_row_type};
 use super::frontend::{Bind, Target};
 use super::rows::{Cursor, changed_result_type, send_copy};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::session::{Outcome, Prepared, RowsTag, TransactionStatus};
-use crate::statement::Statement;
+use crate::session::shown::{ProtocolObjects, reads_protocol_objects};
+use crate::session::{Outcome, Prepared, Rows, RowsTag, TransactionStatus};
 use crate::statement::ast::{DiscardTarget, Transaction};
+use crate::statement::{ParsedStatement, Statement};
 
 /// A statement with its parameters, and how far its rows were sent.
 pub(super) struct Portal {
@@ -29,6 +31,8 @@ enum PortalState {
     Suspended(Box<Cursor>),
     /// Its rows were all sent.
     Exhausted(RowsTag),
+    /// FETCH or MOVE has read from it: the session holds it as a cursor.
+    Adopted,
     /// It had no rows to return, and cannot run again.
     Done,
 }
@@ -50,7 +54,11 @@ impl Connection {
         if statements.len() > 1 {
             return Err(SqlError::syntax("cannot insert multiple commands into a prepared statement").into());
         }
-        let prepared = self.link.attend(self.session.prepare(statements.pop(), &types)).await??;
+        let statement = statements.pop();
+        if let Some(statement) = &statement {
+            self.meet_portals(statement).await?;
+        }
+        let prepared = self.link.attend(self.session.prepare(statement, &types)).await??;
         self.statements.insert(name, prepared);
         self.push_notices()?;
         Ok(self.push(&backend::parse_complete())?)
@@ -116,7 +124,8 @@ impl Connection {
         match target {
             Target::Statement(name) => drop(self.statements.remove(name)),
             Target::Portal(name) => {
-                if self.portals.remove(name).is_none() {
+                let portal = self.portals.remove(name);
+                if portal.is_none_or(|portal| matches!(portal.state, PortalState::Adopted)) {
                     self.session.drop_cursor(name);
                 }
             }
@@ -126,8 +135,15 @@ impl Connection {
 
     /// Execute. A portal that fails is gone.
     pub(super) async fn execute(&mut self, name: String, rows_max: i32) -> Result<(), Failure> {
-        if !self.portals.contains_key(&name) && self.session.cursor_columns(&name).is_some() {
-            return self.execute_cursor(&name, rows_max).await;
+        let adopted = match self.portals.get(&name) {
+            None => Some(Formats::from_codes(&[])?),
+            Some(Portal { state: PortalState::Adopted, formats, .. }) => Some(formats.clone()),
+            Some(_) => None,
+        };
+        if let Some(formats) = adopted
+            && self.session.cursor_columns(&name).is_some()
+        {
+            return self.execute_cursor(&name, &formats, rows_max).await;
         }
         let portal = self.portals.get(&name).ok_or_else(|| no_portal(&name))?;
         let prepared = Arc::clone(&portal.prepared);
@@ -144,7 +160,7 @@ impl Connection {
                 self.push(&backend::command_complete(tag.text(0)))?;
                 PortalState::Exhausted(tag)
             }
-            PortalState::Done => {
+            PortalState::Done | PortalState::Adopted => {
                 let message = format!("portal \"{name}\" cannot be run");
                 return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into());
             }
@@ -158,7 +174,7 @@ impl Connection {
     }
 
     /// Execute of a cursor that DECLARE opened: it is fetched from, and stays.
-    async fn execute_cursor(&mut self, name: &str, rows_max: i32) -> Result<(), Failure> {
+    async fn execute_cursor(&mut self, name: &str, formats: &Formats, rows_max: i32) -> Result<(), Failure> {
         let rows_max = u64::try_from(rows_max).ok().filter(|rows| *rows > 0);
         let count = rows_max.map_or_else(|| "ALL".to_owned(), |rows| rows.to_string());
         let fetch = self.session.parse(&format!("FETCH {count} FROM \"{}\"", name.replace('"', "\"\"")))?.pop();
@@ -166,7 +182,7 @@ impl Connection {
         let Outcome::Rows(rows) = self.run_prepared(&prepared, Vec::new()).await? else {
             return Err(SqlError::internal("a cursor yielded no rows").into());
         };
-        let mut cursor = Cursor::new(rows, &Formats::from_codes(&[])?, self.session.output_style())?;
+        let mut cursor = Cursor::new(rows, formats, self.session.output_style())?;
         let progress = cursor.send(&mut self.link, None).await?;
         self.push_notices()?;
         self.link.canceller.disarm();
@@ -229,6 +245,23 @@ impl Connection {
         {
             return Ok(Outcome::Command("DEALLOCATE".to_owned()));
         }
+        if let Some(statement) = &prepared.statement {
+            self.meet_portals(statement).await?;
+        }
+        if let Some(Statement::CloseCursor { name }) = statement_of(prepared)
+            && !failed
+        {
+            match name {
+                // The session closes what it holds.
+                None => self.portals.clear(),
+                Some(name) => {
+                    let portal = self.portals.remove(name);
+                    if portal.is_some_and(|portal| !matches!(portal.state, PortalState::Adopted)) {
+                        return Ok(Outcome::Command("CLOSE CURSOR".to_owned()));
+                    }
+                }
+            }
+        }
         // Cursors and portals are one space too.
         if let Some(Statement::DeclareCursor(declare)) = statement_of(prepared)
             && !failed
@@ -239,6 +272,57 @@ impl Connection {
         let outcome = self.link.attend(self.session.run(prepared, parameters)).await??;
         self.push_notices()?;
         Ok(outcome)
+    }
+
+    /// What a statement needs of the portals: FETCH and MOVE read from them as from cursors, and system tables show them.
+    pub(super) async fn meet_portals(&mut self, statement: &ParsedStatement) -> Result<(), Failure> {
+        if reads_protocol_objects(&statement.text) {
+            let mut objects = ProtocolObjects::default();
+            for (name, prepared) in self.statements.iter().filter(|(name, _)| !name.is_empty()) {
+                objects.statement(name, prepared);
+            }
+            for (name, portal) in &self.portals {
+                objects.portal(name, &portal.prepared);
+            }
+            self.session.show_protocol_objects(objects);
+        }
+        match &statement.statement {
+            Statement::Fetch(fetch) if self.session.transaction_status() != TransactionStatus::Failed => {
+                Box::pin(self.adopt(&fetch.cursor)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands a portal's rows to the session, as a cursor of its name. The portal stays, with its formats.
+    async fn adopt(&mut self, name: &str) -> Result<(), Failure> {
+        let Some(portal) = self.portals.remove(name) else { return Ok(()) };
+        let Portal { prepared, formats, state } = portal;
+        let text = prepared.statement.as_ref().map_or(String::new(), |statement| statement.text.clone());
+        let state = match state {
+            PortalState::Bound(parameters) => match self.run_prepared(&prepared, parameters).await? {
+                Outcome::Rows(rows) => {
+                    self.session.adopt_portal(name, rows, 0, &text);
+                    PortalState::Adopted
+                }
+                // As in PostgreSQL, such a portal is not there for FETCH.
+                _ => PortalState::Done,
+            },
+            PortalState::Suspended(cursor) => {
+                let (rows, sent) = cursor.into_rest();
+                self.session.adopt_portal(name, rows, sent, &text);
+                PortalState::Adopted
+            }
+            PortalState::Exhausted(tag) => {
+                let columns = prepared.columns.clone().unwrap_or_default().into();
+                let rows = Rows { columns, batches: futures::stream::empty().boxed(), tag };
+                self.session.adopt_portal(name, rows, 0, &text);
+                PortalState::Adopted
+            }
+            state @ (PortalState::Adopted | PortalState::Done) => state,
+        };
+        self.portals.insert(name.to_owned(), Portal { prepared, formats, state });
+        Ok(())
     }
 
     /// Drops statements and portals that a statement which succeeded has ended.

@@ -18,6 +18,7 @@ pub(super) struct Cursor {
     rows: Rows,
     encoder: RowEncoder,
     batch: Option<(RecordBatch, usize)>,
+    sent: u64,
 }
 
 /// How far sending came.
@@ -34,7 +35,14 @@ impl Cursor {
     /// `54011`.
     pub(super) fn new(rows: Rows, formats: &Formats, style: OutputStyle) -> SqlResult<Self> {
         let encoder = RowEncoder::new(&rows.columns, formats, style)?;
-        Ok(Self { rows, encoder, batch: None })
+        Ok(Self { rows, encoder, batch: None, sent: 0 })
+    }
+
+    /// What is left, and how many rows were sent.
+    pub(super) fn into_rest(self) -> (Rows, u64) {
+        let Rows { columns, batches, tag } = self.rows;
+        let left = self.batch.map(|(batch, row)| Ok(batch.slice(row, batch.num_rows() - row)));
+        (Rows { columns, batches: futures::stream::iter(left).chain(batches).boxed(), tag }, self.sent)
     }
 
     /// The columns.
@@ -66,6 +74,7 @@ impl Cursor {
                     append(&mut writer, row, link.outbox.buffer())?;
                     row += 1;
                     rows += 1;
+                    self.sent += 1;
                     if link.outbox.is_full() {
                         link.flush_running().await?;
                     }

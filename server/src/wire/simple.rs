@@ -27,6 +27,7 @@ impl Connection {
     }
 
     async fn run_statement(&mut self, statement: ParsedStatement, last: bool) -> Result<(), Failure> {
+        self.meet_portals(&statement).await?;
         let prepared = self.link.attend(self.session.prepare(Some(statement), &[])).await??;
         self.push_notices()?;
         if !prepared.parameters.is_empty() {

@@ -42,6 +42,7 @@ pub use builder::ColumnBuilder;
 pub use elements::elements;
 pub use name::from_sql;
 pub use numeric::Numeric;
+pub use range::{RangeParts, RangeTest, range_contains_value, range_from, range_parts, range_test};
 pub use scalar::{format_scalar, parse_scalar, parse_scalar_with, scalar_from_binary};
 pub use table::{BUILTIN, BuiltinType, oids};
 pub use text::TextWriter;
@@ -62,6 +63,7 @@ pub const DECIMAL256_NAN: arrow::datatypes::i256 = arrow::datatypes::i256::MAX;
 
 /// A PostgreSQL type with its modifier.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "StoredType")]
 pub struct PgType {
     /// The type's OID: PostgreSQL's own for built-in types, derived from the name for others.
     pub oid: u32,
@@ -83,6 +85,23 @@ pub struct UserType {
     /// It is an array.
     #[serde(default)]
     pub array: bool,
+}
+
+/// A type as catalogs keep it.
+#[derive(Deserialize)]
+struct StoredType {
+    oid: u32,
+    modifier: i32,
+    #[serde(default)]
+    user: Option<Arc<UserType>>,
+}
+
+impl From<StoredType> for PgType {
+    /// The OID of a source's type follows from its name, whatever was stored.
+    fn from(stored: StoredType) -> Self {
+        let oid = stored.user.as_ref().map_or(stored.oid, |user| derived_oid(&user.name));
+        Self { oid, modifier: stored.modifier, user: stored.user }
+    }
 }
 
 impl PgType {
@@ -153,6 +172,12 @@ impl PgType {
                 .filter(|builtin| builtin.element != 0)
                 .map(|builtin| Self::with_modifier(builtin.element, self.modifier)),
         }
+    }
+
+    /// The type of a range's bounds; `None` for every other type.
+    pub fn range_bound(&self) -> Option<Self> {
+        let builtin = self.user.is_none() && !range::is_multirange(self.oid);
+        range::element_of(self.oid).filter(|_| builtin).map(Self::new)
     }
 
     /// The array type over this one; `None` where PostgreSQL has none.
@@ -293,8 +318,12 @@ impl PgType {
     }
 }
 
-/// A stable OID for a type that PostgreSQL does not have: FNV-1a of its name, above every OID that the catalog assigns.
+/// OIDs of types that PostgreSQL does not have begin here and end below 2^31, where clients that read OIDs as signed
+/// numbers would find negative ones. Every OID that a catalog assigns is lower.
+pub const DERIVED_OID_MIN: u32 = 0x6000_0000;
+
+/// A stable OID for a type that PostgreSQL does not have: FNV-1a of its name.
 fn derived_oid(name: &str) -> u32 {
     let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    0xC000_0000 | (hash >> 2)
+    DERIVED_OID_MIN | (hash >> 3)
 }

@@ -8,7 +8,7 @@ use super::codec::{Codec, Kind, put_counted, take_counted};
 use super::input::{bad_binary, is_space};
 use super::numeric::Numeric;
 use super::text::OutputStyle;
-use super::{datetime, input, oids};
+use super::{PgType, datetime, input, oids};
 use crate::{ConnectorError, Result};
 
 /// Flags of the binary format: src/include/utils/rangetypes.h.
@@ -472,4 +472,131 @@ pub(crate) fn multirange_from_binary(bytes: &[u8], codec: &Codec, style: &Output
         return Err(bad());
     }
     write_multirange(ranges.into_iter().map(Ok), out)
+}
+
+/// What is asked of two ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeTest {
+    /// Every value of the second is in the first.
+    Contains,
+    /// Some value is in both.
+    Overlaps,
+}
+
+/// A range taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeParts {
+    /// It holds no value.
+    pub empty: bool,
+    /// `None`: no bound.
+    pub lower: Option<String>,
+    /// `None`: no bound.
+    pub upper: Option<String>,
+    /// The lower bound is in it.
+    pub lower_inclusive: bool,
+    /// The upper bound is in it.
+    pub upper_inclusive: bool,
+}
+
+/// The range of a type from bounds in their text, as `int4range(lower, upper, '[)')` makes it, in the same style.
+///
+/// # Errors
+/// `22000`: the bounds are the wrong way round; `42601`: `flags` is none of `[]`, `[)`, `(]`, `()`.
+pub fn range_from(
+    data_type: &PgType,
+    lower: Option<&str>,
+    upper: Option<&str>,
+    flags: &str,
+    style: &OutputStyle,
+) -> Result<String> {
+    let (lower_inclusive, upper_inclusive) = match flags {
+        "[]" => (true, true),
+        "[)" => (true, false),
+        "(]" => (false, true),
+        "()" => (false, false),
+        _ => return Err(ConnectorError::value("42601", "invalid range bound flags")),
+    };
+    let range = RangeText {
+        empty: false,
+        lower_inclusive: lower_inclusive && lower.is_some(),
+        upper_inclusive: upper_inclusive && upper.is_some(),
+        lower: lower.map(str::to_owned),
+        upper: upper.map(str::to_owned),
+    };
+    let mut out = String::new();
+    range.normal(&Codec::of(data_type), style, style)?.write(&mut out);
+    Ok(out)
+}
+
+/// The parts of a range's text, its bounds in the same style.
+///
+/// # Errors
+/// `22P02`.
+pub fn range_parts(data_type: &PgType, text: &str, style: &OutputStyle) -> Result<RangeParts> {
+    let codec = Codec::of(data_type);
+    let RangeText { empty, lower, upper, lower_inclusive, upper_inclusive } =
+        parse(text, &codec)?.normal(&codec, style, style)?;
+    Ok(RangeParts { empty, lower, upper, lower_inclusive, upper_inclusive })
+}
+
+/// Whether something holds of two ranges of a type, both in the same style.
+///
+/// # Errors
+/// `22P02`.
+pub fn range_test(data_type: &PgType, test: RangeTest, left: &str, right: &str, style: &OutputStyle) -> Result<bool> {
+    let codec = Codec::of(data_type);
+    let element = codec.inner()?;
+    let plain = OutputStyle::default();
+    let read = |text: &str| parse(text, &codec)?.normal(&codec, style, &plain);
+    let (left, right) = (read(left)?, read(right)?);
+    match test {
+        RangeTest::Contains if right.empty => Ok(true),
+        _ if left.empty || right.empty => Ok(false),
+        RangeTest::Contains => {
+            let begins = compare_lower(element, &left, &right)? != Ordering::Greater;
+            Ok(begins && compare_upper(element, &left, &right)? != Ordering::Less)
+        }
+        RangeTest::Overlaps => {
+            let (first, second) = match compare_lower(element, &left, &right)? {
+                Ordering::Greater => (&right, &left),
+                _ => (&left, &right),
+            };
+            let (Some(upper), Some(lower)) = (&first.upper, &second.lower) else { return Ok(true) };
+            Ok(match compare(element, upper, lower)? {
+                Ordering::Less => false,
+                Ordering::Equal => first.upper_inclusive && second.lower_inclusive,
+                Ordering::Greater => true,
+            })
+        }
+    }
+}
+
+/// Whether a value, in its text, is in a range of a type, both in the same style.
+///
+/// # Errors
+/// `22P02`.
+pub fn range_contains_value(data_type: &PgType, text: &str, value: &str, style: &OutputStyle) -> Result<bool> {
+    let codec = Codec::of(data_type);
+    let element = codec.inner()?;
+    let plain = OutputStyle::default();
+    let range = parse(text, &codec)?.normal(&codec, style, &plain)?;
+    let mut canonical = String::new();
+    element.canonical(value, style, &plain, &mut canonical)?;
+    let within = |bound: &Option<String>, inclusive: bool, outside: Ordering| -> Result<bool> {
+        let Some(bound) = bound else { return Ok(true) };
+        let order = compare(element, &canonical, bound)?;
+        Ok(order != outside && (inclusive || order != Ordering::Equal))
+    };
+    Ok(!range.empty
+        && within(&range.lower, range.lower_inclusive, Ordering::Less)?
+        && within(&range.upper, range.upper_inclusive, Ordering::Greater)?)
+}
+
+fn compare_upper(element: &Codec, left: &RangeText, right: &RangeText) -> Result<Ordering> {
+    Ok(match (&left.upper, &right.upper) {
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) => Ordering::Greater,
+        (Some(_), None) => Ordering::Less,
+        (Some(a), Some(b)) => compare(element, a, b)?.then(left.upper_inclusive.cmp(&right.upper_inclusive)),
+    })
 }

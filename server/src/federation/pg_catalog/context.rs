@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use atoll_connector_api::types::{PgType, UserType};
 
+use super::advisory::AdvisorySession;
 use super::facts::{FunctionFact, Relation, facts};
 use super::functions::is_documented;
 use crate::catalog::model::{
-    BOOTSTRAP_SUPERUSER_OID, Column, DATABASE_OID, ForeignTable, Header, INFORMATION_SCHEMA_OID, Object,
-    PG_CATALOG_OID, Role, View,
+    BOOTSTRAP_SUPERUSER_OID, Column, DATABASE_OID, END_OF_OIDS, ForeignTable, Header, INFORMATION_SCHEMA_OID, Object,
+    PG_CATALOG_OID, PUBLIC_SCHEMA_OID, Role, View,
 };
 use crate::catalog::{Catalog, Oid};
 use crate::error::SqlResult;
@@ -18,7 +19,7 @@ use crate::error::SqlResult;
 /// `pg_toast`, which PostgreSQL always has.
 pub(super) const PG_TOAST_OID: Oid = 99;
 /// OIDs of the indexes that stand for foreign tables' declared primary keys: the table's with this bit.
-const INDEX_OIDS: Oid = 0x8000_0000;
+const INDEX_OIDS: Oid = END_OF_OIDS;
 
 /// A run-time setting, as `pg_settings` shows it.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +59,31 @@ pub struct BackendInfo {
     /// `active`, `idle`, `idle in transaction` …
     pub state: Option<String>,
     pub query: String,
+}
+
+/// A prepared statement, as `pg_prepared_statements` shows it. Times are microseconds since the Unix epoch.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns of pg_prepared_statements")]
+pub struct PreparedInfo {
+    pub name: String,
+    pub statement: String,
+    pub prepare_time: i64,
+    pub parameter_types: Vec<PgType>,
+    /// By PREPARE, not by the protocol's Parse.
+    pub from_sql: bool,
+    /// How often it was run.
+    pub runs: i64,
+}
+
+/// A cursor or a portal, as `pg_cursors` shows it. Times are microseconds since the Unix epoch.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns of pg_cursors")]
+pub struct CursorInfo {
+    pub name: String,
+    pub statement: String,
+    pub is_holdable: bool,
+    pub is_binary: bool,
+    pub creation_time: i64,
 }
 
 /// The names of functions that can be called, by kind.
@@ -124,6 +150,14 @@ pub struct PgCatalogContext {
     pub server_address: Option<std::net::SocketAddr>,
     /// Where the client is, for `inet_client_addr`.
     pub client_address: Option<std::net::SocketAddr>,
+    /// Foreign tables are shown as ordinary ones: `atoll.foreign_tables_as_tables`.
+    pub foreign_as_tables: bool,
+    /// What `pg_prepared_statements` shows.
+    pub prepared: Vec<PreparedInfo>,
+    /// What `pg_cursors` shows.
+    pub cursors: Vec<CursorInfo>,
+    /// The session's advisory locks.
+    pub advisory: Option<AdvisorySession>,
     /// What functions ask of the session.
     pub hooks: Option<Arc<dyn SessionHooks>>,
     derived: Derived,
@@ -229,6 +263,10 @@ impl PgCatalogContext {
             server_start: 0,
             server_address: None,
             client_address: None,
+            foreign_as_tables: false,
+            prepared: Vec::new(),
+            cursors: Vec::new(),
+            advisory: None,
             hooks: None,
             derived: Derived::default(),
         }
@@ -388,6 +426,26 @@ impl PgCatalogContext {
     /// A type by OID, with a modifier.
     pub(super) fn user_type(&self, oid: Oid, modifier: i32) -> Option<PgType> {
         self.user_types().get(&oid).map(|user| PgType { oid, modifier, user: Some(Arc::clone(user)) })
+    }
+
+    /// A type that a source defines, by its name as a cast has it: `mood`, `public.mood[]`.
+    pub fn user_type_named(&self, name: &str) -> Option<PgType> {
+        let (bare, array) = name.trim().strip_suffix("[]").map_or((name.trim(), ""), |bare| (bare, "[]"));
+        let (schema, bare) = match bare.split_once('.') {
+            Some((schema, bare)) => (Some(schema), bare),
+            None => (None, bare),
+        };
+        // All of them are shown in this schema.
+        let found = match schema {
+            Some(schema) => self.schema_oid(schema) == Some(PUBLIC_SCHEMA_OID),
+            None => self.effective_path().contains(&PUBLIC_SCHEMA_OID),
+        };
+        let named = |shown: &str| {
+            let own = shown.trim_end_matches("[]");
+            shown.ends_with("[]") == !array.is_empty() && own.rsplit('.').next().unwrap_or(own) == bare
+        };
+        let (oid, user) = self.user_types().iter().find(|(_, user)| found && named(&user.name))?;
+        Some(PgType { oid: *oid, modifier: -1, user: Some(Arc::clone(user)) })
     }
 
     /// Whether the relation is what its bare name finds.

@@ -124,6 +124,13 @@ pub(super) struct Facts {
     pub(super) keywords: Vec<Keyword>,
 }
 
+/// The OID of a system table and the number of a column of it.
+pub fn column_origin(schema: &str, relation: &str, column: &str) -> Option<(u32, i16)> {
+    let relation = facts().relation(schema, relation)?;
+    let index = relation.columns.iter().position(|fact| fact.name == column)?;
+    Some((relation.oid, i16::try_from(index + 1).ok()?))
+}
+
 /// The facts, read at the first call.
 pub(super) fn facts() -> &'static Facts {
     static FACTS: OnceLock<Facts> = OnceLock::new();
@@ -206,6 +213,21 @@ impl Facts {
 
     pub(super) fn relation_by_oid(&self, oid: Oid) -> Option<&Relation> {
         self.by_oid.get(&oid).and_then(|index| self.relations.get(*index))
+    }
+
+    /// The types of the arguments that a function takes so many of, where only one overload does, or one of strings alone.
+    pub(super) fn argument_types(&self, name: &str, count: usize) -> Option<Vec<PgType>> {
+        let types = |function: &FunctionFact| -> Option<Vec<PgType>> {
+            let oids = function.argument_types.split_whitespace().map(|oid| oid.parse().ok().map(PgType::new));
+            oids.collect::<Option<Vec<_>>>().filter(|types| types.len() == count)
+        };
+        let mut overloads: Vec<Vec<PgType>> =
+            self.functions.iter().filter(|function| function.name == name).filter_map(types).collect();
+        if overloads.len() > 1 {
+            overloads.retain(|types| types.iter().all(|data_type| data_type.oid == oids::TEXT));
+        }
+        let only = (overloads.len() == 1).then(|| overloads.pop()).flatten()?;
+        only.iter().all(|data_type| BuiltinType::by_oid(data_type.oid).is_some()).then_some(only)
     }
 
     pub(super) fn type_by_oid(&self, oid: Oid) -> Option<&TypeFact> {

@@ -11,6 +11,7 @@
 //! are text, and a `regproc` is the function's name.
 
 mod access;
+mod advisory;
 mod context;
 mod facts;
 mod functions;
@@ -21,8 +22,10 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub use context::{BackendInfo, FunctionNames, PgCatalogContext, SessionHooks, Setting};
-pub use functions::{register_functions, scalar_functions};
+pub use advisory::{AdvisoryGuard, AdvisoryLocks, AdvisorySession, LockKey, LockMode};
+pub use context::{BackendInfo, CursorInfo, FunctionNames, PgCatalogContext, PreparedInfo, SessionHooks, Setting};
+pub use facts::column_origin;
+pub use functions::{argument_types, register_functions, scalar_functions};
 pub(super) use names::{quote_ident, quote_literal};
 pub use provider::{information_schema_provider, schema_provider};
 pub use rewrite::{is_system_table, mentions_system_catalog, output_name, rewrite};

@@ -32,6 +32,40 @@ pub(super) fn functions() -> Vec<AggregateUDF> {
         .collect()
 }
 
+/// Types that have a least and a greatest value, besides arrays and those of users.
+const EXTREMES: &[u32] = &[
+    oids::INT2,
+    oids::INT4,
+    oids::INT8,
+    oids::FLOAT4,
+    oids::FLOAT8,
+    oids::NUMERIC,
+    oids::MONEY,
+    oids::OID,
+    oids::REGPROC,
+    oids::REGCLASS,
+    oids::REGTYPE,
+    oids::REGNAMESPACE,
+    oids::REGROLE,
+    oids::TEXT,
+    oids::VARCHAR,
+    oids::BPCHAR,
+    oids::NAME,
+    oids::CHAR,
+    oids::UNKNOWN,
+    oids::DATE,
+    oids::TIME,
+    oids::TIMETZ,
+    oids::TIMESTAMP,
+    oids::TIMESTAMPTZ,
+    oids::INTERVAL,
+    oids::INET,
+    oids::CIDR,
+    PG_LSN,
+];
+
+const PG_LSN: u32 = 3220;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Sum,
@@ -117,18 +151,23 @@ impl Kind {
     }
 
     fn extreme(self, data_type: &PgType, storage: DataType) -> Result<(PgType, DataType, Plan)> {
-        let has_none = [oids::BOOL, oids::UUID, oids::BYTEA, oids::JSON, oids::JSONB].contains(&data_type.oid);
-        if has_none {
+        if data_type.user.is_none() && !data_type.is_array() && !EXTREMES.contains(&data_type.oid) {
             return Err(self.missing(data_type));
         }
-        // There is one of text, which varchar and name are cast to.
+        // There is one of text, which varchar, name and "char" are cast to, and one of inet.
         let data_type = match data_type.oid {
-            oids::VARCHAR | oids::NAME if data_type.user.is_none() => &PgType::new(oids::TEXT),
+            oids::VARCHAR | oids::NAME | oids::CHAR if data_type.user.is_none() => &PgType::new(oids::TEXT),
+            oids::CIDR if data_type.user.is_none() => &PgType::new(oids::INET),
             _ => data_type,
         };
+        // A function's result has no modifier, but the length of a char(n) is its padding.
+        let result = match data_type.oid {
+            oids::BPCHAR => data_type.clone(),
+            _ => PgType { modifier: -1, ..data_type.clone() },
+        };
         Ok(match comparison(data_type) {
-            Comparison::Storage => (data_type.clone(), storage.clone(), Plan::Native(storage)),
-            Comparison::Key => (data_type.clone(), storage, Plan::Keys),
+            Comparison::Storage => (result, storage.clone(), Plan::Native(storage)),
+            Comparison::Key => (result, storage, Plan::Keys),
             _ => return Err(self.unsupported(data_type)),
         })
     }
@@ -178,7 +217,6 @@ impl AggregateUDFImpl for Aggregate {
     fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
         let [argument] = arguments else { return exec_err!("{} takes one argument", self.name()) };
         let (result, storage, _) = self.kind.plan(argument)?;
-        // A sum has no modifier, and extremes keep what the argument has.
         Ok(Arc::new(result.tag(Field::new(self.name(), storage, true))))
     }
 
@@ -206,7 +244,7 @@ impl AggregateUDFImpl for Aggregate {
             _ if self.kind.sums_floats(&storage) => {
                 let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
                 let inner = self.kind.native().accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
-                Ok(Box::new(FloatSum(inner)))
+                Ok(Box::new(FloatSum::new(inner)))
             }
             _ => self.kind.native().accumulator(args),
         }
@@ -224,7 +262,7 @@ impl AggregateUDFImpl for Aggregate {
         let Some(field) = args.expr_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
         let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
         let inner = self.kind.native().create_groups_accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
-        Ok(Box::new(FloatSums(inner)))
+        Ok(Box::new(FloatSums::new(inner)))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

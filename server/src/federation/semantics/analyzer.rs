@@ -23,8 +23,9 @@ use crate::error::{SqlError, SqlState};
 
 use super::operators::{needs_key, plan_comparison, take_type};
 use super::{
-    Operand, Settings, any, cast, choice, collect, compare, datetime, float, functions, grouping, lateral, lists,
-    operand, ordered_input, set_comparison, set_operations, statistics, type_of, windows,
+    Operand, Settings, any, cast, catalog_array, choice, collect, compare, datetime, float, functions, grouping,
+    grouping_columns, lateral, lists, operand, ordered_input, parameters, set_comparison, set_operations, statistics,
+    type_of, windows,
 };
 
 /// Our function for a sign before a number.
@@ -47,7 +48,7 @@ impl PostgresComparisons {
 
 impl AnalyzerRule for PostgresComparisons {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let plan = ordered_input::order_aggregates(plan)?
+        let plan = grouping_columns::name_keys(ordered_input::order_aggregates(plan)?)?
             .transform_up_with_subqueries(|node| match node {
                 LogicalPlan::Join(join) => {
                     let stacked = lateral::stack(join)?;
@@ -74,6 +75,7 @@ impl PostgresComparisons {
             let source = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
             schema.merge(&source);
         }
+        let plan = parameters::node(plan);
         let names = NamePreserver::new(&plan);
         let plan = plan.map_expressions(|expr| {
             let name = names.save(&expr);
@@ -96,7 +98,7 @@ impl PostgresComparisons {
     }
 
     fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-        let expr = negated_interval(expr, schema);
+        let expr = parameters::parts_of(negated_interval(expr, schema), schema)?;
         if let Some(planned) = datetime::plan_call(&expr, schema)? {
             return Ok(Transformed::yes(planned));
         }
@@ -189,6 +191,12 @@ impl PostgresComparisons {
                 let args = self.typed_parameter(args)?;
                 let call = Expr::ScalarFunction(ScalarFunction { func, args });
                 cast::fold(&self.settings, call).map(Transformed::yes)
+            }
+            Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == catalog_array::NAME => {
+                let typed = self.typed_parameter(args.clone())?;
+                let changed = typed != args;
+                let call = Expr::ScalarFunction(ScalarFunction { func, args: typed });
+                Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
             }
             Expr::ScalarFunction(call) => functions::bind(&self.settings, call, schema),
             expr => Ok(Transformed::no(expr)),
@@ -426,14 +434,29 @@ pub(super) fn order_by_keys(order: &mut [Sort], schema: &DFSchema, peers: bool) 
 
 /// `count(DISTINCT …)` counts keys where equal values are stored differently.
 fn count_distinct(mut call: AggregateFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let ordered = order_by_keys(&mut call.params.order_by, schema, false)?;
+    let mut ordered = order_by_keys(&mut call.params.order_by, schema, false)?;
+    let counts = call.func.name() == "count";
     if call.params.distinct {
-        for arg in &call.params.args {
-            grouping::check_equality(arg, schema)?;
+        for arg in &mut call.params.args {
+            match arg {
+                // A row: its fields by their keys.
+                Expr::ScalarFunction(row) if counts && row.func.name() == "struct" => {
+                    for field in &mut row.args {
+                        grouping::check_equality(field, schema)?;
+                        let keyed = type_of(field, schema).is_some_and(|own| grouping::groups_by_key(&own));
+                        if keyed {
+                            let key = grouping::group_key(field.clone(), schema);
+                            ordered |= key != *field;
+                            *field = key;
+                        }
+                    }
+                }
+                arg => grouping::check_equality(arg, schema)?,
+            }
         }
     }
     let keyed = call.params.distinct
-        && call.func.name() == "count"
+        && counts
         && call
             .params
             .args

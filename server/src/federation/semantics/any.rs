@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use atoll_connector_api::types::{PgType, cast, elements, key};
+use atoll_connector_api::types::{PgType, cast, elements, key, oids};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue, exec_err};
 use datafusion::error::Result;
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 use std::sync::Arc;
 
 use super::operators::take_type;
-use super::{Operand, Settings, choice, external, operand, typed_literal};
+use super::{Operand, Settings, choice, external, operand, parameters, typed_literal};
 use crate::error::{SqlError, SqlState};
 
 /// The function in `ANY`'s place.
@@ -41,6 +41,14 @@ pub(super) fn plan(
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
     let mut changed = false;
+    if let [value, _, array] = args.as_mut_slice()
+        && parameters::is_untyped(array)
+        && operand(value, schema) == Some(Operand::Unknown)
+    {
+        *value = take_type(settings, value.clone(), &PgType::new(oids::TEXT))?;
+        *array = take_type(settings, array.clone(), &PgType::new(oids::TEXT_ARRAY))?;
+        changed = true;
+    }
     if let [value, _, array] = args.as_mut_slice()
         && operand(array, schema) == Some(Operand::Unknown)
         && let Some(Operand::Typed(data_type)) = operand(value, schema)

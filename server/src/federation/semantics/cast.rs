@@ -30,8 +30,20 @@ pub(super) fn pg_cast(settings: &Settings) -> ScalarUDF {
 
 /// A cast of an expression to a built-in type.
 pub(super) fn cast_to(settings: &Settings, expr: Expr, data_type: &PgType) -> Expr {
-    let name = Expr::Literal(ScalarValue::Utf8(Some(data_type.sql_name())), None);
+    let name = Expr::Literal(ScalarValue::Utf8(Some(full_name(data_type))), None);
     pg_cast(settings).call(vec![expr, name])
+}
+
+/// What stands for bit strings of any length, which `bit` does not: it is `bit(1)`.
+pub(super) const ANY_BIT: &str = "\"bit\"";
+
+/// A type's name that says all of it.
+pub(super) fn full_name(data_type: &PgType) -> String {
+    if data_type.user.is_none() && data_type.oid == oids::BIT && data_type.modifier == -1 {
+        ANY_BIT.to_owned()
+    } else {
+        data_type.sql_name()
+    }
 }
 
 /// A cast of a constant becomes the constant, so that connectors see a literal; everything else stays.

@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 };
 
 use super::operators::{plan_comparison, take_type};
-use super::{Operand, Settings, cast, external, operand};
+use super::{Operand, Settings, cast, external, operand, parameters};
 use crate::error::{SqlError, SqlState};
 
 /// The function in `CASE`'s place: conditions and results in turn, the `ELSE` last.
@@ -117,7 +117,11 @@ impl Kind {
                 }
             });
         }
-        let common = common.unwrap_or_else(|| (PgType::new(oids::TEXT), DataType::Utf8View));
+        let mut common = common.unwrap_or_else(|| (PgType::new(oids::TEXT), DataType::Utf8View));
+        // There is one equality of strings, text's, which varchar is cast to.
+        if self == Self::NullIf && common.0.user.is_none() && common.0.oid == oids::VARCHAR {
+            common.0 = PgType::new(oids::TEXT);
+        }
         let literal = |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal);
         if common.0.modifier != -1 && common.0.user.is_none() && results.iter().any(literal) {
             // A literal has no modifier, and must not be cut to the others'.
@@ -135,6 +139,37 @@ impl Kind {
             format!("{} types {} and {} cannot be matched", self.shown(), shown(left), shown(right)),
         )
     }
+}
+
+/// Parameters among the possible results take the type of the others, and conditions are truth values.
+///
+/// # Errors
+/// `42804`.
+pub(super) fn typed_parameters(mut call: ScalarFunction, schema: &DFSchema) -> Result<ScalarFunction> {
+    let Some(kind) = call.func.inner().downcast_ref::<Choice>().map(|choice| choice.kind) else { return Ok(call) };
+    let fields =
+        call.args.iter().map(|arg| arg.to_field(schema).map(|(_, field)| field)).collect::<Result<Vec<_>>>()?;
+    let literals: Vec<bool> =
+        call.args.iter().map(|arg| matches!(arg, Expr::Literal(..)) || parameters::is_untyped(arg)).collect();
+    let (mut data_type, _) = kind.result(&fields, &literals)?;
+    let known = call.args.iter().find(|arg| !parameters::is_untyped(arg)).and_then(|arg| operand(arg, schema));
+    if kind == Kind::NullIf
+        && let Some(Operand::Typed(other)) = known
+    {
+        data_type = other;
+    }
+    let count = call.args.len();
+    let boolean = PgType::new(oids::BOOL);
+    call.args = call
+        .args
+        .into_iter()
+        .enumerate()
+        .map(|(index, arg)| {
+            let condition = kind == Kind::Case && !kind.is_result(index, count);
+            parameters::typed(arg, if condition { &boolean } else { &data_type })
+        })
+        .collect();
+    Ok(call)
 }
 
 /// A literal that takes the type of the others.
@@ -162,10 +197,15 @@ pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
     if let (Some(left), Some(right)) = (left.element(), right.element()) {
         return unify(&left, &right)?.array();
     }
-    // An oid is a preferred type, to which every integer is cast implicitly.
-    let is_integer = |oid: u32| matches!(oid, oids::INT2 | oids::INT4 | oids::INT8);
-    if (left.oid == oids::OID && is_integer(right.oid)) || (right.oid == oids::OID && is_integer(left.oid)) {
-        return Some(PgType::new(oids::OID));
+    // An integer becomes an OID implicitly, not the other way round; so does "char" a string.
+    const INTEGERS: &[u32] = &[oids::INT2, oids::INT4, oids::INT8];
+    for (one, other) in [(left, right), (right, left)] {
+        if one.oid == oids::OID && INTEGERS.contains(&other.oid) {
+            return Some(PgType::new(oids::OID));
+        }
+        if one.oid == oids::CHAR && other.oid == oids::TEXT {
+            return Some(PgType::new(oids::TEXT));
+        }
     }
     for ladder in [NUMBERS, MOMENTS] {
         let rung = |data_type: &PgType| ladder.iter().position(|oid| *oid == data_type.oid);
@@ -299,12 +339,12 @@ impl ScalarUDFImpl for Choice {
                 return Ok(ExprSimplifyResult::Simplified(typed(extreme.call(values), &data_type)?));
             }
             Kind::NullIf => {
-                let [left, right] = args.as_slice() else { return exec_err!("nullif takes two arguments") };
-                let (left, right) = self.same_type(left, right, schema)?;
+                let [value, right] = args.as_slice() else { return exec_err!("nullif takes two arguments") };
+                let (left, right) = self.same_type(value, right, schema)?;
                 let equal = plan_comparison(&self.settings, left.clone(), Operator::Eq, right, schema.as_ref())?;
                 let equal = coerced(equal, schema.as_ref())?;
                 let null = Expr::Literal(ScalarValue::try_from(&storage)?, None);
-                (vec![when(equal, null)], Some(result(0, &left)?))
+                (vec![when(equal, null)], Some(result(0, value)?))
             }
         };
         let case = Expr::Case(Case::new(None, branches, otherwise.map(Box::new)));

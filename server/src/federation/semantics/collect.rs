@@ -195,20 +195,31 @@ impl Kind {
                     let shown = own(0).sql_name();
                     return Err(SqlError::unsupported(format!("percentile_cont of {shown} is not supported")));
                 }
-                (vec![float.clone(), fraction(&args[1..], &float)?], float)
+                let (fraction, returns) = percentiles(args.get(1), &float, &number);
+                (vec![float, fraction], returns.ok_or_else(missing)?)
             }
-            Self::Discrete => (vec![own(0), fraction(&args[1..], &float)?], own(0)),
+            Self::Discrete => {
+                let (fraction, returns) = percentiles(args.get(1), &own(0), &number);
+                (vec![own(0), fraction], returns.ok_or_else(missing)?)
+            }
             Self::Mode => (vec![read(0)], read(0)),
         })
     }
 }
 
-fn fraction(args: &[Operand], float: &PgType) -> std::result::Result<PgType, SqlError> {
-    match args.first() {
-        Some(Operand::Typed(data_type)) if data_type.is_array() => {
-            Err(SqlError::unsupported("several percentiles at once are not supported"))
+/// The types of what says how far to go, one fraction or several, and of the result over values of a type.
+fn percentiles(
+    fraction: Option<&Operand>,
+    value: &PgType,
+    is_number: &dyn Fn(&PgType) -> bool,
+) -> (PgType, Option<PgType>) {
+    let float = PgType::new(oids::FLOAT8);
+    match (fraction, float.array()) {
+        (Some(Operand::Typed(own)), Some(several)) if own.is_array() => {
+            let numbers = own.element().is_some_and(|element| is_number(&element));
+            (several, value.array().filter(|_| numbers))
         }
-        _ => Ok(float.clone()),
+        _ => (float, Some(value.clone())),
     }
 }
 
@@ -475,16 +486,35 @@ impl Rows {
         Ok(Some(out))
     }
 
+    fn percentile(&self, rows: &[&Row]) -> std::result::Result<Option<String>, SqlError> {
+        let values: Vec<&str> =
+            rows.iter().filter_map(|row| row.values.first()).flatten().map(String::as_str).collect();
+        let fraction = rows.first().and_then(|row| row.values.get(1)).cloned().flatten();
+        let Some(fraction) = fraction else { return Ok(None) };
+        if !self.plan.types.get(1).is_some_and(PgType::is_array) {
+            return self.percentile_at(&values, &fraction);
+        }
+        let mut array =
+            ArrayText::parse(&fraction, b',').map_err(|error| crate::wire::sqlstate::connector_error(&error))?;
+        for element in &mut array.elements {
+            *element = match element.take() {
+                Some(fraction) => self.percentile_at(&values, &fraction)?,
+                None => None,
+            };
+        }
+        let mut out = String::new();
+        array.write(b',', &mut out);
+        Ok(Some(out))
+    }
+
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "places in a list that is in memory"
     )]
-    fn percentile(&self, rows: &[&Row]) -> std::result::Result<Option<String>, SqlError> {
-        let values: Vec<&String> = rows.iter().filter_map(|row| row.values.first()).flatten().collect();
-        let fraction = rows.first().and_then(|row| row.values.get(1)).cloned().flatten();
-        let Some(fraction) = fraction.and_then(|text| text.parse::<f64>().ok()) else { return Ok(None) };
+    fn percentile_at(&self, values: &[&str], fraction: &str) -> std::result::Result<Option<String>, SqlError> {
+        let Ok(fraction) = fraction.parse::<f64>() else { return Ok(None) };
         if !(0.0..=1.0).contains(&fraction) {
             return Err(SqlError::new(
                 SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
@@ -496,7 +526,7 @@ impl Rows {
         }
         if self.kind == Kind::Discrete {
             let place = (fraction * values.len() as f64).ceil() as usize;
-            return Ok(values.get(place.saturating_sub(1)).map(|value| (*value).clone()));
+            return Ok(values.get(place.saturating_sub(1)).map(|value| (*value).to_owned()));
         }
         let place = fraction * (values.len() - 1) as f64;
         let at =

@@ -8,13 +8,13 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
-use datafusion::logical_expr::expr::{AggregateFunction, GroupingSet, Sort};
+use datafusion::logical_expr::expr::{AggregateFunction, Sort};
 use datafusion::logical_expr::{Aggregate, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 
 use super::analyzer::order_by_keys;
 use super::compare::key_of;
 use super::float::{has_one_zero, is_float, one_zero};
-use super::type_of;
+use super::{grouping_columns, type_of};
 use crate::error::{SqlError, SqlState};
 
 /// Whether values of a type are equal that are stored differently.
@@ -184,18 +184,12 @@ pub(super) fn aggregate(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>
             !has_one_zero(expr) && type_of(expr, schema.as_ref()).is_some_and(|data_type| groups_by_key(&data_type))
         })
         .collect();
-    let sets = aggregate.group_expr.iter().find_map(|expr| match expr {
-        Expr::GroupingSet(GroupingSet::Cube(exprs) | GroupingSet::Rollup(exprs)) => Some(exprs.clone()),
-        Expr::GroupingSet(GroupingSet::GroupingSets(sets)) => Some(sets.iter().flatten().cloned().collect()),
-        _ => None,
-    });
-    if let Some(exprs) = sets {
-        let any =
-            exprs.iter().any(|expr| type_of(expr, schema.as_ref()).is_some_and(|data_type| groups_by_key(&data_type)));
-        if any {
-            return Err(SqlError::unsupported("grouping sets over numeric without precision are not supported").into());
-        }
-        return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
+    let is_of_sets = aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_)));
+    if is_of_sets {
+        return Ok(match grouping_columns::compared(&aggregate)? {
+            Some(plan) => Transformed::yes(plan),
+            None => Transformed::no(LogicalPlan::Aggregate(aggregate)),
+        });
     }
     if !keyed.contains(&true) {
         return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::around;
-use super::{choice, rewrite};
+use super::{cast, choice, rewrite};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::naming::folded;
 
@@ -337,7 +337,7 @@ fn merge(left: &Shown, right: &Shown, side: Side) -> SqlResult<Shown> {
         if column.data_type.oid == common.oid {
             column.expr.clone()
         } else {
-            rewrite::pg_cast(column.expr.clone(), &common.sql_name())
+            rewrite::pg_cast(column.expr.clone(), &cast::full_name(&common))
         }
     };
     let expr = match side {

@@ -13,6 +13,8 @@ mod around;
 mod array_subquery;
 mod branches;
 mod cast;
+mod catalog;
+mod catalog_array;
 mod choice;
 mod collect;
 mod compare;
@@ -22,12 +24,15 @@ mod float_sums;
 mod from_sets;
 mod functions;
 mod grouping;
+mod grouping_columns;
+mod grouping_sets;
 mod join_using;
 mod lateral;
 mod lists;
 mod numeric_sum;
 mod operators;
 mod ordered_input;
+mod parameters;
 mod rewrite;
 mod row_subqueries;
 mod rows;
@@ -56,11 +61,13 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 
 pub use branches::unify_branches;
+pub use catalog::{array_cast, rewrite_catalog};
+pub use grouping_sets::expand_grouping_sets;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
-pub use rewrite::{rewrite_casts, rewrite_datetime, unqualify_functions};
+pub use rewrite::{rewrite_casts, unqualify_functions};
 pub use values::unify_values;
 pub use whole_rows::name_whole_rows;
 pub use windows::{frame_marks, framed_function, rewrite_windows};
@@ -201,6 +208,9 @@ impl Settings {
     /// # Errors
     /// `42704`.
     pub fn resolve(&self, name: &str) -> std::result::Result<PgType, SqlError> {
+        if name == cast::ANY_BIT {
+            return Ok(PgType::new(atoll_connector_api::types::oids::BIT));
+        }
         PgType::parse_name(name)
             .or_else(|| self.inner.resolver.as_ref().and_then(|resolver| resolver(name)))
             .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist")))
@@ -231,7 +241,10 @@ pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Resul
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(analyzer::PostgresComparisons::new(settings.clone())));
     rules.push(Arc::new(subqueries::CorrelatedSubqueries::new(settings.clone())));
-    let mut builder = builder.with_analyzer_rules(rules);
+    let mut optimizer = Optimizer::new().rules;
+    let place = optimizer.iter().position(|rule| rule.name() == windows::COMMON).unwrap_or(optimizer.len());
+    optimizer.insert(place, Arc::new(windows::UniteEqualWindows));
+    let mut builder = builder.with_analyzer_rules(rules).with_optimizer_rules(optimizer);
     builder
         .expr_planners()
         .get_or_insert_default()
@@ -243,7 +256,8 @@ pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Resul
     let numbers = state.table_functions().get("generate_series").cloned();
     state.register_udtf("generate_series", datetime::generate_series(settings, numbers));
     let ordered = collect::aggregates(settings).into_iter().chain(statistics::aggregates(settings));
-    for function in aggregates::functions().into_iter().chain(ordered) {
+    let lists = [catalog_array::typed_array_agg()];
+    for function in aggregates::functions().into_iter().chain(ordered).chain(lists) {
         state.register_udaf(Arc::new(function))?;
     }
     Ok(state)
@@ -283,7 +297,13 @@ pub fn analyze(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
-    let mut functions = vec![cast::pg_cast(settings), compare::pg_key(), compare::pg_compare(), float::pg_float()];
+    let mut functions = vec![
+        cast::pg_cast(settings),
+        catalog_array::catalog_array(settings),
+        compare::pg_key(),
+        compare::pg_compare(),
+        float::pg_float(),
+    ];
     functions.extend(lists::functions());
     functions.extend(arithmetic::functions(settings));
     functions.extend(datetime::functions(settings));
@@ -317,7 +337,7 @@ fn operand(expr: &Expr, schema: &DFSchema) -> Option<Operand> {
         Expr::Literal(ScalarValue::Int64(Some(value)), None) if i32::try_from(*value).is_ok() => {
             Some(Operand::Typed(PgType::new(atoll_connector_api::types::oids::INT4)))
         }
-        Expr::Placeholder(placeholder) if placeholder.field.is_none() => Some(Operand::Unknown),
+        Expr::Placeholder(_) if parameters::is_untyped(expr) => Some(Operand::Unknown),
         _ => type_of(expr, schema).map(Operand::Typed),
     }
 }

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use super::arithmetic::{self, Arithmetic};
 use super::cast::{cast_to, fold};
 use super::float::{self, Comparable};
-use super::{Operand, Settings, choice, compare, datetime, external, functions, operand, type_of, typed_literal};
+use super::{
+    Operand, Settings, choice, compare, datetime, external, functions, operand, parameters, type_of, typed_literal,
+};
 use crate::error::{SqlError, SqlState};
 
 /// The planner of binary operators.
@@ -40,6 +42,9 @@ impl ExprPlanner for PostgresOperators {
         if let Some(name) = name
             && let Some(function) = functions::function(&self.settings, name)
         {
+            // What is contained stands on the left.
+            let swapped = name.starts_with("range_") && op == BinaryOperator::ArrowAt;
+            let (left, right, sides) = if swapped { (right, left, (sides.1, sides.0)) } else { (left, right, sides) };
             // An untyped literal is of the other side's type where the operator has such a side; `*` has none.
             let money = PgType::new(oids::MONEY);
             let typed = |expr: Expr, own: &Option<Operand>| match own {
@@ -86,7 +91,18 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
     let jsonb = is(left, oids::JSONB) || is(right, oids::JSONB);
     let arrays = is_array(left) || is_array(right);
     let networks = [left, right].iter().any(|side| is(*side, oids::INET) || is(*side, oids::CIDR));
+    let is_range = |side: Option<&Operand>| matches!(side, Some(Operand::Typed(own)) if own.range_bound().is_some());
+    let ranges = (is_range(left), is_range(right));
+    let unknown = (left == Some(&Operand::Unknown), right == Some(&Operand::Unknown));
     Some(match op {
+        // An untyped literal is taken for a range.
+        BinaryOperator::AtArrow if ranges.0 && (ranges.1 || unknown.1) => "range_contains",
+        BinaryOperator::AtArrow if ranges.0 => "range_contains_elem",
+        BinaryOperator::AtArrow if ranges.1 && unknown.0 => "range_contains",
+        BinaryOperator::ArrowAt if ranges.1 && (ranges.0 || unknown.0) => "range_contains",
+        BinaryOperator::ArrowAt if ranges.1 => "range_contains_elem",
+        BinaryOperator::ArrowAt if ranges.0 && unknown.1 => "range_contains",
+        BinaryOperator::PGOverlap if ranges.0 || ranges.1 => "range_overlaps",
         BinaryOperator::PGExp => "power",
         BinaryOperator::PGBitwiseShiftLeft if networks => "network_sub",
         BinaryOperator::PGBitwiseShiftRight if networks => "network_sup",
@@ -434,6 +450,7 @@ fn plan_concatenation(settings: &Settings, left: Expr, right: Expr, schema: &DFS
         None => false,
     };
     let printed = |expr: Expr, own: &Option<Operand>| match own {
+        Some(Operand::Unknown) => parameters::typed(expr, &PgType::new(oids::TEXT)),
         Some(Operand::Typed(data_type))
             if !data_type.is_array()
                 && (!text(own) || data_type.oid == oids::BPCHAR)

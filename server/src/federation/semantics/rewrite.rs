@@ -26,22 +26,6 @@ pub fn rewrite_casts(query: &mut Query) -> SqlResult<()> {
     }
 }
 
-/// Of a query over system tables, whose casts stay as they are, only the syntax of dates and times, and the escapes of
-/// patterns.
-pub fn rewrite_datetime(query: &mut Query) {
-    struct Escapes;
-    impl VisitorMut for Escapes {
-        type Break = ();
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            rows::escape(expr);
-            ControlFlow::Continue(())
-        }
-    }
-    let _ = query.visit(&mut Escapes);
-    datetime::rewrite::query(query);
-}
-
 /// Takes `pg_catalog.` off the names of functions that are planned by their types and not by the rewrite of queries over
 /// system tables.
 pub fn unqualify_functions(query: &mut Query) {
@@ -100,7 +84,7 @@ fn stop(result: SqlResult<()>) -> ControlFlow<SqlError> {
 
 /// Integer constants that a query returns are `integer` where they fit, not DataFusion's `bigint`. Elsewhere operators
 /// see to it, and places such as `LIMIT 1` and `ORDER BY 1` keep their plain numbers.
-fn narrow_results(body: &mut SetExpr) {
+pub(super) fn narrow_results(body: &mut SetExpr) {
     match body {
         SetExpr::Select(select) => {
             for item in &mut select.projection {
@@ -117,7 +101,7 @@ fn narrow_results(body: &mut SetExpr) {
     }
 }
 
-fn narrow(expr: &mut Expr) {
+pub(super) fn narrow(expr: &mut Expr) {
     let digits = |expr: &Expr| match expr {
         Expr::Value(value) => match &value.value {
             Value::Number(digits, false) => digits.to_string().parse::<i64>().ok(),
@@ -144,12 +128,11 @@ const COUNTING_WINDOWS: &[(&str, &str)] =
 
 fn rewrite(expr: &mut Expr) {
     let replaced = match expr {
-        // What neither bigint nor a plain decimal holds.
         Expr::Value(value) => match &value.value {
-            Value::Number(digits, false) if is_long(&digits.to_string()) => {
-                let digits = digits.to_string();
-                pg_cast(Expr::Value(Value::SingleQuotedString(digits).with_empty_span()), "numeric")
-            }
+            Value::Number(digits, false) => match long_number(&digits.to_string()) {
+                Some(cast) => cast,
+                None => return,
+            },
             Value::SingleQuotedByteStringLiteral(bits) => bit_string(bits.clone()),
             Value::HexStringLiteral(digits) => {
                 let bits = digits.chars().map(|c| c.to_digit(16).map_or(c.to_string(), |digit| format!("{digit:04b}")));
@@ -168,10 +151,8 @@ fn rewrite(expr: &mut Expr) {
                 }
             }
             let bare = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-            if function.over.is_some()
-                && let Some((_, type_name)) = COUNTING_WINDOWS.iter().find(|(name, _)| *name == bare)
-            {
-                *expr = pg_cast(expr.clone(), type_name);
+            if let Some(cast) = counting_window(function) {
+                *expr = cast;
                 return;
             }
             if bare == "gen_random_uuid" {
@@ -230,6 +211,22 @@ fn rewrite(expr: &mut Expr) {
             args.extend(escape_char.take().map(Expr::Value));
             let call = ours("similar_to", args);
             if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(call) } } else { call }
+        }
+        // DataFusion gives a parameter the type of what it is compared with before we see it.
+        Expr::InList { expr: value, list, .. } if list.iter().any(is_placeholder) => {
+            narrow(value);
+            return;
+        }
+        Expr::Between { expr: value, low, high, .. } if is_placeholder(low) || is_placeholder(high) => {
+            narrow(value);
+            return;
+        }
+        Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)
+            if is_placeholder(left) || is_placeholder(right) =>
+        {
+            narrow(left);
+            narrow(right);
+            return;
         }
         Expr::BinaryOp {
             left,
@@ -290,38 +287,14 @@ fn rewrite(expr: &mut Expr) {
         Expr::Array(_) => {
             return;
         }
-        Expr::Cast {
-            kind: CastKind::Cast | CastKind::DoubleColon,
-            expr: inner,
-            data_type,
-            array: false,
-            format: None,
-        } if !is_reg(data_type) => {
-            let null = Expr::Value(Value::Null.with_empty_span());
-            narrow(inner);
-            pg_cast(std::mem::replace(inner.as_mut(), null), &type_text(data_type))
-        }
-        Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }) if !is_reg(data_type) => {
-            pg_cast(Expr::Value(value.clone()), &type_text(data_type))
-        }
-        Expr::Case { operand, conditions, else_result, .. } => {
-            let mut args = Vec::with_capacity(conditions.len() * 2 + 1);
-            for CaseWhen { condition, mut result } in std::mem::take(conditions) {
-                narrow(&mut result);
-                args.push(match operand {
-                    Some(operand) => {
-                        Expr::BinaryOp { left: operand.clone(), op: BinaryOperator::Eq, right: Box::new(condition) }
-                    }
-                    None => condition,
-                });
-                args.push(result);
-            }
-            if let Some(mut result) = else_result.take() {
-                narrow(&mut result);
-                args.push(*result);
-            }
-            call(choice::CASE, args)
-        }
+        Expr::Cast { .. } | Expr::TypedString(_) => match cast_call(expr) {
+            Some(call) => call,
+            None => return,
+        },
+        Expr::Case { .. } => match case_call(expr) {
+            Some(call) => call,
+            None => return,
+        },
         Expr::AnyOp { left, compare_op, right, .. } if !matches!(right.as_ref(), Expr::Subquery(_)) => {
             quantified(any::ANY, left, compare_op, right)
         }
@@ -338,6 +311,66 @@ fn rewrite(expr: &mut Expr) {
         _ => return,
     };
     *expr = replaced;
+}
+
+/// `CASE` as a call of ours.
+pub(super) fn case_call(expr: &mut Expr) -> Option<Expr> {
+    let Expr::Case { operand, conditions, else_result, .. } = expr else { return None };
+    let mut args = Vec::with_capacity(conditions.len() * 2 + 1);
+    for CaseWhen { condition, mut result } in std::mem::take(conditions) {
+        narrow(&mut result);
+        args.push(match operand {
+            Some(operand) => {
+                Expr::BinaryOp { left: operand.clone(), op: BinaryOperator::Eq, right: Box::new(condition) }
+            }
+            None => condition,
+        });
+        args.push(result);
+    }
+    if let Some(mut result) = else_result.take() {
+        narrow(&mut result);
+        args.push(*result);
+    }
+    Some(call(choice::CASE, args))
+}
+
+/// A cast or a typed literal as a call of ours; `None` for the `reg…` types.
+pub(super) fn cast_call(expr: &mut Expr) -> Option<Expr> {
+    match expr {
+        Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon,
+            expr: inner,
+            data_type,
+            array: false,
+            format: None,
+        } if !is_reg(data_type) => {
+            let null = Expr::Value(Value::Null.with_empty_span());
+            narrow(inner);
+            Some(pg_cast(std::mem::replace(inner.as_mut(), null), &type_text(data_type)))
+        }
+        Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }) if !is_reg(data_type) => {
+            Some(pg_cast(Expr::Value(value.clone()), &type_text(data_type)))
+        }
+        _ => None,
+    }
+}
+
+/// What neither bigint nor a plain decimal holds.
+pub(super) fn long_number(digits: &str) -> Option<Expr> {
+    let text = || Expr::Value(Value::SingleQuotedString(digits.to_owned()).with_empty_span());
+    is_long(digits).then(|| pg_cast(text(), "numeric"))
+}
+
+/// A window function whose count is of another type to DataFusion.
+pub(super) fn counting_window(function: &Function) -> Option<Expr> {
+    let name = function.name.to_string().to_lowercase();
+    let bare = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    let (_, type_name) = COUNTING_WINDOWS.iter().find(|(name, _)| *name == bare && function.over.is_some())?;
+    Some(pg_cast(Expr::Function(function.clone()), type_name))
+}
+
+fn is_placeholder(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)))
 }
 
 fn is_number(expr: &Expr) -> bool {
@@ -372,7 +405,7 @@ fn bit_string(bits: String) -> Expr {
 /// Elements that an array takes as they are: strings, booleans, NULL, small integers.
 fn is_simple(expr: &Expr) -> bool {
     match expr {
-        Expr::Value(value) => !matches!(value.value, Value::Number(..)),
+        Expr::Value(value) => !matches!(value.value, Value::Number(..) | Value::Placeholder(_)),
         Expr::Function(function) if function.name.to_string() == cast::NAME => match &function.args {
             FunctionArguments::List(list) => {
                 list.args.get(1).is_some_and(|name| name.to_string() == "'integer'")

@@ -7,6 +7,7 @@ use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
+use datafusion::functions::string::expr_fn::rtrim;
 use datafusion::logical_expr::expr::SetComparison;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 
@@ -73,6 +74,15 @@ fn sides(
     if needs_key(left_type) || needs_key(right_type) || rescaled {
         let sides = (compare::key_of(left, left_type, numeric), compare::key_of(right, right_type, numeric));
         return Ok(Some(sides));
+    }
+    let blanks = |side: &PgType| side.user.is_none() && side.oid == oids::BPCHAR;
+    if blanks(left_type) || blanks(right_type) {
+        // Blanks at the end of a char(n) say nothing, nor do those of a varchar beside it.
+        let trimmed = |expr: Expr, own: &PgType| match own.oid {
+            oids::BPCHAR | oids::VARCHAR => rtrim(vec![expr]),
+            _ => expr,
+        };
+        return Ok(Some((trimmed(left, left_type), trimmed(right, right_type))));
     }
     let (left, right, common) = datetime::common_type(settings, left, left_type, right, right_type)?;
     Ok(common.map(|_| (left, right)))

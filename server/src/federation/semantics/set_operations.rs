@@ -13,7 +13,7 @@ use datafusion::error::Result;
 use datafusion::functions_window::row_number::row_number;
 use datafusion::logical_expr::{Distinct, Expr, ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder, Union};
 
-use super::{Settings, cast, choice};
+use super::{Settings, cast, choice, parameters};
 use crate::error::{SqlError, SqlState};
 
 /// The column that numbers the copies of a row.
@@ -127,6 +127,7 @@ fn is_unknown(plan: &LogicalPlan, index: usize) -> bool {
 }
 
 fn aligned(settings: &Settings, input: LogicalPlan, targets: &[Option<PgType>]) -> Result<LogicalPlan> {
+    let input = parameters::columns(input, targets)?.recompute_schema()?;
     let exprs: Vec<Expr> = input
         .schema()
         .iter()

@@ -11,7 +11,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Accumulator;
 
 use super::external;
-use super::float_sums::{add_single, one_nan};
+use super::float_sums::{add_single, checked, one_nan};
 
 /// `sum` and `avg` of floats. What was added is not taken back, because `1e20 + 1 - 1e20` is not 1.
 #[derive(Debug)]
@@ -51,7 +51,8 @@ impl Accumulator for Floats {
         }
         let sum: f64 = self.values.iter().sum();
         let value = if self.average { sum / self.values.len() as f64 } else { sum };
-        Ok(ScalarValue::Float64(Some(one_nan(value))))
+        let special = self.values.iter().any(|value| !value.is_finite());
+        Ok(ScalarValue::Float64(Some(checked(value, special)?)))
     }
 
     fn size(&self) -> usize {

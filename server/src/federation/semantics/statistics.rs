@@ -16,7 +16,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Sign
 
 use super::arithmetic::narrow_literal;
 use super::operators::take_type;
-use super::{Operand, Settings, cast, external, functions, operand};
+use super::{Operand, Settings, cast, external, float_sums, functions, operand};
 use crate::error::SqlError;
 
 const ONE: &[&str] = &["stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop"];
@@ -277,19 +277,27 @@ struct Sums {
 }
 
 impl Sums {
-    fn add_one(&mut self, x: f64) {
-        let before = self.n;
+    fn add_one(&mut self, x: f64) -> std::result::Result<(), SqlError> {
+        let before = (self.n, self.sx);
         self.n += 1.0;
         self.sx += x;
-        if before > 0.0 {
+        if before.0 > 0.0 {
             let gap = x * self.n - self.sx;
-            self.sxx += gap * gap / (self.n * before);
+            self.sxx += gap * gap / (self.n * before.0);
+            if self.sx.is_infinite() || self.sxx.is_infinite() {
+                if !before.1.is_infinite() && !x.is_infinite() {
+                    return Err(float_sums::overflow());
+                }
+                self.sxx = f64::NAN;
+            }
         } else if !x.is_finite() {
             self.sxx = f64::NAN;
         }
+        Ok(())
     }
 
-    fn add_pair(&mut self, y: f64, x: f64) {
+    fn add_pair(&mut self, y: f64, x: f64) -> std::result::Result<(), SqlError> {
+        let known = (!self.sx.is_infinite() && !x.is_infinite(), !self.sy.is_infinite() && !y.is_infinite());
         self.n += 1.0;
         self.sx += x;
         self.sy += y;
@@ -299,9 +307,20 @@ impl Sums {
             self.sxx += gap_x * gap_x * scale;
             self.syy += gap_y * gap_y * scale;
             self.sxy += gap_x * gap_y * scale;
+            let (x_is, y_is) =
+                (self.sx.is_infinite() || self.sxx.is_infinite(), self.sy.is_infinite() || self.syy.is_infinite());
+            if (x_is && known.0) || (y_is && known.1) || (self.sxy.is_infinite() && known.0 && known.1) {
+                return Err(float_sums::overflow());
+            }
+            for sum in [&mut self.sxx, &mut self.syy, &mut self.sxy] {
+                if sum.is_infinite() {
+                    *sum = f64::NAN;
+                }
+            }
         } else if !x.is_finite() || !y.is_finite() {
             (self.sxx, self.syy, self.sxy) = (f64::NAN, f64::NAN, f64::NAN);
         }
+        Ok(())
     }
 
     fn merge(&mut self, other: &Self) {
@@ -359,12 +378,16 @@ impl Sums {
 impl Accumulator for Sums {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         match values {
-            [xs] => xs.as_primitive::<Float64Type>().iter().flatten().for_each(|x| self.add_one(x)),
+            [xs] => {
+                for x in xs.as_primitive::<Float64Type>().iter().flatten() {
+                    self.add_one(x)?;
+                }
+            }
             [ys, xs] => {
                 let (ys, xs) = (ys.as_primitive::<Float64Type>(), xs.as_primitive::<Float64Type>());
                 for (y, x) in ys.iter().zip(xs.iter()) {
                     if let (Some(y), Some(x)) = (y, x) {
-                        self.add_pair(y, x);
+                        self.add_pair(y, x)?;
                     }
                 }
             }

@@ -27,10 +27,15 @@ enum Cell {
     Other,
 }
 
-fn cell(expr: &Expr) -> Cell {
+fn cell(expr: &Expr, parameters: &[Option<PgType>]) -> Cell {
     match expr {
-        Expr::Nested(inner) => cell(inner),
+        Expr::Nested(inner) => cell(inner, parameters),
         Expr::Value(value) => match &value.value {
+            Value::Placeholder(name) => {
+                let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+                let given = number.and_then(|number| parameters.get(number.checked_sub(1)?)?.clone());
+                given.map_or(Cell::Unknown, Cell::Typed)
+            }
             Value::Null
             | Value::SingleQuotedString(_)
             | Value::EscapedStringLiteral(_)
@@ -39,7 +44,7 @@ fn cell(expr: &Expr) -> Cell {
             Value::Number(digits, false) => Cell::Typed(number_type(&digits.to_string())),
             _ => Cell::Other,
         },
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match cell(expr) {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match cell(expr, parameters) {
             Cell::Typed(data_type) => Cell::Typed(data_type),
             _ => Cell::Other,
         },
@@ -73,29 +78,29 @@ fn number_type(digits: &str) -> PgType {
 ///
 /// # Errors
 /// `42804` where a column's types have nothing in common; `42601` where rows differ in length.
-pub fn unify_values(query: &mut Query, describe: &Describe<'_>) -> SqlResult<()> {
-    struct Lists<'a>(&'a Describe<'a>);
+pub fn unify_values(query: &mut Query, describe: &Describe<'_>, parameters: &[Option<PgType>]) -> SqlResult<()> {
+    struct Lists<'a>(&'a Describe<'a>, &'a [Option<PgType>]);
     impl VisitorMut for Lists<'_> {
         type Break = SqlError;
 
         fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-            match unify_body(&mut query.body, self.0) {
+            match unify_body(&mut query.body, self.0, self.1) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => ControlFlow::Break(error),
             }
         }
     }
-    match query.visit(&mut Lists(describe)) {
+    match query.visit(&mut Lists(describe, parameters)) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
-fn unify_body(body: &mut SetExpr, describe: &Describe<'_>) -> SqlResult<()> {
+fn unify_body(body: &mut SetExpr, describe: &Describe<'_>, parameters: &[Option<PgType>]) -> SqlResult<()> {
     let values = match body {
         SetExpr::SetOperation { left, right, .. } => {
-            unify_body(left, describe)?;
-            return unify_body(right, describe);
+            unify_body(left, describe, parameters)?;
+            return unify_body(right, describe, parameters);
         }
         SetExpr::Values(values) => values,
         _ => return Ok(()),
@@ -105,7 +110,7 @@ fn unify_body(body: &mut SetExpr, describe: &Describe<'_>) -> SqlResult<()> {
         return Err(SqlError::syntax("VALUES lists must all be the same length"));
     }
     for column in 0..columns {
-        unify_column(values, column, describe)?;
+        unify_column(values, column, describe, parameters)?;
     }
     Ok(())
 }
@@ -121,10 +126,15 @@ fn planned(expr: &Expr, describe: &Describe<'_>) -> Option<PgType> {
     describe(query).ok()?.into_iter().next().map(|column| column.data_type)
 }
 
-fn unify_column(values: &mut Values, column: usize, describe: &Describe<'_>) -> SqlResult<()> {
+fn unify_column(
+    values: &mut Values,
+    column: usize,
+    describe: &Describe<'_>,
+    parameters: &[Option<PgType>],
+) -> SqlResult<()> {
     let mut cells = Vec::with_capacity(values.rows.len());
     for expr in values.rows.iter().filter_map(|row| row.content.get(column)) {
-        cells.push(match cell(expr) {
+        cells.push(match cell(expr, parameters) {
             Cell::Other if values.rows.len() == 1 => return Ok(()),
             Cell::Other if values.rows.len() > PLANNED_CELLS_MAX => return Ok(()),
             Cell::Other => match planned(expr, describe) {
@@ -155,12 +165,12 @@ fn unify_column(values: &mut Values, column: usize, describe: &Describe<'_>) -> 
         // A literal has no modifier, and must not be cut to the others'.
         common.modifier = -1;
     }
-    let name = common.sql_name();
+    let name = cast::full_name(&common);
     for (row, cell) in values.rows.iter_mut().zip(cells) {
         let Some(expr) = row.content.get_mut(column) else { continue };
         // All cells must agree in how they say their type: a literal says it otherwise than a cast.
         let same = matches!(&cell, Cell::Typed(data_type) if *data_type == common);
-        if !same || !matches!(self::cell(expr), Cell::Typed(_)) || !matches!(expr, Expr::Function(_)) {
+        if !same || !matches!(self::cell(expr, parameters), Cell::Typed(_)) || !matches!(expr, Expr::Function(_)) {
             let null = Expr::Value(Value::Null.with_empty_span());
             *expr = pg_cast(std::mem::replace(expr, null), &name);
         }

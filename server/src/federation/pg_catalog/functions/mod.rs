@@ -7,14 +7,17 @@ mod privileges;
 mod session;
 mod text;
 mod udf;
+mod waiting;
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
+use atoll_connector_api::types::{PgType, oids};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 
 use super::context::PgCatalogContext;
+use super::facts::facts;
 use crate::catalog::Oid;
 use udf::{CatalogFunction, Definition};
 
@@ -32,6 +35,7 @@ pub fn scalar_functions(context: &Arc<PgCatalogContext>) -> Vec<Arc<ScalarUDF>> 
             Arc::new(ScalarUDF::new_from_impl(arrays::ExpandArray::default())),
             Arc::new(ScalarUDF::new_from_impl(arrays::ArrayOrEmpty::default())),
         ])
+        .chain(waiting::functions(context))
         .collect()
 }
 
@@ -66,12 +70,18 @@ pub(super) fn documented() -> impl Iterator<Item = (&'static str, Oid)> {
     definitions_of_all()
         .filter(move |definition| !internal(definition.name))
         .map(|definition| (definition.name, udf::return_oid(definition.returns)))
+        .chain(waiting::NAMES.map(|name| (name, oids::VOID)))
 }
 
 /// Whether PostgreSQL has a function of that name which is one of these.
 pub(super) fn is_documented(name: &str) -> bool {
     static NAMES: OnceLock<HashSet<&'static str>> = OnceLock::new();
     NAMES.get_or_init(|| documented().map(|(name, _)| name).collect()).contains(name)
+}
+
+/// The types of the arguments of one of these functions, for parameters in their places.
+pub fn argument_types(name: &str, count: usize) -> Option<Vec<PgType>> {
+    if is_documented(name) { facts().argument_types(name, count) } else { None }
 }
 
 /// What a function returns, for places that must know it before planning.

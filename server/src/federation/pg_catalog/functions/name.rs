@@ -1,5 +1,8 @@
 //! Functions that name objects: `format_type`, visibility, the `reg…` types, comments.
 
+use atoll_connector_api::types::{PgType, oids, parse_scalar};
+use datafusion::common::ScalarValue;
+
 use super::super::context::PgCatalogContext;
 use super::super::facts::facts;
 use super::super::names::RegKind;
@@ -9,6 +12,7 @@ use crate::catalog::Oid;
 use crate::catalog::model::{Object, PG_CATALOG_OID, PUBLIC_SCHEMA_OID};
 use crate::catalog::privilege::default_acl;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::wire::sqlstate;
 
 /// The functions of this file.
 pub(super) static FUNCTIONS: &[Definition] = &[
@@ -167,13 +171,21 @@ fn reg_text(call: &Call<'_>, kind: RegKind) -> SqlResult<Value> {
 }
 
 fn oid(call: &Call<'_>) -> SqlResult<Value> {
+    let out_of_range = || SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "OID out of range");
     match &call.arguments[0] {
-        Value::Text(text) => match text.trim().parse::<Oid>() {
-            Ok(oid) => Ok(oid.into()),
-            Err(_) => Err(SqlError::new(
-                SqlState::INVALID_TEXT_REPRESENTATION,
-                format!("invalid input syntax for type oid: \"{text}\""),
-            )),
+        Value::Text(text) => {
+            let parsed =
+                parse_scalar(text, &PgType::new(oids::OID)).map_err(|error| sqlstate::connector_error(&error))?;
+            match parsed {
+                ScalarValue::Int64(Some(oid)) => Ok(oid.into()),
+                _ => Err(out_of_range()),
+            }
+        }
+        Value::Int(number) => match (Oid::try_from(*number), i32::try_from(*number)) {
+            (Ok(oid), _) => Ok(oid.into()),
+            // The bits of an integer.
+            (Err(_), Ok(negative)) => Ok(negative.cast_unsigned().into()),
+            _ => Err(out_of_range()),
         },
         other => Ok(other.clone()),
     }

@@ -1,5 +1,6 @@
 //! Functions about the session and the server.
 
+use super::super::advisory::{AdvisorySession, LockKey, LockMode};
 use super::super::names::parse_name;
 use super::super::rows::UTF8_ENCODING;
 use super::udf::{Call, Definition, Returns, Value, lenient, strict, volatile};
@@ -40,6 +41,14 @@ pub(super) static FUNCTIONS: &[Definition] = &[
     }),
     volatile("pg_cancel_backend", (1, 1), Returns::Bool, |call| signal(call, false)),
     volatile("pg_terminate_backend", (1, 2), Returns::Bool, |call| signal(call, true)),
+    volatile("pg_advisory_unlock_all", (0, 0), Returns::Void, unlock_all),
+    volatile("pg_advisory_unlock", (1, 2), Returns::Bool, |call| unlock(call, false)),
+    volatile("pg_advisory_unlock_shared", (1, 2), Returns::Bool, |call| unlock(call, true)),
+    volatile("pg_try_advisory_lock", (1, 2), Returns::Bool, |call| try_lock(call, false, false)),
+    volatile("pg_try_advisory_lock_shared", (1, 2), Returns::Bool, |call| try_lock(call, true, false)),
+    volatile("pg_try_advisory_xact_lock", (1, 2), Returns::Bool, |call| try_lock(call, false, true)),
+    volatile("pg_try_advisory_xact_lock_shared", (1, 2), Returns::Bool, |call| try_lock(call, true, true)),
+    lenient("pg_current_xact_id_if_assigned", (0, 0), Returns::Int8, |_| Ok(Value::Null)),
     strict("pg_blocking_pids", (1, 1), Returns::Int4s, |_| Ok(Value::List(Vec::new()))),
     lenient("pg_trigger_depth", (0, 0), Returns::Int4, |_| Ok(0_i64.into())),
     lenient("pg_jit_available", (0, 0), Returns::Bool, |_| Ok(false.into())),
@@ -109,6 +118,34 @@ fn signal(call: &Call<'_>, terminate: bool) -> SqlResult<Value> {
     };
     let Some(pid) = call.number(0).and_then(|pid| i32::try_from(pid).ok()) else { return Ok(false.into()) };
     Ok(if terminate { hooks.terminate_backend(pid) } else { hooks.cancel_backend(pid) }?.into())
+}
+
+fn advisory<'a>(call: &Call<'a>) -> SqlResult<&'a AdvisorySession> {
+    let session = call.context.advisory.as_ref();
+    session.ok_or_else(|| SqlError::unsupported("advisory locks are not supported here"))
+}
+
+fn lock_key(call: &Call<'_>) -> SqlResult<LockKey> {
+    let out_of_range = |what: &str| SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{what} out of range"));
+    let number = |index: usize| call.number(index).ok_or_else(|| out_of_range("bigint"));
+    if call.len() == 1 {
+        return Ok(LockKey::One(number(0)?));
+    }
+    let integer = |index: usize| i32::try_from(number(index)?).map_err(|_| out_of_range("integer"));
+    Ok(LockKey::Two(integer(0)?, integer(1)?))
+}
+
+fn try_lock(call: &Call<'_>, shared: bool, transaction: bool) -> SqlResult<Value> {
+    Ok(advisory(call)?.try_lock(lock_key(call)?, LockMode { shared, transaction })?.into())
+}
+
+fn unlock(call: &Call<'_>, shared: bool) -> SqlResult<Value> {
+    Ok(advisory(call)?.unlock(lock_key(call)?, shared).into())
+}
+
+fn unlock_all(call: &Call<'_>) -> SqlResult<Value> {
+    advisory(call)?.unlock_all();
+    Ok("".into())
 }
 
 /// The catalog's version stands for the transaction: it grows with every change.

@@ -134,6 +134,7 @@ pub(super) enum Returns {
     Names,
     Int4s,
     Inet,
+    Void,
     /// The element type of the first argument, an array.
     Element,
 }
@@ -333,6 +334,7 @@ fn return_field(name: &str, returns: Returns, first: Option<&DataType>) -> Field
         Returns::Names => (PgType::new(oids::NAME).array().map_or(oids::TEXT_ARRAY, |a| a.oid), text_list()),
         Returns::Int4s => (oids::INT4_ARRAY, list(DataType::Int32)),
         Returns::Inet => (oids::INET, DataType::Utf8View),
+        Returns::Void => (oids::VOID, DataType::Utf8View),
         Returns::Element => match first {
             Some(DataType::List(item)) => return Field::new(name, storage_of_element(item.data_type()), true),
             // int2vector and oidvector travel as text.

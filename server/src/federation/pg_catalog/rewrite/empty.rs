@@ -4,15 +4,17 @@
 //! plan least. Their select lists become NULLs of the right types.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, Select, SelectItem, UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, DataType, Expr, Function, Ident, ObjectName, Select, SelectItem, UnaryOperator, Value,
+    ValueWithSpan,
 };
 
 use super::super::functions;
 use super::super::rows::is_always_empty;
 use super::build::{call, null_of, parts, value};
+use super::expression::{base_type, is_vector, reg_functions, type_name};
 use super::is_grouped;
 use super::scope::{ItemKind, Scope};
-use atoll_connector_api::types::oids;
+use atoll_connector_api::types::{BuiltinType, oids};
 
 /// Whether no row can come out of `select`, whose FROM is `scope`.
 pub(super) fn is_provably_empty(select: &Select, scope: &Scope<'_>) -> bool {
@@ -56,13 +58,10 @@ fn is_table_oid(expr: &Expr) -> bool {
 /// A guess at an expression's type, good enough for a column without rows.
 pub(super) fn type_of(expr: &Expr, scope: &Scope<'_>) -> DataType {
     if let Some(fact) = scope.system_column(expr) {
-        return match fact.data_type.oid {
-            oids::BOOL => DataType::Boolean,
-            oids::INT2 => DataType::SmallInt(None),
-            oids::INT4 => DataType::Integer(None),
-            oids::INT8 | oids::OID | oids::XID => DataType::BigInt(None),
-            oids::FLOAT4 | oids::FLOAT8 => DataType::DoublePrecision,
-            oids::TIMESTAMPTZ => DataType::Timestamp(None, datafusion::sql::sqlparser::ast::TimezoneInfo::WithTimeZone),
+        let builtin = BuiltinType::by_oid(fact.data_type.oid);
+        return match builtin.filter(|builtin| builtin.element == 0 && !builtin.name.starts_with("reg")) {
+            Some(builtin) if builtin.oid == oids::CHAR => type_named("char", Some('"')),
+            Some(builtin) if !is_vector(fact) => type_named(builtin.name, None),
             _ => DataType::Text,
         };
     }
@@ -106,15 +105,18 @@ pub(super) fn type_of(expr: &Expr, scope: &Scope<'_>) -> DataType {
         {
             DataType::Boolean
         }
-        Expr::Cast { data_type, .. } => match data_type {
-            DataType::Boolean | DataType::Bool => DataType::Boolean,
-            DataType::Integer(_) | DataType::Int(_) | DataType::Int4(_) => DataType::Integer(None),
-            DataType::BigInt(_) | DataType::Int8(_) => DataType::BigInt(None),
-            DataType::SmallInt(_) | DataType::Int2(_) => DataType::SmallInt(None),
-            _ => DataType::Text,
+        Expr::Cast { data_type, .. } => match type_name(data_type) {
+            _ if matches!(data_type, DataType::Array(_)) => DataType::Text,
+            Some(name) if reg_functions(&name).is_some() => DataType::Text,
+            Some(name) => base_type(&name).unwrap_or_else(|| data_type.clone()),
+            None => data_type.clone(),
         },
         _ => DataType::Text,
     }
+}
+
+fn type_named(name: &str, quote_style: Option<char>) -> DataType {
+    DataType::Custom(ObjectName::from(vec![Ident { quote_style, ..Ident::new(name) }]), Vec::new())
 }
 
 fn is_null(expr: &Expr) -> bool {

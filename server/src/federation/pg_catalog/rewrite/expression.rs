@@ -1,9 +1,9 @@
 //! Expressions: qualified functions and operators, casts to `reg…` types, arrays, subqueries.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, Subscript, TypedString, UnaryOperator, Value,
-    ValueWithSpan,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, ObjectName, Subscript, TimezoneInfo,
+    TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::Rewriter;
@@ -11,7 +11,8 @@ use super::build::{call, cast, folded, function_name, number, parts, string, str
 use super::scope::{Found, ItemKind, Scope};
 use super::subquery::Hoist;
 use crate::federation::pg_catalog::facts::ColumnFact;
-use atoll_connector_api::types::oids;
+use crate::federation::semantics;
+use atoll_connector_api::types::{PgType, oids};
 
 /// Where an expression stands.
 pub(super) struct Place<'p, 's> {
@@ -73,7 +74,7 @@ const TEXT_FUNCTIONS: [&str; 19] = [
 ];
 
 /// A `reg…` type's functions: to text, to OID.
-fn reg_functions(type_name: &str) -> Option<(&'static str, &'static str)> {
+pub(super) fn reg_functions(type_name: &str) -> Option<(&'static str, &'static str)> {
     Some(match type_name {
         "regclass" => ("regclass_text", "regclass_oid"),
         "regtype" => ("regtype_text", "regtype_oid"),
@@ -233,6 +234,10 @@ impl Rewriter {
         let name = type_name(&data_type);
         if let Some((to_text, to_oid)) = name.as_deref().and_then(reg_functions) {
             self.expression(&mut inner, &mut place.within(false));
+            if let (true, Some(name)) = (is_placeholder(&inner), &name) {
+                // The parameter is of the type, and arrives as a name or as the digits of an OID.
+                inner = cast_of_parameter(inner, name);
+            }
             *expr = call(if place.output { to_text } else { to_oid }, vec![inner]);
             return;
         }
@@ -243,26 +248,29 @@ impl Rewriter {
         let shown = matches!(name.as_deref(), Some("text" | "varchar" | "bpchar" | "name" | "character varying"));
         self.expression(&mut inner, &mut place.within(shown));
         match name.as_deref() {
-            Some("oid") => *expr = call("oid", vec![inner]),
-            Some("xid" | "cid" | "xid8") => *expr = cast(inner, DataType::BigInt(None)),
+            Some("oid") if !is_placeholder(&inner) => *expr = call("oid", vec![inner]),
+            // The least type of ours that holds it.
+            Some("xid8") => *expr = cast(inner, DataType::BigInt(None)),
             // Their text is what DataFusion has already.
             Some(
                 "int2vector" | "oidvector" | "aclitem" | "regconfig" | "regdictionary" | "regoper" | "regoperator",
-            ) => {
-                *expr = if place.output { cast(inner, DataType::Text) } else { inner };
-            }
+            ) => *expr = inner,
             known => {
-                if let Some(plain) = known.and_then(plain_type) {
-                    data_type = plain;
+                if let Some(base) = known.and_then(base_type) {
+                    data_type = base;
                 }
                 *expr = cast(inner, data_type);
             }
         }
     }
 
-    /// Arrays are lists here, or text that one of our functions reads: a cast says nothing new but for constants.
+    /// Arrays are lists here, or text that one of our functions reads.
     fn array_cast(&mut self, mut inner: Expr, data_type: DataType, place: &mut Place<'_, '_>) -> Expr {
         self.expression(&mut inner, &mut place.within(false));
+        // An int2vector stays one: it counts from zero.
+        if place.scope.system_column(&inner).is_some_and(is_vector) {
+            return inner;
+        }
         let element = match &data_type {
             DataType::Array(
                 ArrayElemTypeDef::SquareBracket(element, _)
@@ -271,20 +279,12 @@ impl Rewriter {
             ) => type_name(element),
             _ => None,
         };
-        let plain = element.as_deref().and_then(plain_type);
-        if string_of(&inner).is_some() {
-            return call("text_array", vec![inner]);
-        }
-        match inner {
-            // A parameter's array arrives as its text.
-            Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }) => {
-                call("text_array", vec![cast(inner, DataType::Text)])
-            }
-            Expr::Array(_) if plain.is_some() => {
-                let element = Box::new(plain.unwrap_or(DataType::Text));
-                cast(inner, DataType::Array(ArrayElemTypeDef::SquareBracket(element, None)))
-            }
-            inner => inner,
+        let reg = element.as_deref().is_some_and(|element| reg_functions(element).is_some());
+        let name = PgType::parse_name(&data_type.to_string()).filter(|_| !reg || is_placeholder(&inner));
+        match name {
+            Some(array) => semantics::array_cast(inner, &array.sql_name()),
+            None if string_of(&inner).is_some() => call("text_array", vec![inner]),
+            None => inner,
         }
     }
 
@@ -421,6 +421,12 @@ impl Rewriter {
         }
         self.expression(&mut left, &mut place.within(false));
         self.expression(&mut right, &mut place.within(false));
+        // An array that says nothing of its type is one of the column's.
+        if is_placeholder(&right)
+            && let Some(array) = place.scope.system_column(&left).and_then(|fact| fact.data_type.array())
+        {
+            right = semantics::array_cast(right, &array.sql_name());
+        }
         let equal = call("array_any_equal", vec![right, left]);
         *expr = if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(equal) } } else { equal };
     }
@@ -569,7 +575,7 @@ fn plain_operator(symbol: &str) -> Option<BinaryOperator> {
 }
 
 /// The last part of a type's name, lower case; `None` for types that SQL spells itself, but for text.
-fn type_name(data_type: &DataType) -> Option<String> {
+pub(super) fn type_name(data_type: &DataType) -> Option<String> {
     match data_type {
         DataType::Custom(name, _) => last_part(name),
         DataType::Regclass => Some("regclass".to_owned()),
@@ -583,25 +589,27 @@ fn last_part(name: &ObjectName) -> Option<String> {
     parts(name).pop()
 }
 
-/// PostgreSQL's internal names of types as DataFusion's types.
-fn plain_type(name: &str) -> Option<DataType> {
+/// What a domain of `information_schema` is based on, and other types that are held as another.
+pub(super) fn base_type(name: &str) -> Option<DataType> {
     Some(match name {
-        "text" | "name" | "varchar" | "bpchar" | "char" | "character_data" | "sql_identifier" | "yes_or_no"
-        | "cstring" | "pg_node_tree" | "json" | "jsonb" | "inet" | "cidr" | "xml" | "pg_lsn" => DataType::Text,
-        "bool" => DataType::Boolean,
-        "int2" => DataType::SmallInt(None),
-        "int4" | "cardinal_number" => DataType::Integer(None),
-        "int8" | "oid" | "regclass" | "regtype" | "xid" => DataType::BigInt(None),
-        "float4" => DataType::Real,
-        "float8" => DataType::DoublePrecision,
-        "numeric" => DataType::Numeric(datafusion::sql::sqlparser::ast::ExactNumberInfo::None),
-        "date" => DataType::Date,
-        "timestamptz" | "time_stamp" => {
-            DataType::Timestamp(None, datafusion::sql::sqlparser::ast::TimezoneInfo::WithTimeZone)
-        }
-        "timestamp" => DataType::Timestamp(None, datafusion::sql::sqlparser::ast::TimezoneInfo::None),
+        "sql_identifier" => DataType::Custom(ObjectName::from(vec![Ident::new("name")]), Vec::new()),
+        "character_data" | "cstring" | "pg_node_tree" => DataType::Text,
+        "yes_or_no" => DataType::Varchar(Some(CharacterLength::IntegerLength { length: 3, unit: None })),
+        "cardinal_number" => DataType::Integer(None),
+        "time_stamp" => DataType::Timestamp(Some(2), TimezoneInfo::WithTimeZone),
+        // Written with its schema, it would be taken for char without quotes.
+        "char" => DataType::Custom(ObjectName::from(vec![Ident::with_quote('"', "char")]), Vec::new()),
         _ => return None,
     })
+}
+
+fn is_placeholder(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }))
+}
+
+/// A parameter that a cast to a `reg…` type gives its type to: the cast that finds the object is another.
+fn cast_of_parameter(parameter: Expr, name: &str) -> Expr {
+    call("pg_cast", vec![parameter, string(name)])
 }
 
 /// A string constant that is compared with a column of a system catalog is of the column's type: `oid = '16384'`.

@@ -124,7 +124,13 @@ fn user_class(context: &PgCatalogContext, rows: &mut Rows, relation: AnyRelation
         "relnamespace" => relation.namespace().into(),
         "relowner" => header.owner.into(),
         "reltuples" => Cell::Float(-1.0),
-        "relkind" => (if is_view { "v" } else { "f" }).into(),
+        "relkind" => (match (is_view, context.foreign_as_tables) {
+            (true, _) => "v",
+            (false, true) => "r",
+            (false, false) => "f",
+        })
+        .into(),
+        "relam" if !is_view && context.foreign_as_tables => HEAP_OID.into(),
         "relpersistence" => "p".into(),
         "relreplident" => "n".into(),
         "relnatts" => match relation {

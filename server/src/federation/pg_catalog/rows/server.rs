@@ -1,5 +1,6 @@
 //! Settings, connections, time zones.
 
+use atoll_connector_api::types::PgType;
 use chrono::{Offset, TimeZone};
 use chrono_tz::{OffsetComponents, OffsetName};
 
@@ -62,6 +63,41 @@ fn backend_cell<'a>(backend: &'a BackendInfo, column: &str) -> Cell<'a> {
         "query" => backend.query.as_str().into(),
         "backend_type" => "client backend".into(),
         _ => Cell::Unset,
+    }
+}
+
+/// `pg_prepared_statements`. A statement without parameters needs no plan of its own for their values.
+pub(super) fn prepared_statements(context: &PgCatalogContext, rows: &mut Rows) {
+    for prepared in &context.prepared {
+        let plain = prepared.parameter_types.is_empty();
+        rows.push(|column| match column {
+            "name" => prepared.name.as_str().into(),
+            "statement" => prepared.statement.as_str().into(),
+            "prepare_time" => prepared.prepare_time.into(),
+            "parameter_types" => {
+                let bare = prepared.parameter_types.iter().map(|own| PgType { modifier: -1, ..own.clone() });
+                bare.map(|own| own.sql_name()).collect::<Vec<_>>().into()
+            }
+            "from_sql" => prepared.from_sql.into(),
+            "generic_plans" => (if plain { prepared.runs } else { 0 }).into(),
+            "custom_plans" => (if plain { 0 } else { prepared.runs }).into(),
+            _ => Cell::Unset,
+        });
+    }
+}
+
+/// `pg_cursors`.
+pub(super) fn cursors(context: &PgCatalogContext, rows: &mut Rows) {
+    for cursor in &context.cursors {
+        rows.push(|column| match column {
+            "name" => cursor.name.as_str().into(),
+            "statement" => cursor.statement.as_str().into(),
+            "is_holdable" => cursor.is_holdable.into(),
+            "is_binary" => cursor.is_binary.into(),
+            "is_scrollable" => false.into(),
+            "creation_time" => cursor.creation_time.into(),
+            _ => Cell::Unset,
+        });
     }
 }
 

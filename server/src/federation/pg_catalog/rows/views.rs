@@ -28,7 +28,7 @@ pub(super) fn views(context: &PgCatalogContext, rows: &mut Rows) {
     }
 }
 
-/// `pg_tables`: as in PostgreSQL without foreign tables, so only the system catalogs.
+/// `pg_tables`: as in PostgreSQL without foreign tables, so only the system catalogs, unless they are shown as tables.
 pub(super) fn tables(context: &PgCatalogContext, rows: &mut Rows) {
     let superuser = context.bootstrap_name();
     for relation in facts().relations.iter().filter(|relation| relation.kind == "r") {
@@ -36,6 +36,16 @@ pub(super) fn tables(context: &PgCatalogContext, rows: &mut Rows) {
             "schemaname" => relation.schema.into(),
             "tablename" => relation.name.into(),
             "tableowner" => superuser.as_str().into(),
+            "hasindexes" | "hasrules" | "hastriggers" | "rowsecurity" => false.into(),
+            _ => Cell::Unset,
+        });
+    }
+    for relation in context.user_relations().filter(|_| context.foreign_as_tables) {
+        let AnyRelation::Table(table) = relation else { continue };
+        rows.push(|column| match column {
+            "schemaname" => context.schema_name(table.schema).into(),
+            "tablename" => table.header.name.as_str().into(),
+            "tableowner" => context.catalog.role_name(table.header.owner).into(),
             "hasindexes" | "hasrules" | "hastriggers" | "rowsecurity" => false.into(),
             _ => Cell::Unset,
         });

@@ -1,28 +1,12 @@
 //! Syntax of dates and times that becomes calls of functions: `EXTRACT`, `AT TIME ZONE`, `OVERLAPS`, `CURRENT_DATE`.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectNamePart, Query, Value, VisitMut, VisitorMut,
+    ObjectNamePart, Value,
 };
 
 use crate::federation::semantics::cast;
 use crate::federation::semantics::rewrite::call;
-
-/// Rewrites a whole query, subqueries included.
-pub(in crate::federation::semantics) fn query(query: &mut Query) {
-    struct Rewriter;
-    impl VisitorMut for Rewriter {
-        type Break = ();
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            expression(expr);
-            ControlFlow::Continue(())
-        }
-    }
-    let _ = query.visit(&mut Rewriter);
-}
 
 /// Rewrites one expression, whose parts were rewritten before.
 pub(in crate::federation::semantics) fn expression(expr: &mut Expr) {

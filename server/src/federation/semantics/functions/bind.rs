@@ -18,7 +18,7 @@ use super::super::arithmetic::narrow_literal;
 use super::super::cast::{cast_to, fold};
 use super::super::float_sums::one_nan;
 use super::super::operators::take_type;
-use super::super::{Operand, Settings, external, operand};
+use super::super::{Operand, Settings, external, operand, parameters};
 use super::resolve::{Resolved, resolve};
 use super::{Call, Datum};
 
@@ -133,6 +133,11 @@ pub(in crate::federation::semantics) fn bind(
                 (fold(settings, cast_to(settings, narrow_literal(arg), target))?, target.clone())
             }
             (Operand::Typed(own), None) => (narrow_literal(arg), own),
+            // An element of an array.
+            (Operand::Unknown, None) if parameters::is_untyped(&arg) => {
+                let element = resolved.returns.element().unwrap_or(PgType::new(oids::TEXT));
+                (parameters::typed(arg, &element), element)
+            }
             (Operand::Unknown, None) => (arg, PgType::new(oids::TEXT)),
         };
         let data_type = if function.public == "pg_typeof" && unknown { PgType::new(oids::UNKNOWN) } else { data_type };

@@ -12,6 +12,7 @@ mod money;
 mod network;
 mod node;
 mod numbers;
+mod ranges;
 mod regex;
 mod resolve;
 mod sets;
@@ -211,6 +212,7 @@ fn all() -> impl Iterator<Item = &'static Function> {
         sets::FUNCTIONS,
         money::FUNCTIONS,
         network::FUNCTIONS,
+        ranges::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

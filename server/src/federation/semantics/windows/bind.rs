@@ -24,7 +24,7 @@ use crate::federation::semantics::analyzer::order_by_keys;
 use crate::federation::semantics::arithmetic::{self, narrow_literal};
 use crate::federation::semantics::operators::{plan_comparison, take_type};
 use crate::federation::semantics::{
-    Operand, Settings, cast, collect, compare, datetime, external, functions, operand, statistics, type_of,
+    Operand, Settings, cast, choice, collect, compare, datetime, external, functions, operand, statistics, type_of,
     typed_literal,
 };
 
@@ -38,8 +38,10 @@ pub(in crate::federation::semantics) fn bind(
     schema: &DFSchema,
 ) -> Result<Transformed<Box<WindowFunction>>> {
     let WindowFunctionDefinition::WindowUDF(function) = &call.fun else { return Ok(Transformed::no(call)) };
-    let Some(own) = function.inner().downcast_ref::<Framed>().filter(|own| own.plan.is_none()) else {
-        return Ok(Transformed::no(call));
+    let own = match function.inner().downcast_ref::<Framed>() {
+        Some(own) if own.plan.is_none() => own,
+        Some(_) => return Ok(Transformed::no(call)),
+        None => return native(call, schema),
     };
     let spec = own.spec.clone();
     let mut args = call.params.args.clone();
@@ -73,6 +75,18 @@ pub(in crate::federation::semantics) fn bind(
     Ok(Transformed::yes(Box::new(WindowFunction { fun, params })))
 }
 
+/// A call that DataFusion runs.
+fn native(mut call: Box<WindowFunction>, schema: &DFSchema) -> Result<Transformed<Box<WindowFunction>>> {
+    if Pick::named(call.fun.name()).is_none() {
+        return Ok(Transformed::no(call));
+    }
+    let Some(value) = call.params.args.first_mut() else { return Ok(Transformed::no(call)) };
+    let bare = without_modifier(value.clone(), schema)?;
+    let changed = bare != *value;
+    *value = bare;
+    Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
+}
+
 /// The function with its arguments in the types that it takes.
 fn arguments(settings: &Settings, inner: &Inner, args: Vec<Expr>, schema: &DFSchema) -> Result<(Inner, Vec<Expr>)> {
     match inner {
@@ -80,32 +94,61 @@ fn arguments(settings: &Settings, inner: &Inner, args: Vec<Expr>, schema: &DFSch
             let (function, args) = aggregate(settings, function, args, schema)?;
             Ok((Inner::Aggregate(function), args))
         }
-        Inner::Pick(pick) => {
-            let (name, wanted) = match pick {
-                Pick::First => ("first_value", 1),
-                Pick::Last => ("last_value", 1),
-                Pick::Nth => ("nth_value", 2),
-            };
-            let args = args.into_iter().map(narrow_literal).collect::<Vec<_>>();
-            let operands: Vec<Operand> =
-                args.iter().map(|arg| operand(arg, schema).unwrap_or(Operand::Unknown)).collect();
-            if args.len() != wanted {
-                return Err(functions::undefined(name, &operands).into());
-            }
-            let integer = PgType::new(oids::INT4);
-            let mut bound = Vec::with_capacity(wanted);
-            for (index, (arg, own)) in args.into_iter().zip(&operands).enumerate() {
-                bound.push(match own {
-                    Operand::Unknown => {
-                        let text = PgType::new(oids::TEXT);
-                        take_type(settings, arg, if index == 0 { &text } else { &integer })?
-                    }
-                    Operand::Typed(own) if index == 0 || matches!(own.oid, oids::INT2 | oids::INT4) => arg,
-                    Operand::Typed(_) => return Err(functions::undefined(name, &operands).into()),
-                });
-            }
-            Ok((Inner::Pick(*pick), bound))
+        Inner::Pick(pick) => Ok((Inner::Pick(*pick), picked(settings, *pick, args, schema)?)),
+    }
+}
+
+/// The arguments of a function that picks a value.
+fn picked(settings: &Settings, pick: Pick, args: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
+    let (name, wanted) = match pick {
+        Pick::First => ("first_value", 1..=1),
+        Pick::Last => ("last_value", 1..=1),
+        Pick::Nth => ("nth_value", 2..=2),
+        Pick::Lag => ("lag", 1..=3),
+        Pick::Lead => ("lead", 1..=3),
+    };
+    let args = args.into_iter().map(|arg| cast::fold(settings, narrow_literal(arg))).collect::<Result<Vec<_>>>()?;
+    let operands: Vec<Operand> = args.iter().map(|arg| operand(arg, schema).unwrap_or(Operand::Unknown)).collect();
+    let missing = || functions::undefined(name, &operands);
+    if !wanted.contains(&args.len()) {
+        return Err(missing().into());
+    }
+    // The value and what is there instead of it have one type.
+    let bare =
+        |own: &PgType| if own.oid == oids::BPCHAR { own.clone() } else { PgType { modifier: -1, ..own.clone() } };
+    let value = match (operands.first(), operands.get(2)) {
+        (Some(Operand::Typed(value)), Some(Operand::Typed(instead))) => {
+            choice::unify(&bare(value), &bare(instead)).ok_or_else(missing)?
         }
+        (Some(Operand::Typed(own)), _) | (_, Some(Operand::Typed(own))) => bare(own),
+        _ => PgType::new(oids::TEXT),
+    };
+    let with_instead = args.len() > 2;
+    let integer = PgType::new(oids::INT4);
+    let mut bound = Vec::with_capacity(args.len());
+    for (index, (arg, own)) in args.into_iter().zip(&operands).enumerate() {
+        bound.push(match own {
+            Operand::Unknown => take_type(settings, arg, if index == 1 { &integer } else { &value })?,
+            Operand::Typed(own) if index == 1 && !matches!(own.oid, oids::INT2 | oids::INT4) => {
+                return Err(missing().into());
+            }
+            Operand::Typed(own) if index != 1 && with_instead && (*own != value || own.oid == oids::NUMERIC) => {
+                cast::fold(settings, cast::cast_to(settings, arg, &value))?
+            }
+            Operand::Typed(_) if index == 0 => without_modifier(arg, schema)?,
+            Operand::Typed(_) => arg,
+        });
+    }
+    Ok(bound)
+}
+
+/// A value of a function's result has no modifier; but the length of a `char(n)` is its padding.
+fn without_modifier(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    match type_of(&expr, schema) {
+        Some(own) if own.modifier != -1 && own.user.is_none() && own.oid != oids::BPCHAR => {
+            choice::typed(expr, &PgType { modifier: -1, ..own })
+        }
+        _ => Ok(expr),
     }
 }
 
@@ -296,7 +339,7 @@ fn by_values(
         let Some(offset) = offsets.next() else { break };
         let offset = match operand(&offset, schema) {
             None | Some(Operand::Unknown) => {
-                let literal = if is_integer(&own) { PgType::new(oids::INT8) } else { offset_type.clone() };
+                let literal = if is_integer(&own) { PgType::new(own.oid) } else { offset_type.clone() };
                 let typed = take_type(settings, offset, &literal)?;
                 if literal == offset_type {
                     typed

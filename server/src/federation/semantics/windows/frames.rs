@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array, UInt64Builder};
+use arrow::compute::kernels::zip::zip;
 use arrow::compute::{cast, filter, partition, prep_null_mask_filter, take};
 use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema};
 use datafusion::common::{ScalarValue, exec_err};
@@ -22,6 +23,9 @@ use crate::error::{SqlError, SqlState};
 
 /// What the results of one partition may take: they are in memory at once.
 const RESULT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Rows that an aggregate which cannot take values back may see in one partition, where nothing can stop it.
+const SEEN_ROWS_MAX: usize = 1_000_000_000;
 
 /// The function whose frames these are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -133,6 +137,9 @@ struct Columns<'a> {
 impl PartitionEvaluator for Evaluator {
     fn evaluate_all(&mut self, values: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let columns = self.columns(values)?;
+        if let Inner::Pick(pick @ (Pick::Lag | Pick::Lead)) = self.inner {
+            return neighbours(pick, columns.arguments, rows);
+        }
         let frames = self.frames(&columns, rows)?;
         match &self.inner {
             Inner::Pick(pick) => picked(*pick, columns.arguments, &frames),
@@ -144,6 +151,25 @@ impl PartitionEvaluator for Evaluator {
 /// The rows of one frame, which an exclusion may have cut in pieces.
 type Frame = Vec<Range<usize>>;
 
+/// The frames of a partition's rows.
+struct Frames {
+    whole: Vec<Range<usize>>,
+    peers: Vec<Range<usize>>,
+    exclusion: Exclusion,
+}
+
+impl Frames {
+    fn len(&self) -> usize {
+        self.whole.len()
+    }
+
+    /// Each row's frame.
+    fn each(&self) -> impl Iterator<Item = Frame> {
+        let rows = self.peers.iter().flat_map(|group| group.clone().map(move |row| (row, group)));
+        rows.zip(&self.whole).map(|((row, group), frame)| without(frame.clone(), self.exclusion, row, group))
+    }
+}
+
 impl Evaluator {
     fn columns<'a>(&self, values: &'a [ArrayRef]) -> Result<Columns<'a>> {
         let (arguments, rest) = values.split_at_checked(self.plan.arguments).unwrap_or((values, &[]));
@@ -154,9 +180,10 @@ impl Evaluator {
         Ok(Columns { arguments, filter: filter.first(), peers, offsets })
     }
 
-    fn frames(&self, columns: &Columns<'_>, rows: usize) -> Result<Vec<Frame>> {
+    fn frames(&self, columns: &Columns<'_>, rows: usize) -> Result<Frames> {
+        let exclusion = self.spec.exclusion;
         if rows == 0 {
-            return Ok(Vec::new());
+            return Ok(Frames { whole: Vec::new(), peers: Vec::new(), exclusion });
         }
         let peers: Vec<Range<usize>> = match columns.peers {
             [] => std::iter::once(0..rows).collect(),
@@ -166,15 +193,7 @@ impl Evaluator {
             (Units::Range, 1..) => self.by_values(columns.offsets, &peers, rows)?,
             _ => self.by_counts(columns.offsets, &peers, rows)?,
         };
-        let mut frames = Vec::with_capacity(rows);
-        let mut whole = whole.into_iter();
-        for group in &peers {
-            for row in group.clone() {
-                let frame = whole.next().unwrap_or(row..row);
-                frames.push(without(frame, self.spec.exclusion, row, group));
-            }
-        }
-        Ok(frames)
+        Ok(Frames { whole, peers, exclusion })
     }
 
     /// Frames of ROWS and GROUPS, and of RANGE without offsets.
@@ -266,7 +285,7 @@ impl Evaluator {
         Ok(frames)
     }
 
-    fn aggregated(&self, function: &Arc<AggregateUDF>, columns: &Columns<'_>, frames: &[Frame]) -> Result<ArrayRef> {
+    fn aggregated(&self, function: &Arc<AggregateUDF>, columns: &Columns<'_>, frames: &Frames) -> Result<ArrayRef> {
         let kept = columns.filter.map(|filter| match filter.as_boolean() {
             kept if kept.null_count() > 0 => prep_null_mask_filter(kept),
             kept => kept.clone(),
@@ -284,10 +303,12 @@ impl Evaluator {
         let mut state: Option<(Box<dyn Accumulator>, Range<usize>)> = None;
         let mut results = Vec::with_capacity(frames.len());
         let mut bytes = 0;
-        for frame in frames {
+        let mut seen = 0;
+        for frame in frames.each() {
             let [only] = frame.as_slice() else {
                 let mut accumulator = self.accumulator(function)?;
-                for piece in frame {
+                for piece in &frame {
+                    see(&mut seen, piece.len())?;
                     accumulator.update_batch(&part(piece)?)?;
                 }
                 push(&mut results, &mut bytes, accumulator.evaluate()?)?;
@@ -309,6 +330,7 @@ impl Evaluator {
                 covered.start = only.start;
             }
             if covered.end < only.end {
+                see(&mut seen, only.end - covered.end)?;
                 accumulator.update_batch(&part(&(covered.end..only.end))?)?;
                 covered.end = only.end;
             }
@@ -336,6 +358,16 @@ impl Evaluator {
         let moves = self.spec.start != Bound::UnboundedPreceding && self.spec.exclusion == Exclusion::NoOthers;
         if moves { function.create_sliding_accumulator(args) } else { function.accumulator(args) }
     }
+}
+
+/// Counts rows that an aggregate has seen again and again.
+fn see(seen: &mut usize, rows: usize) -> Result<()> {
+    *seen = seen.saturating_add(rows);
+    if *seen > SEEN_ROWS_MAX {
+        let message = format!("the frames of a window over one partition have more than {SEEN_ROWS_MAX} rows");
+        return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message).into());
+    }
+    Ok(())
 }
 
 fn push(results: &mut Vec<ScalarValue>, bytes: &mut usize, value: ScalarValue) -> Result<()> {
@@ -399,14 +431,14 @@ fn null_offset(which: &str) -> datafusion::error::DataFusionError {
 }
 
 /// `first_value`, `last_value`, `nth_value`.
-fn picked(pick: Pick, arguments: &[ArrayRef], frames: &[Frame]) -> Result<ArrayRef> {
+fn picked(pick: Pick, arguments: &[ArrayRef], frames: &Frames) -> Result<ArrayRef> {
     let Some((values, rest)) = arguments.split_first() else { return exec_err!("a value of a frame has an argument") };
     let places = match (pick, rest.first()) {
         (Pick::Nth, Some(places)) => Some(cast(places, &DataType::Int64)?),
         _ => None,
     };
     let mut indices = UInt64Builder::with_capacity(frames.len());
-    for (row, frame) in frames.iter().enumerate() {
+    for (row, frame) in frames.each().enumerate() {
         let index = match (pick, &places) {
             (Pick::First, _) => frame.iter().find(|piece| !piece.is_empty()).map(|piece| piece.start),
             (Pick::Last, _) => frame.iter().rev().find(|piece| !piece.is_empty()).map(|piece| piece.end - 1),
@@ -423,10 +455,38 @@ fn picked(pick: Pick, arguments: &[ArrayRef], frames: &[Frame]) -> Result<ArrayR
                     frame.iter().cloned().flatten().nth(place - 1)
                 }
             }
-            (Pick::Nth, None) => None,
+            (Pick::Nth | Pick::Lag | Pick::Lead, _) => None,
         };
         indices.append_option(index.and_then(|index| u64::try_from(index).ok()));
     }
     let indices: UInt64Array = indices.finish();
     Ok(take(values, &indices, None)?)
+}
+
+/// `lag` and `lead`: the value some rows before or behind, or what is there instead.
+fn neighbours(pick: Pick, arguments: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let Some((values, rest)) = arguments.split_first() else { return exec_err!("a value beside has an argument") };
+    let distances = rest.first().map(|distances| cast(distances, &DataType::Int64)).transpose()?;
+    let distances = distances.as_ref().map(|distances| distances.as_primitive::<Int64Type>());
+    let mut indices = UInt64Builder::with_capacity(rows);
+    let mut outside = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let distance = match distances {
+            None => Some(1),
+            Some(distances) => distances.is_valid(row).then(|| distances.value(row)),
+        };
+        let index = distance.and_then(|distance| {
+            let row = i64::try_from(row).ok()?;
+            let index = if pick == Pick::Lag { row.checked_sub(distance)? } else { row.checked_add(distance)? };
+            u64::try_from(index).ok().filter(|index| usize::try_from(*index).is_ok_and(|index| index < rows))
+        });
+        outside.push(index.is_none() && distance.is_some());
+        indices.append_option(index);
+    }
+    let taken = take(values, &indices.finish(), None)?;
+    match rest.get(1) {
+        // Of one type, texts may still be stored in two ways.
+        Some(instead) => Ok(zip(&BooleanArray::from(outside), &cast(instead, taken.data_type())?, &taken)?),
+        None => Ok(taken),
+    }
 }

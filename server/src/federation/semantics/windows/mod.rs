@@ -1,4 +1,4 @@
-//! Windows: the WINDOW clause and references to it, and the frames that DataFusion has not.
+//! Windows: the WINDOW clause, references to it, the frames that DataFusion has not, and what is fetched with ties.
 //!
 //! [`rewrite`] resolves names of windows in the syntax tree, and gives each call whose frame or function DataFusion cannot
 //! run as PostgreSQL does to the function of [`frames`], which computes the frame of each row itself.
@@ -8,9 +8,12 @@ pub mod frame_marks;
 mod frames;
 mod rewrite;
 mod spec;
+mod ties;
+mod unite;
 
 pub(super) use bind::bind;
 pub use rewrite::rewrite_windows;
+pub(super) use unite::{COMMON, UniteEqualWindows};
 
 use std::sync::Arc;
 

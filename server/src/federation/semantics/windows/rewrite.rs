@@ -10,12 +10,14 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::frame_marks::excluded;
 use super::spec::{Bound, Exclusion, Pick, Spec, Units};
+use super::ties;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::naming::folded;
+use crate::federation::refused::has_window;
 use crate::federation::semantics::{collect, functions, statistics};
 
 /// Window functions that pay no heed to the frame.
-const FRAMELESS: &[&str] = &["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"];
+const FRAMELESS: &[&str] = &["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
 
 /// Aggregates that DataFusion, or ours under it, moves from one frame to the next.
 pub(super) const MOVING: &[&str] = &["sum", "avg", "count", "min", "max"];
@@ -53,6 +55,9 @@ impl VisitorMut for Windows<'_> {
 
     // The query's own ORDER BY sees the windows of its SELECT.
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        if let Err(error) = ties::rewrite(query) {
+            return ControlFlow::Break(error);
+        }
         let windows = match query.body.as_mut() {
             SetExpr::Select(select) => taken(select)?,
             _ => Vec::new(),
@@ -196,7 +201,7 @@ fn bounds(frame: &WindowFrame) -> (Bound, Bound) {
 impl Windows<'_> {
     fn call(&self, function: &mut Function, windows: &[Named]) -> SqlResult<()> {
         let window = match function.over.take() {
-            None => return Ok(()),
+            None => return self.check_aggregate(function),
             Some(WindowType::NamedWindow(name)) => find(&name, windows)?.clone(),
             Some(WindowType::WindowSpec(spec)) => resolved(spec, windows, true)?,
         };
@@ -205,6 +210,16 @@ impl Windows<'_> {
         check_call(function, &bare)?;
         let spec = self.framed(function, &bare, window)?;
         function.over = Some(WindowType::WindowSpec(spec));
+        Ok(())
+    }
+
+    /// An aggregate is computed before any window is.
+    fn check_aggregate(&self, function: &Function) -> SqlResult<()> {
+        let name = function.name.to_string().to_lowercase();
+        if (self.is_aggregate)(&name) && has_window(&function.args) {
+            let message = "aggregate function calls cannot contain window function calls";
+            return Err(SqlError::new(SqlState::GROUPING_ERROR, message));
+        }
         Ok(())
     }
 
@@ -235,7 +250,10 @@ impl Windows<'_> {
             return Ok(spec);
         }
         let moves = spec.window_frame.as_ref().is_some_and(|frame| bounds(frame).0 != Bound::UnboundedPreceding);
-        let moves_natively = (pick && has_plain_place(function)) || MOVING.contains(&bare);
+        let moves_natively = (pick && has_plain_place(function, bare)) || MOVING.contains(&bare);
+        if pick && !Pick::named(bare).is_some_and(Pick::reads_frame) {
+            spec.window_frame = None;
+        }
         let runs_natively = offsets_are_plain && inner == bare && exclusion == Exclusion::NoOthers;
         if runs_natively && (moves_natively || (!moves && !pick)) {
             return Ok(spec);
@@ -294,12 +312,17 @@ fn check_call(function: &Function, name: &str) -> SqlResult<()> {
     Ok(())
 }
 
-/// Whether DataFusion reads the place that `nth_value` is asked for: a plain number above zero.
-fn has_plain_place(function: &Function) -> bool {
+/// Whether DataFusion reads the place that is asked for: a plain number, of `nth_value` above zero. It has one type for the
+/// values of `lag` and `lead` and for what is there instead, which may not be a column.
+fn has_plain_place(function: &Function, name: &str) -> bool {
     let FunctionArguments::List(list) = &function.args else { return true };
+    if list.args.len() > 2 {
+        return false;
+    }
     match list.args.get(1) {
         Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) => {
-            matches!(&value.value, Value::Number(digits, _) if digits.to_string().parse::<i32>().is_ok_and(|n| n > 0))
+            matches!(&value.value, Value::Number(digits, _)
+                if digits.to_string().parse::<i32>().is_ok_and(|place| place > 0 || name != "nth_value"))
         }
         Some(_) => false,
         None => true,

@@ -44,12 +44,14 @@ impl Exclusion {
     }
 }
 
-/// A function of a frame's rows that is no aggregate.
+/// A function of the rows around that is no aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Pick {
     First,
     Last,
     Nth,
+    Lag,
+    Lead,
 }
 
 impl Pick {
@@ -58,8 +60,15 @@ impl Pick {
             "first_value" => Self::First,
             "last_value" => Self::Last,
             "nth_value" => Self::Nth,
+            "lag" => Self::Lag,
+            "lead" => Self::Lead,
             _ => return None,
         })
+    }
+
+    /// Whether it is of the frame's rows, and not of the partition's.
+    pub(super) const fn reads_frame(self) -> bool {
+        !matches!(self, Self::Lag | Self::Lead)
     }
 }
 

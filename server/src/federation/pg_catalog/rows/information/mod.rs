@@ -97,6 +97,7 @@ fn visible_relations<'a>(context: &'a PgCatalogContext, rows: &Rows) -> Vec<AnyR
 fn tables(context: &PgCatalogContext, rows: &mut Rows) {
     for relation in visible_relations(context, rows) {
         let kind = match relation {
+            AnyRelation::Table(_) if context.foreign_as_tables => "BASE TABLE",
             AnyRelation::Table(_) | AnyRelation::PrimaryKey(_) => "FOREIGN",
             AnyRelation::View(_) => "VIEW",
             AnyRelation::System(system) if system.kind == "v" => "VIEW",

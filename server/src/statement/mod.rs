@@ -7,6 +7,7 @@ pub mod ast;
 mod cursor;
 mod execution;
 mod foreign;
+mod hidden;
 mod keywords;
 mod lexer;
 mod maintenance;

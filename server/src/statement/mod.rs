@@ -8,6 +8,7 @@ mod cursor;
 mod execution;
 mod foreign;
 mod frames;
+mod hidden;
 mod keywords;
 mod lexer;
 mod maintenance;

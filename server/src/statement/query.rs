@@ -2,7 +2,6 @@
 
 use std::any::TypeId;
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -13,12 +12,11 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{
-    Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Whitespace, Word,
-};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Word};
 
 use super::cursor::Cursor;
 use super::frames;
+use super::hidden::{blank, hidden_tokens};
 use super::keywords::{self, Category, category, is_plain};
 use super::lexer::{Lexed, Token, TokenKind, too_complex};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -141,47 +139,6 @@ impl Cursor<'_> {
 fn on_stack_for<T>(tokens: usize, work: impl FnOnce() -> T) -> T {
     let bytes = if tokens < LARGE_STATEMENT_TOKENS { SMALL_STACK_BYTES } else { LARGE_STACK_BYTES };
     stacker::grow(bytes, work)
-}
-
-/// Tokens that sqlparser's grammar has no place for, and without which it reads what PostgreSQL reads: FROM in
-/// `trim(both from x)`, and what is around the operator in `OPERATOR(pg_catalog.=) ANY`.
-fn hidden_tokens(tokens: &[Token]) -> HashSet<usize> {
-    let kind = |index: usize| tokens.get(index).map(|token| &token.kind);
-    let word = |index: usize| match kind(index) {
-        Some(TokenKind::Word(word)) => word.as_ref(),
-        _ => "",
-    };
-    let mut hidden = HashSet::new();
-    for index in 0..tokens.len() {
-        if kind(index + 1) != Some(&TokenKind::Symbol('(')) {
-            continue;
-        }
-        match word(index) {
-            "trim" => {
-                let from = index + 2 + usize::from(matches!(word(index + 2), "both" | "leading" | "trailing"));
-                if word(from) == "from" {
-                    hidden.insert(from);
-                }
-            }
-            "operator" => {
-                let mut at = index + 2;
-                while kind(at + 1) == Some(&TokenKind::Symbol('.')) {
-                    at += 2;
-                }
-                let closed = kind(at) == Some(&TokenKind::Operator) && kind(at + 1) == Some(&TokenKind::Symbol(')'));
-                if closed && matches!(word(at + 2), "any" | "all" | "some") {
-                    hidden.extend((index..=at + 1).filter(|token| *token != at));
-                }
-            }
-            _ => {}
-        }
-    }
-    hidden
-}
-
-/// White space in a token's place, which keeps the count of tokens.
-fn blank(token: &TokenWithSpan) -> TokenWithSpan {
-    TokenWithSpan::new(SqlToken::Whitespace(Whitespace::Space), token.span)
 }
 
 /// Our token as sqlparser's. There is exactly one for each, so that indices agree. The column of a location is the

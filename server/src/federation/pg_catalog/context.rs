@@ -442,9 +442,12 @@ impl PgCatalogContext {
         };
         let named = |shown: &str| {
             let own = shown.trim_end_matches("[]");
-            shown.ends_with("[]") == !array.is_empty() && own.rsplit('.').next().unwrap_or(own) == bare
+            shown.ends_with("[]") != array.is_empty() && own.rsplit('.').next().unwrap_or(own) == bare
         };
-        let (oid, user) = self.user_types().iter().find(|(_, user)| found && named(&user.name))?;
+        // A name that the source qualified is shown as a whole.
+        let whole = name.trim();
+        let (oid, user) =
+            self.user_types().iter().find(|(_, user)| user.name == whole || (found && named(&user.name)))?;
         Some(PgType { oid: *oid, modifier: -1, user: Some(Arc::clone(user)) })
     }
 

@@ -30,25 +30,25 @@ pub(super) fn typed(expr: Expr, data_type: &PgType) -> Expr {
     }
 }
 
-fn condition(expr: Box<Expr>) -> Box<Expr> {
-    Box::new(typed(*expr, &PgType::new(oids::BOOL)))
+fn condition(expr: Expr) -> Box<Expr> {
+    Box::new(typed(expr, &PgType::new(oids::BOOL)))
 }
 
 /// Types the parameters that are an expression's direct parts.
 pub(super) fn parts_of(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(match expr {
-        Expr::Not(inner) => Expr::Not(condition(inner)),
-        Expr::IsTrue(inner) => Expr::IsTrue(condition(inner)),
-        Expr::IsFalse(inner) => Expr::IsFalse(condition(inner)),
-        Expr::IsUnknown(inner) => Expr::IsUnknown(condition(inner)),
-        Expr::IsNotTrue(inner) => Expr::IsNotTrue(condition(inner)),
-        Expr::IsNotFalse(inner) => Expr::IsNotFalse(condition(inner)),
-        Expr::IsNotUnknown(inner) => Expr::IsNotUnknown(condition(inner)),
+        Expr::Not(inner) => Expr::Not(condition(*inner)),
+        Expr::IsTrue(inner) => Expr::IsTrue(condition(*inner)),
+        Expr::IsFalse(inner) => Expr::IsFalse(condition(*inner)),
+        Expr::IsUnknown(inner) => Expr::IsUnknown(condition(*inner)),
+        Expr::IsNotTrue(inner) => Expr::IsNotTrue(condition(*inner)),
+        Expr::IsNotFalse(inner) => Expr::IsNotFalse(condition(*inner)),
+        Expr::IsNotUnknown(inner) => Expr::IsNotUnknown(condition(*inner)),
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
-            Expr::BinaryExpr(BinaryExpr { left: condition(left), op, right: condition(right) })
+            Expr::BinaryExpr(BinaryExpr { left: condition(*left), op, right: condition(*right) })
         }
         Expr::AggregateFunction(mut call) => {
-            call.params.filter = call.params.filter.map(condition);
+            call.params.filter = call.params.filter.map(|filter| condition(*filter));
             Expr::AggregateFunction(call)
         }
         Expr::InList(list) => Expr::InList(in_list(list, schema)),

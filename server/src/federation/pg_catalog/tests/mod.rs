@@ -1,4 +1,4 @@
-//! What clients send, replayed over a sample catalog in a plain DataFusion session.
+//! What clients send, replayed over a sample catalog in a session without a server around it.
 
 mod sample;
 
@@ -11,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::error::Result;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as PlannedStatement;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -21,12 +22,16 @@ use super::{
     PgCatalogContext, information_schema_provider, mentions_system_catalog, output_name, register_functions, rewrite,
     schema_provider,
 };
+use crate::federation::semantics;
 
 /// A session that resolves names as the server's does.
 fn session(context: &Arc<PgCatalogContext>) -> SessionContext {
     let mut config = SessionConfig::new().with_default_catalog_and_schema("atoll", "public").with_target_partitions(1);
     config.options_mut().sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
-    let session = SessionContext::new_with_config(config);
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
+    let builder = SessionStateBuilder::new().with_default_features().with_config(config);
+    let state = semantics::session_state(builder, &semantics::Settings::default()).expect("functions have names");
+    let session = SessionContext::new_with_state(state);
     let catalog = Arc::new(MemoryCatalogProvider::new());
     let schemas = [
         ("pg_catalog", schema_provider(Arc::clone(context))),
@@ -49,6 +54,7 @@ async fn run(session: &SessionContext, sql: &str) -> Result<(Option<Vec<String>>
     let rewritten = mentions_system_catalog(&query);
     if rewritten {
         rewrite(&mut query);
+        semantics::rewrite_catalog(&mut query);
     }
     if std::env::var_os("ATOLL_TEST_SHOW_REWRITTEN").is_some() {
         println!("{query}");

@@ -43,8 +43,7 @@ pub(super) fn name_keys(plan: LogicalPlan) -> Result<LogicalPlan> {
 pub(super) fn compared(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let schema = aggregate.input.schema();
     let is_compared = |key: &Expr| matches!(key, Expr::Column(column) if column.name.starts_with(COMPARED));
-    let keyed =
-        |key: &Expr| !is_compared(key) && type_of(key, schema.as_ref()).is_some_and(|own| groups_by_key(&own));
+    let keyed = |key: &Expr| !is_compared(key) && type_of(key, schema.as_ref()).is_some_and(|own| groups_by_key(&own));
     KeyColumns::of(aggregate, COMPARED, keyed).map(|keys| keys.aggregate(group_key, true)).transpose()
 }
 

@@ -6,6 +6,7 @@
 pub mod ast;
 mod cursor;
 mod execution;
+mod fetch;
 mod foreign;
 mod frames;
 mod hidden;

@@ -5,9 +5,9 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, LimitClause, ObjectName, Query, Select,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Statement as SqlStatement, TableFactor, Value, Values,
-    VisitMut, VisitorMut,
+    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    SetExpr, SetOperator, SetQuantifier, Spanned, Statement as SqlStatement, TableFactor, Value, Values, VisitMut,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Word};
 
 use super::cursor::Cursor;
+use super::fetch::fetch_as_limit;
 use super::frames;
 use super::hidden::{blank, hidden_tokens};
 use super::keywords::{self, Category, category, is_plain};
@@ -315,9 +316,9 @@ struct Checker<'a> {
     weight: usize,
 }
 
-type Found = ControlFlow<Box<SqlError>>;
+pub(super) type Found = ControlFlow<Box<SqlError>>;
 
-fn found(error: SqlError) -> Found {
+pub(super) fn found(error: SqlError) -> Found {
     ControlFlow::Break(Box::new(error))
 }
 
@@ -639,30 +640,6 @@ fn balance_set_operations(body: &mut SetExpr) {
     if let Some(root) = pairwise(operands, join) {
         *body = root;
     }
-}
-
-/// `FETCH FIRST n ROWS ONLY` is the standard's word for LIMIT n, and LIMIT is what is planned; WITH TIES is planned
-/// as a window.
-fn fetch_as_limit(query: &mut Query) -> Found {
-    let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
-    if fetch.with_ties && !fetch.percent {
-        query.fetch = Some(fetch);
-        return ControlFlow::Continue(());
-    }
-    if fetch.percent {
-        return found(SqlError::unsupported("FETCH … PERCENT is not supported"));
-    }
-    let one = || Expr::Value(Value::Number("1".to_owned(), false).into());
-    let quantity = fetch.quantity.unwrap_or_else(one);
-    match &mut query.limit_clause {
-        None => {
-            query.limit_clause =
-                Some(LimitClause::LimitOffset { limit: Some(quantity), offset: None, limit_by: Vec::new() });
-        }
-        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(quantity),
-        Some(_) => return found(SqlError::syntax("multiple LIMIT clauses not allowed")),
-    }
-    ControlFlow::Continue(())
 }
 
 fn expression_weight(expr: &Expr) -> usize {

@@ -64,7 +64,7 @@ impl VisitorMut for Rows<'_> {
 /// What a name stands for.
 enum Row {
     /// The only column of a function.
-    Value(Expr),
+    Value(Box<Expr>),
     /// The columns of a record, by their names.
     Record(Vec<(String, Expr)>),
 }
@@ -87,7 +87,7 @@ impl Rows<'_> {
         };
         let alias = Ident::with_quote('"', self.name);
         let row = match set_value(item) {
-            Some(column) => Row::Value(Expr::CompoundIdentifier(vec![alias, column])),
+            Some(column) => Row::Value(Box::new(Expr::CompoundIdentifier(vec![alias, column]))),
             None => {
                 let Some(columns) = self.columns(select, item, &alias) else { return Ok(()) };
                 Row::Record(columns)
@@ -105,7 +105,10 @@ impl Rows<'_> {
             if let SelectItem::UnnamedExpr(expr @ Expr::Identifier(_)) = item
                 && let (Row::Value(value), true) = (&row, is_name(expr, self.name))
             {
-                *item = SelectItem::ExprWithAlias { expr: value.clone(), alias: Ident::with_quote('"', self.name) };
+                *item = SelectItem::ExprWithAlias {
+                    expr: value.as_ref().clone(),
+                    alias: Ident::with_quote('"', self.name),
+                };
                 replacer.changed = true;
             } else if flow.is_continue() {
                 flow = item.visit(&mut replacer);
@@ -268,7 +271,7 @@ impl VisitorMut for Replacer<'_> {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         if self.blocked == 0 && is_name(expr, self.name) {
             match self.row {
-                Row::Value(value) => *expr = value.clone(),
+                Row::Value(value) => expr.clone_from(value),
                 Row::Record(_) => return ControlFlow::Break(unsupported(self.name)),
             }
             self.changed = true;

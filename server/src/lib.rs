@@ -7,6 +7,7 @@ pub mod federation;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod host;
+pub mod interrupt;
 pub mod program;
 pub mod session;
 pub mod statement;

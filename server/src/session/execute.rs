@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::outcome::{CancelReason, Canceller};
-use super::stoppable::{StopFlag, stoppable};
+use super::stoppable::stoppable;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::interrupt::{Interruptible, StopFlag};
 use crate::wire::sqlstate;
 
 /// Batches that wait between the CPU runtime and a connection: one being sent, one ready.
@@ -49,9 +50,10 @@ impl Limits {
         cpu: &Handle,
         work: impl Future<Output = SqlResult<T>> + Send + 'static,
     ) -> SqlResult<T> {
-        let mut task = AbortOnDrop(cpu.spawn(work));
+        let stop = StopFlag::default();
+        let mut task = AbortOnDrop { task: cpu.spawn(Interruptible::new(work, stop.clone())), stop };
         tokio::select! {
-            done = &mut task.0 => done.unwrap_or_else(|error| Err(task_error(&error))),
+            done = &mut task.task => done.unwrap_or_else(|error| Err(task_error(&error))),
             error = self.clone().reached() => Err(error),
         }
     }
@@ -80,11 +82,15 @@ fn task_error(error: &tokio::task::JoinError) -> SqlError {
     }
 }
 
-struct AbortOnDrop<T>(JoinHandle<T>);
+struct AbortOnDrop<T> {
+    task: JoinHandle<T>,
+    stop: StopFlag,
+}
 
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        self.stop.stop();
+        self.task.abort();
     }
 }
 
@@ -134,7 +140,7 @@ pub(super) fn stream(
     let context = state.task_ctx();
     let Stoppable { plan, stop } = plan;
     let (sender, receiver) = mpsc::channel(BATCHES_QUEUED_MAX);
-    let task = cpu.spawn(async move {
+    let work = async move {
         let mut batches = match execute_stream(plan, context) {
             Ok(batches) => batches,
             Err(error) => {
@@ -149,8 +155,15 @@ pub(super) fn stream(
                 return;
             }
         }
-    });
-    BatchStream { receiver, task: Some(AbortOnDrop(task)), reached: limits.reached().boxed(), stop }.boxed()
+    };
+    let task = cpu.spawn(Interruptible::new(work, stop.clone()));
+    BatchStream {
+        receiver,
+        task: Some(AbortOnDrop { task, stop: stop.clone() }),
+        reached: limits.reached().boxed(),
+        stop,
+    }
+    .boxed()
 }
 
 struct BatchStream {
@@ -184,7 +197,7 @@ impl Stream for BatchStream {
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
             // The sender is gone: the task is done, or it panicked.
-            Poll::Ready(None) => match task.0.poll_unpin(context) {
+            Poll::Ready(None) => match task.task.poll_unpin(context) {
                 Poll::Ready(Ok(())) => Poll::Ready(None),
                 Poll::Ready(Err(error)) => Poll::Ready(Some(Err(task_error(&error)))),
                 Poll::Pending => {

@@ -9,7 +9,6 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use arrow::array::{ArrayRef, BooleanArray};
@@ -28,30 +27,12 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
+use crate::interrupt::{self, StopFlag};
+
 /// How the watching operator is named where a plan is shown; [`without_watchers`] takes its lines out.
 const WATCHER: &str = "StoppableExec";
 /// Operators that may compute for long between two reads, or make many rows of one.
 const WATCHED: [&str; 6] = ["Join", "Sort", "Aggregate", "Window", "Unnest", "RecursiveQuery"];
-
-/// Tells a plan to stop. Clones share the flag.
-#[derive(Debug, Clone, Default)]
-pub(super) struct StopFlag(Arc<AtomicBool>);
-
-impl StopFlag {
-    /// Tells it.
-    pub(super) fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) { Err(DataFusionError::External(Box::new(Stopped))) } else { Ok(()) }
-    }
-}
-
-/// Nobody reads it: whoever told the plan to stop has let go of its stream.
-#[derive(Debug, thiserror::Error)]
-#[error("the query was stopped")]
-struct Stopped;
 
 /// The plan, watched. Where nothing in it computes for long, the plan itself.
 ///
@@ -191,10 +172,11 @@ impl Stream for StoppableStream {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Err(stopped) = self.stop.check() {
-            return Poll::Ready(Some(Err(stopped)));
-        }
-        self.inner.poll_next_unpin(context)
+        let stop = self.stop.clone();
+        stop.during(|| match interrupt::check() {
+            Ok(()) => self.inner.poll_next_unpin(context),
+            Err(stopped) => Poll::Ready(Some(Err(stopped.into()))),
+        })
     }
 }
 
@@ -248,7 +230,7 @@ impl PhysicalExpr for WatchedFilter {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        self.stop.check()?;
+        self.stop.during(interrupt::check)?;
         match &self.filter {
             Some(filter) => filter.evaluate(batch),
             None => {

@@ -21,6 +21,7 @@ use super::super::operators::take_type;
 use super::super::{Operand, Settings, external, operand, parameters};
 use super::resolve::{Resolved, resolve};
 use super::{Call, Datum};
+use crate::interrupt;
 
 /// Characters or copies beyond which a constant is not worked out while planning.
 const CONSTANT_MAX: i32 = 100_000;
@@ -231,6 +232,7 @@ impl ScalarUDFImpl for PgFunction {
         let mut memory = self.settings.memory();
         let mut values = Vec::with_capacity(readers.len());
         for row in 0..rows {
+            interrupt::check()?;
             values.clear();
             for reader in &readers {
                 values.push(reader.read(row)?);

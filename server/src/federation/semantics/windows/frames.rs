@@ -20,6 +20,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use super::spec::{Bound, Exclusion, Pick, Spec, Units};
 use crate::error::{SqlError, SqlState};
+use crate::interrupt;
 
 /// What the results of one partition may take: they are in memory at once.
 const RESULT_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -305,6 +306,7 @@ impl Evaluator {
         let mut bytes = 0;
         let mut seen = 0;
         for frame in frames.each() {
+            interrupt::check()?;
             let [only] = frame.as_slice() else {
                 let mut accumulator = self.accumulator(function)?;
                 for piece in &frame {

@@ -287,7 +287,7 @@ mod tests {
                 "exists",
                 "max",
                 "date",
-                "bool",
+                "?column?",
                 "?column?",
                 "extract",
                 "substring",

@@ -262,8 +262,21 @@ fn literal_type(beside: PgType) -> PgType {
     if beside.oid == oids::NUMERIC { PgType { modifier: -1, ..beside } } else { beside }
 }
 
-/// `varchar` beside `char(n)`, whose trailing blanks say nothing, loses its own.
-fn trimmed(expr: Expr, own: &PgType, other: &PgType) -> Expr {
+/// `varchar` beside `char(n)`, whose trailing blanks say nothing, loses its own; so does a literal that became one.
+pub(super) fn trimmed(expr: Expr, own: &PgType, other: &PgType) -> Expr {
+    if own.oid == oids::BPCHAR && own.user.is_none() {
+        return match expr {
+            Expr::Literal(value, metadata) => match value.try_as_str().flatten() {
+                Some(text) if text.ends_with(' ') => {
+                    let text = text.trim_end_matches(' ').to_owned();
+                    Expr::Literal(ScalarValue::Utf8View(Some(text)), metadata)
+                }
+                _ => Expr::Literal(value, metadata),
+            },
+            parameter @ Expr::Placeholder(_) => rtrim(vec![parameter]),
+            expr => expr,
+        };
+    }
     let trims = own.oid == oids::VARCHAR && other.oid == oids::BPCHAR && !is_literal(&expr);
     if trims { rtrim(vec![expr]) } else { expr }
 }

@@ -216,7 +216,7 @@ async fn branches_have_one_type() {
         ("SELECT CASE i WHEN 1 THEN u END FROM t ORDER BY i", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11;NULL;NULL"),
         ("SELECT CASE WHEN i = 1 THEN 'happy' ELSE m END FROM t ORDER BY i", "happy;sad;ok"),
         ("SELECT CASE WHEN true THEN 1 ELSE 1 / 0 END", "1"),
-        ("SELECT CASE WHEN i = 1 THEN 1 ELSE t END FROM t", "42804 CASE types integer and text cannot be matched"),
+        ("SELECT CASE WHEN i = 1 THEN 1 ELSE t END FROM t", "42804 CASE types text and integer cannot be matched"),
         ("SELECT coalesce(n, 0), coalesce(NULL, i, 7), coalesce(u, 'c0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11') FROM t WHERE i IS NULL",
          "10.5|7|c0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
         ("SELECT nullif(i, 1), nullif(n, 10.5) FROM t ORDER BY i", "NULL|NULL;2|9;NULL|NULL"),

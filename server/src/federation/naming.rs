@@ -293,7 +293,7 @@ mod tests {
                 "exists",
                 "max",
                 "date",
-                "bool",
+                "?column?",
                 "?column?",
                 "extract",
                 "substring",

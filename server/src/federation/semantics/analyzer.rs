@@ -21,7 +21,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::error::{SqlError, SqlState};
 
-use super::operators::{needs_key, plan_comparison, take_type};
+use super::operators::{needs_key, plan_comparison, take_type, trimmed};
 use super::{
     Operand, Settings, any, cast, catalog_array, choice, collect, compare, datetime, float, functions, grouping,
     grouping_columns, lateral, lists, operand, ordered_input, parameters, set_comparison, set_operations, statistics,
@@ -276,7 +276,7 @@ impl PostgresComparisons {
         let mut items = Vec::with_capacity(list.len());
         for item in list {
             if operand(&item, schema) == Some(Operand::Unknown) {
-                let typed = take_type(&self.settings, item.clone(), &data_type)?;
+                let typed = trimmed(take_type(&self.settings, item.clone(), &data_type)?, &data_type, &data_type);
                 changed |= typed != item;
                 items.push(typed);
             } else {

@@ -289,6 +289,14 @@ impl ScalarUDFImpl for Choice {
             };
             if is_unknown(field, *literal) {
                 return match take_type(&self.settings, expr.clone(), &data_type)? {
+                    Expr::Literal(value, metadata) if value.is_null() => {
+                        Ok(Expr::Literal(ScalarValue::try_from(&storage)?, metadata))
+                    }
+                    // A cast of Arrow's would make a list of the text.
+                    Expr::Literal(..) if matches!(storage, DataType::List(_)) => {
+                        let message = "an array literal beside an array of a system table is not supported";
+                        Err(SqlError::unsupported(message).hint("Cast the literal to its type.").into())
+                    }
                     Expr::Literal(value, metadata) if value.data_type() != storage => {
                         Ok(Expr::Literal(value.cast_to(&storage)?, metadata))
                     }

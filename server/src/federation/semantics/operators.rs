@@ -271,12 +271,11 @@ fn literal_type(beside: PgType) -> PgType {
     if matches!(beside.oid, oids::NUMERIC | oids::BPCHAR) { PgType { modifier: -1, ..beside } } else { beside }
 }
 
-/// `varchar` beside `char(n)`, whose trailing blanks say nothing, loses its own.
-fn trimmed(expr: Expr, own: &PgType, other: &PgType) -> Expr {
-    if own.oid != oids::VARCHAR || other.oid != oids::BPCHAR {
-        return expr;
-    }
-    without_blanks(expr)
+/// `varchar` beside `char(n)`, whose trailing blanks say nothing, loses its own; so does a literal that became one.
+pub(super) fn trimmed(expr: Expr, own: &PgType, other: &PgType) -> Expr {
+    let literal =
+        own.oid == oids::BPCHAR && own.user.is_none() && matches!(expr, Expr::Literal(..) | Expr::Placeholder(_));
+    if literal || (own.oid == oids::VARCHAR && other.oid == oids::BPCHAR) { without_blanks(expr) } else { expr }
 }
 
 /// A value of `bpchar`, which is stored with the blanks at its end, as the text that it compares as.

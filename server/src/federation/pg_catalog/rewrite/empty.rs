@@ -11,10 +11,10 @@ use datafusion::sql::sqlparser::ast::{
 use super::super::functions;
 use super::super::rows::is_always_empty;
 use super::build::{call, null_of, parts, value};
-use super::expression::{base_type, is_vector, reg_functions, type_name};
+use super::expression::{base_type, is_vector, type_name};
 use super::is_grouped;
 use super::scope::{ItemKind, Scope};
-use atoll_connector_api::types::{BuiltinType, oids};
+use atoll_connector_api::types::{BuiltinType, PgType, oids};
 
 /// Whether no row can come out of `select`, whose FROM is `scope`.
 pub(super) fn is_provably_empty(select: &Select, scope: &Scope<'_>) -> bool {
@@ -107,8 +107,12 @@ pub(super) fn type_of(expr: &Expr, scope: &Scope<'_>) -> DataType {
         }
         Expr::Cast { data_type, .. } => match type_name(data_type) {
             _ if matches!(data_type, DataType::Array(_)) => DataType::Text,
-            Some(name) if reg_functions(&name).is_some() => DataType::Text,
-            Some(name) => base_type(&name).unwrap_or_else(|| data_type.clone()),
+            Some(name) if name.starts_with("reg") => DataType::Text,
+            Some(name) => match base_type(&name) {
+                Some(base) => base,
+                None if PgType::parse_name(&data_type.to_string()).is_some() => data_type.clone(),
+                None => DataType::Text,
+            },
             None => data_type.clone(),
         },
         _ => DataType::Text,

@@ -74,7 +74,7 @@ const TEXT_FUNCTIONS: [&str; 19] = [
 ];
 
 /// A `reg…` type's functions: to text, to OID.
-pub(super) fn reg_functions(type_name: &str) -> Option<(&'static str, &'static str)> {
+fn reg_functions(type_name: &str) -> Option<(&'static str, &'static str)> {
     Some(match type_name {
         "regclass" => ("regclass_text", "regclass_oid"),
         "regtype" => ("regtype_text", "regtype_oid"),

@@ -21,6 +21,7 @@ mod query;
 mod refused;
 mod roles;
 mod session;
+mod shape;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -5,9 +5,8 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
-    SetExpr, SetOperator, SetQuantifier, Spanned, Statement as SqlStatement, TableFactor, Value, Values, VisitMut,
-    VisitorMut,
+    DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Spanned,
+    Statement as SqlStatement, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -20,6 +19,7 @@ use super::frames;
 use super::hidden::{blank, hidden_tokens};
 use super::keywords::{self, Category, category, is_plain};
 use super::lexer::{Lexed, Token, TokenKind, too_complex};
+use super::shape::{balance, balance_set_operations, table_as_select};
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// How deep sqlparser's own descent may go.
@@ -35,8 +35,6 @@ const FUNCTION_WEIGHT: usize = 12;
 const QUERY_WEIGHT: usize = 36;
 /// … UNION, INTERSECT or EXCEPT.
 const SET_OPERATION_WEIGHT: usize = 18;
-/// A chain of this many operands or more is balanced. Shorter ones stay as they are: plans read more naturally.
-const CHAIN_MIN: usize = 16;
 /// Words and symbols of one list element at one level of nesting: what bounds the length of a chain of operators.
 const RUN_TOKENS_MAX: usize = 100_000;
 /// `[][][]…` after a type.
@@ -517,131 +515,6 @@ impl VisitorMut for Checker<'_> {
     }
 }
 
-/// Makes a chain of one of AND and OR, which the parser builds as deep as it is long, a balanced tree: both are
-/// associative, in three-valued logic too, and the operands keep their order.
-fn balance(expr: &mut Expr) {
-    let Some(operator) = chain_operator(expr) else { return };
-    let mut length = 1;
-    let mut node = &*expr;
-    while let Expr::BinaryOp { left, op, .. } = node
-        && *op == operator
-    {
-        length += 1;
-        node = left;
-    }
-    if length < CHAIN_MIN {
-        return;
-    }
-    let mut operands = Vec::with_capacity(length);
-    let mut rest = take(expr);
-    loop {
-        match rest {
-            Expr::BinaryOp { left, op, right } if op == operator => {
-                operands.push(*right);
-                rest = *left;
-            }
-            first => {
-                operands.push(first);
-                break;
-            }
-        }
-    }
-    operands.reverse();
-    let join = |left, right| Expr::BinaryOp { left: Box::new(left), op: operator.clone(), right: Box::new(right) };
-    if let Some(root) = pairwise(operands, join) {
-        *expr = root;
-    }
-}
-
-/// A balanced tree over operands in their order.
-fn pairwise<T>(mut operands: Vec<T>, join: impl Fn(T, T) -> T) -> Option<T> {
-    while operands.len() > 1 {
-        let mut joined = Vec::with_capacity(operands.len().div_ceil(2));
-        let mut rest = operands.into_iter();
-        while let Some(left) = rest.next() {
-            joined.push(match rest.next() {
-                Some(right) => join(left, right),
-                None => left,
-            });
-        }
-        operands = joined;
-    }
-    operands.pop()
-}
-
-/// `TABLE t` is `SELECT * FROM t`.
-fn table_as_select(body: &mut SetExpr) -> Found {
-    match body {
-        SetExpr::SetOperation { left, right, .. } => {
-            table_as_select(left)?;
-            table_as_select(right)
-        }
-        SetExpr::Table(table) => {
-            let names = [&table.schema_name, &table.table_name].into_iter().flatten();
-            let quoted: Vec<String> = names.map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
-            match super::parse_query(&format!("SELECT * FROM {}", quoted.join("."))) {
-                Ok(query) => {
-                    *body = *query.body;
-                    ControlFlow::Continue(())
-                }
-                Err(error) => found(error),
-            }
-        }
-        _ => ControlFlow::Continue(()),
-    }
-}
-
-/// The same for UNION and INTERSECT, which are associative with and without ALL.
-fn balance_set_operations(body: &mut SetExpr) {
-    let (operator, quantifier) = match body {
-        SetExpr::SetOperation { op, set_quantifier, .. }
-            if matches!(op, SetOperator::Union | SetOperator::Intersect)
-                && matches!(set_quantifier, SetQuantifier::None | SetQuantifier::All | SetQuantifier::Distinct) =>
-        {
-            (*op, *set_quantifier)
-        }
-        _ => return,
-    };
-    let mut length = 1;
-    let mut node = &*body;
-    while let SetExpr::SetOperation { left, op, set_quantifier, .. } = node
-        && (*op, *set_quantifier) == (operator, quantifier)
-    {
-        length += 1;
-        node = left;
-    }
-    if length < CHAIN_MIN {
-        return;
-    }
-    let empty = || SetExpr::Values(Values { explicit_row: false, value_keyword: false, rows: Vec::new() });
-    let mut operands = Vec::with_capacity(length);
-    let mut rest = std::mem::replace(body, empty());
-    loop {
-        match rest {
-            SetExpr::SetOperation { left, op, set_quantifier, right }
-                if (op, set_quantifier) == (operator, quantifier) =>
-            {
-                operands.push(*right);
-                rest = *left;
-            }
-            first => {
-                operands.push(first);
-                break;
-            }
-        }
-    }
-    operands.reverse();
-    let join = |left, right| SetExpr::SetOperation {
-        op: operator,
-        set_quantifier: quantifier,
-        left: Box::new(left),
-        right: Box::new(right),
-    };
-    if let Some(root) = pairwise(operands, join) {
-        *body = root;
-    }
-}
-
 fn expression_weight(expr: &Expr) -> usize {
     if matches!(expr, Expr::Function(_)) { FUNCTION_WEIGHT } else { EXPRESSION_WEIGHT }
 }
@@ -658,17 +531,6 @@ fn query_weight(query: &Query) -> usize {
         }
     }
     QUERY_WEIGHT + deepest * SET_OPERATION_WEIGHT
-}
-
-fn chain_operator(expr: &Expr) -> Option<BinaryOperator> {
-    match expr {
-        Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } => Some(op.clone()),
-        _ => None,
-    }
-}
-
-fn take(expr: &mut Expr) -> Expr {
-    std::mem::replace(expr, Expr::Value(Value::Null.into()))
 }
 
 /// sqlparser's PostgreSQL dialect, with an end to its backtracking and without the alternatives that its parser tries

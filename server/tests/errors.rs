@@ -4,6 +4,7 @@
 mod support;
 
 use support::TestServer;
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::ErrorPosition;
 
 const TABLE: &str = "(values (1::int4, 'a'::text), (2::int4, 'b'::text)) t(id, name)";
@@ -62,8 +63,12 @@ async fn explain_prints_json_as_a_tree_and_no_times_without_timing() {
     let server = TestServer::start(&[]).await;
     let client = server.connect().await;
     let query = "select n, count(*) from generate_series(1, 9) as g(n) group by n order by n";
-    let row = client.query_one(&format!("explain (analyze, format json) {query}"), &[]).await.unwrap();
-    let shown: serde_json::Value = serde_json::from_str(row.get(0)).unwrap();
+    let messages = client.simple_query(&format!("explain (analyze, format json) {query}")).await.unwrap();
+    let text = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    let shown: serde_json::Value = serde_json::from_str(text.unwrap()).unwrap();
     let root = &shown[0]["Plan"];
     assert!(root["Node Type"].is_string() && root["Plans"][0]["Node Type"].is_string(), "{shown}");
     assert!(!shown.to_string().contains("StoppableExec"), "{shown}");

@@ -81,7 +81,7 @@ fn file_column(column: &FilterColumn) -> Expr {
 
 fn compare(expr: &Expr, op: Operator, value: &ScalarValue, columns: &[FilterColumn]) -> Option<Expr> {
     let column = find(expr, columns)?;
-    if value.is_null() || !ordered_alike(column, op) {
+    if value.is_null() || is_nan(value) || !ordered_alike(column, op) {
         return None;
     }
     if column.conversion == Conversion::Nanoseconds {
@@ -93,6 +93,15 @@ fn compare(expr: &Expr, op: Operator, value: &ScalarValue, columns: &[FilterColu
         return None;
     }
     apply(column, op, literal)
+}
+
+/// Statistics leave NaN out: they cannot say that there is none.
+fn is_nan(value: &ScalarValue) -> bool {
+    match value {
+        ScalarValue::Float64(Some(value)) => value.is_nan(),
+        ScalarValue::Float32(Some(value)) => value.is_nan(),
+        _ => false,
+    }
 }
 
 fn apply(column: &FilterColumn, op: Operator, literal: ScalarValue) -> Option<Expr> {
@@ -210,6 +219,8 @@ mod tests {
     #[test]
     fn never_rules_out_nan() {
         assert_eq!(shown(&col("f").gt(lit(1.0_f64))), None);
+        assert_eq!(shown(&col("f").eq(lit(f64::NAN))), None);
+        assert_eq!(shown(&col("f").in_list(vec![lit(1.0_f64), lit(f64::NAN)], false)), None);
         assert_eq!(shown(&col("f").lt(lit(1.0_f64))).as_deref(), Some("F_f < Float64(1)"));
     }
 

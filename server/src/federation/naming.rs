@@ -4,7 +4,7 @@
 //! that PostgreSQL's `FigureColname` would give it; a repeated name gets a suffix that [`shown`] takes off again.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, Ident, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableAlias,
+    Expr, FunctionArguments, Ident, ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, TableAlias,
     TableAliasColumnDef, TableFactor, TrimWhereField, VisitMut, VisitorMut,
 };
 use std::collections::HashSet;
@@ -49,7 +49,35 @@ pub fn name_columns(query: &mut Query) -> Repeated {
     }
     let mut namer = Namer(Repeated::default());
     let _ = query.visit(&mut namer);
+    make_way_for_columns(query);
     namer.0
+}
+
+/// `SELECT t.a::text FROM t ORDER BY t.a`: the result's column has the name of the one that orders, and DataFusion would
+/// not know which is meant. Only the outermost result's names are nobody's business but the client's.
+fn make_way_for_columns(query: &mut Query) {
+    let (Some(order), SetExpr::Select(select)) = (&query.order_by, query.body.as_mut()) else { return };
+    let OrderByKind::Expressions(keys) = &order.kind else { return };
+    if select.distinct.is_some() {
+        return;
+    }
+    let plain = |name: &str| keys.iter().any(|key| matches!(&key.expr, Expr::Identifier(own) if folded(own) == name));
+    let qualified: HashSet<String> = keys
+        .iter()
+        .filter_map(|key| match &key.expr {
+            Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+            _ => None,
+        })
+        .filter(|name| !plain(name))
+        .collect();
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::ExprWithAlias { alias, expr } = item
+            && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+            && qualified.contains(&folded(alias))
+        {
+            *alias = Ident::with_quote('"', format!("{}{SUFFIX}{index}", folded(alias)));
+        }
+    }
 }
 
 /// Gives all columns of one name names of their own.

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::rewrite::parsed;
-use super::rows::{compared, fields};
+use super::rows::{compared, fields, is_comparison};
 use crate::error::{SqlError, SqlResult};
 
 /// The alias of the subquery, and the beginning of its columns' names.
@@ -108,16 +108,7 @@ impl<'a> Comparison<'a> {
             Expr::BinaryOp { left, op, right } => (left, op.clone(), Quantifier::One, subquery_of(right)?),
             _ => return None,
         };
-        let comparison = matches!(
-            operator,
-            BinaryOperator::Eq
-                | BinaryOperator::NotEq
-                | BinaryOperator::Lt
-                | BinaryOperator::LtEq
-                | BinaryOperator::Gt
-                | BinaryOperator::GtEq
-        );
-        if !comparison {
+        if !is_comparison(&operator) {
             return None;
         }
         Some(Self { row: fields(row)?, operator, quantifier, query })

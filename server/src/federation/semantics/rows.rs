@@ -73,7 +73,7 @@ pub(super) fn expand(expr: &mut Expr) -> SqlResult<()> {
     Ok(())
 }
 
-const fn is_comparison(op: &BinaryOperator) -> bool {
+pub(super) const fn is_comparison(op: &BinaryOperator) -> bool {
     matches!(
         op,
         BinaryOperator::Eq

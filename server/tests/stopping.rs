@@ -29,6 +29,11 @@ const STUBBORN: &[(&str, &str)] = &[
          WHERE EXISTS (SELECT 1 FROM generate_series(1, 300000) AS b(y) WHERE a.x * b.y % 1000003 = -1)",
     ),
     (
+        "the frames of a window",
+        "SELECT max(cardinality(a)) FROM (SELECT array_agg(x) OVER (ORDER BY x) AS a \
+         FROM generate_series(1, 20000) AS g(x)) AS q",
+    ),
+    (
         "a cross join",
         "SELECT count(*), sum(x + y) FROM generate_series(1, 300000) AS a(x), generate_series(1, 3000000) AS b(y)",
     ),

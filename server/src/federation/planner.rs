@@ -165,7 +165,23 @@ impl Planner {
     /// # Errors
     /// Names, rights, types; what sources say when their tables are looked up.
     pub async fn plan(&self, query: &Query, text: &str, parameters: &[Option<PgType>]) -> SqlResult<Planned> {
-        self.plan_nested(query.clone(), text, parameters, 0).await
+        let planned = self.plan_nested(query.clone(), text, parameters, 0).await;
+        match planned {
+            Err(error) if error.sqlstate == SqlState::UNDEFINED_FUNCTION => {
+                self.plan_by_first_places(query, text, parameters).await.ok_or(error)
+            }
+            planned => planned,
+        }
+    }
+
+    /// A parameter has the type that its first place says, also where a later one by itself would say otherwise.
+    async fn plan_by_first_places(&self, query: &Query, text: &str, given: &[Option<PgType>]) -> Option<Planned> {
+        let rest = semantics::without_guesses(query, given)?;
+        let types = self.plan_nested(rest, text, given, 0).await.ok()?.first_types(given);
+        if types == given {
+            return None;
+        }
+        self.plan_nested(query.clone(), text, &types, 0).await.ok()
     }
 
     async fn plan_nested(

@@ -19,6 +19,7 @@ use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 
 use super::aliases::{reads_fields_of_plain_columns, tell_tables_from_columns, unmarked};
+use super::distinct_keys::check_distinct_keys;
 use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
 use super::ordinals::check_ordinals;
@@ -197,6 +198,7 @@ impl Planner {
         let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
         check_aggregates(statement)?;
         check_ordinals(statement)?;
+        check_distinct_keys(statement)?;
         let hidden = naming::name_columns(&mut query);
         semantics::rewrite_windows(&mut query, &is_aggregate)?;
         let mut system = pg_catalog::mentions_system_catalog(&query);

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor, Visit, Visitor,
+    Expr, GroupByExpr, LimitClause, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor, Visit, Visitor,
 };
 
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -26,6 +26,13 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
                     SqlError::unsupported("row values in a SELECT list are not supported")
                         .hint("Select the columns one by one."),
                 );
+            }
+            if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+                let rows = limit.iter().chain(offset.iter().map(|offset| &offset.value));
+                if rows.into_iter().any(has_subquery) {
+                    let message = "subqueries in LIMIT and OFFSET are not supported";
+                    return ControlFlow::Break(SqlError::unsupported(message));
+                }
             }
             if query.locks.is_empty() {
                 return ControlFlow::Continue(());
@@ -90,6 +97,18 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    struct Queries;
+    impl Visitor for Queries {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    expr.visit(&mut Queries).is_break()
 }
 
 /// Whether a part of a query computes over a window, its subqueries left out.

@@ -17,6 +17,7 @@ mod catalog;
 mod catalog_array;
 mod choice;
 mod collect;
+mod column_lists;
 mod compare;
 mod datetime;
 mod float;
@@ -65,6 +66,7 @@ use datafusion::optimizer::{Analyzer, Optimizer};
 
 pub use branches::unify_branches;
 pub use catalog::{array_cast, rewrite_catalog};
+pub use column_lists::complete_column_lists;
 pub use grouping_sets::expand_grouping_sets;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use rewrite::{rewrite_casts, unqualify_functions};

@@ -13,6 +13,7 @@ mod network;
 mod node;
 mod numbers;
 mod ranges;
+mod records;
 mod regex;
 mod resolve;
 mod sets;
@@ -213,6 +214,7 @@ fn all() -> impl Iterator<Item = &'static Function> {
         money::FUNCTIONS,
         network::FUNCTIONS,
         ranges::FUNCTIONS,
+        records::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

@@ -257,12 +257,15 @@ impl PostgresComparisons {
         let Some(Operand::Typed(data_type)) = operand(&expr, schema) else {
             return Ok(Transformed::no(Expr::InList(InList { expr, list, negated })));
         };
-        let list = self.one_type(list, &data_type, schema);
+        let list = self.one_type(list, &data_type, schema)?;
         let by_rule = matches!(comparison(&data_type), Comparison::Key | Comparison::None | Comparison::Unknown);
         let differs = |item: &Expr| match operand(item, schema) {
             Some(Operand::Typed(own)) => {
                 // Trailing blanks of a `char(n)` say nothing.
-                !is_stored_alike(&data_type, &own) || is_upscaled(&expr, item, schema) || own.oid == oids::BPCHAR
+                !is_stored_alike(&data_type, &own)
+                    || needs_key(&own)
+                    || is_upscaled(&expr, item, schema)
+                    || own.oid == oids::BPCHAR
             }
             _ => false,
         };
@@ -296,22 +299,24 @@ impl PostgresComparisons {
 
 impl PostgresComparisons {
     /// Several items without columns are elements of an array in PostgreSQL, whose type they and the value have in common.
-    fn one_type(&self, list: Vec<Expr>, value: &PgType, schema: &DFSchema) -> Vec<Expr> {
+    fn one_type(&self, list: Vec<Expr>, value: &PgType, schema: &DFSchema) -> Result<Vec<Expr>> {
         let is_element = |item: &Expr| !item.any_column_refs();
         let types = list.iter().filter(|item| is_element(item)).map(|item| operand(item, schema));
-        let Some(types) = types.collect::<Option<Vec<_>>>().filter(|types| types.len() > 1) else { return list };
+        let Some(types) = types.collect::<Option<Vec<_>>>().filter(|types| types.len() > 1) else {
+            return Ok(list);
+        };
         let mut common = Some(PgType { modifier: -1, ..value.clone() });
         for own in &types {
             if let (Some(so_far), Operand::Typed(own)) = (&common, own) {
                 common = choice::unify(so_far, own).map(|common| PgType { modifier: -1, ..common });
             }
         }
-        let Some(common) = common else { return list };
+        let Some(common) = common else { return Ok(list) };
         let converted = |item: Expr| match operand(&item, schema) {
             Some(Operand::Typed(own)) if is_element(&item) && !is_stored_alike(&own, &common) => {
-                cast::cast_to(&self.settings, item, &common)
+                cast::fold(&self.settings, cast::cast_to(&self.settings, item, &common))
             }
-            _ => item,
+            _ => Ok(item),
         };
         list.into_iter().map(converted).collect()
     }

@@ -305,6 +305,59 @@ pub struct View {
     /// `WITH (security_invoker = true)`: the reader's rights count, not the owner's.
     #[serde(default)]
     pub security_invoker: bool,
+    /// Its storage parameters as `WITH (…)` gave them, in order: `pg_class.reloptions`.
+    #[serde(default)]
+    pub options: Vec<(String, String)>,
+    /// What the relations that it reads were when it was made; `None` in catalogs older than this field.
+    #[serde(default)]
+    pub reads: Option<Vec<ViewedRelation>>,
+}
+
+/// A relation as a view knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewedRelation {
+    /// The stored relation, or the server of a live table.
+    pub oid: Oid,
+    /// Schema and name of a live table.
+    #[serde(default)]
+    pub live: Option<(String, String)>,
+    /// The columns that the relation had when the view was made, but for those that were dropped since.
+    pub columns: Vec<ViewedColumn>,
+}
+
+/// A column as a view knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewedColumn {
+    /// Its name when the view was made.
+    pub name: String,
+    /// Its number; 0 in a live table, whose columns are known by their names.
+    #[serde(default)]
+    pub number: i16,
+    /// Its type when the view was made.
+    pub data_type: PgType,
+    /// Whether the view's result depends on it.
+    #[serde(default)]
+    pub read: bool,
+}
+
+impl View {
+    /// `pg_class.reloptions`.
+    pub fn shown_options(&self) -> Vec<String> {
+        if self.options.is_empty() && self.security_invoker {
+            // Of a catalog that kept no options.
+            return vec!["security_invoker=true".to_owned()];
+        }
+        self.options.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    /// Replaces the storage parameters.
+    pub fn set_options(&mut self, options: Vec<(String, String)>) {
+        // Values are checked when they are parsed; these are the words for true.
+        let is_true =
+            |value: &str| matches!(value.to_ascii_lowercase().as_str(), "true" | "on" | "yes" | "1" | "t" | "y");
+        self.security_invoker = options.iter().any(|(name, value)| name == "security_invoker" && is_true(value));
+        self.options = options;
+    }
 }
 
 impl Object {

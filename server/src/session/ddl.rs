@@ -220,6 +220,7 @@ impl Session {
     ) -> SqlResult<ViewFacts> {
         let mut planner = self.planner(&create.query_text, limits).await?;
         planner.catalog = catalog;
+        planner.declared = true;
         let (query, text) = (create.query.as_ref().clone(), statement.text.clone());
         limits.run(self.engine.cpu(), async move { view_facts::facts(&planner, query, &text).await }).await
     }

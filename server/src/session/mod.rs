@@ -499,8 +499,10 @@ impl Session {
                 "RELEASE"
             }
             Transaction::RollbackTo(name) => {
+                self.apply_pending_settings();
                 self.transaction.rollback_to(name, &mut self.settings)?;
-                self.generation += 1;
+                self.role_settings();
+                self.show_application_name();
                 "ROLLBACK"
             }
             Transaction::Characteristics { isolation, read_only, session } => {
@@ -542,6 +544,7 @@ impl Session {
         self.cursors.retain(|_, cursor| cursor.hold);
         self.advisory.0.end_transaction();
         self.role_settings();
+        self.show_application_name();
         match working {
             Some((working, repeatable)) => self.commit(working, repeatable).await,
             None => Ok(()),

@@ -70,12 +70,27 @@ pub(super) fn database_of(
 impl Session {
     /// Where names are looked up.
     pub(super) fn name_scope(&self) -> NameScope {
-        let user = self.catalog().role_name(self.current_user);
         NameScope {
             database: self.engine.config.database.clone(),
             live: self.live.clone(),
-            search_path: self.settings.search_path(&user),
+            search_path: self.usable_search_path(&self.catalog()),
         }
+    }
+
+    /// The search path; of our own database's schemas those that the current user may use, as in PostgreSQL's
+    /// `recomputeNamespacePath`.
+    fn usable_search_path(&self, catalog: &Catalog) -> Vec<String> {
+        let mut path = self.settings.search_path(&catalog.role_name(self.current_user));
+        if self.live.is_none() {
+            let usable = |name: &String| {
+                let schema = catalog.schema(name).and_then(|schema| catalog.get(schema.header.oid));
+                schema.is_some_and(|schema| {
+                    privilege::has_privilege(catalog, self.current_user, schema, Privilege::Usage)
+                })
+            };
+            path.retain(usable);
+        }
+        path
     }
 
     /// Reads a server's schemas for a session that is connected to it, and makes them its search path.
@@ -115,8 +130,7 @@ impl Session {
         let mut context = PgCatalogContext::new(shown, database, self.current_user);
         context.main_database.clone_from(&self.engine.config.database);
         context.session_user = self.session_user;
-        let user = context.catalog.role_name(self.current_user);
-        context.search_path = self.settings.search_path(&user);
+        context.search_path = self.usable_search_path(&context.catalog);
         context.pid = self.backend.pid();
         context.server_start = microseconds(self.engine.started);
         context.client_address = self.engine.backends.get(context.pid).and_then(|backend| backend.peer);

@@ -326,16 +326,38 @@ pub struct AlterForeignTable {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the SQL clauses of their names")]
 pub enum AlterTableAction {
-    AddColumn { column: ColumnClause, if_not_exists: bool },
-    DropColumn { name: String, if_exists: bool, cascade: bool },
-    RenameColumn { name: String, new_name: String },
-    AlterType { name: String, data_type: sql::DataType, type_position: usize },
-    SetNotNull { name: String, not_null: bool },
-    ColumnOptions { name: String, options: Vec<OptionAction> },
+    AddColumn {
+        column: ColumnClause,
+        if_not_exists: bool,
+    },
+    DropColumn {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    RenameColumn {
+        name: String,
+        new_name: String,
+    },
+    AlterType {
+        name: String,
+        data_type: sql::DataType,
+        type_position: usize,
+    },
+    SetNotNull {
+        name: String,
+        not_null: bool,
+    },
+    ColumnOptions {
+        name: String,
+        options: Vec<OptionAction>,
+    },
     Options(Vec<OptionAction>),
     RenameTo(String),
     SetSchema(String),
     OwnerTo(RoleSpec),
+    /// `SET (…)` and `RESET (…)` of a view: names, with values in SET only.
+    ViewOptions(Vec<(String, Option<String>)>),
 }
 
 impl AlterTableAction {
@@ -385,8 +407,8 @@ pub struct CreateView {
     pub query_text: String,
     /// Where `query_text` begins in the statement: characters from 0.
     pub query_offset: usize,
-    /// `WITH (security_invoker = true)`.
-    pub security_invoker: bool,
+    /// `WITH (security_invoker = true, …)`, checked; a value that was left out is `true`.
+    pub options: Vec<(String, String)>,
 }
 
 /// The attributes of CREATE and ALTER ROLE; `None`: not given.

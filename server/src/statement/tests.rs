@@ -232,7 +232,8 @@ fn schemas_views_extensions() {
             assert_eq!(view.query_text, "select 1, 'é'");
             assert_eq!(view.query_offset, 71);
             assert_eq!(view.columns, ["x", "Y"]);
-            assert!(view.or_replace && view.security_invoker);
+            assert!(view.or_replace);
+            assert_eq!(view.options, [("security_invoker".to_owned(), "true".to_owned())]);
         }
         other => panic!("{other:?}"),
     }

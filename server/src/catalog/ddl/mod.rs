@@ -29,7 +29,7 @@ use atoll_connector_api::types::PgType;
 use atoll_connector_api::types::text::OutputStyle;
 use atoll_connector_api::{ConnectorError, OptionScope, OptionSpec, Options, TableDefinition};
 
-use super::model::{Catalog, Oid};
+use super::model::{Catalog, Oid, ViewedRelation};
 use super::secret::SecretKey;
 use crate::error::{Notice, SqlError, SqlResult};
 use crate::statement::Statement;
@@ -139,6 +139,8 @@ pub struct ViewFacts {
     pub depends_on: Vec<Oid>,
     /// The columns it reads, by relation and column number.
     pub depends_on_columns: Vec<(Oid, i16)>,
+    /// The relations it reads, as they are.
+    pub reads: Vec<ViewedRelation>,
 }
 
 /// What a statement did.

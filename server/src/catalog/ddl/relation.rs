@@ -82,6 +82,22 @@ impl Ddl<'_> {
                 self.working.put(Object::ForeignTable(table));
                 Ok(())
             }
+            AlterTableAction::ViewOptions(changes) => {
+                let Object::View(mut view) = Object::clone(&*self.object(oid)?) else {
+                    return Err(SqlError::internal("the relation is no view"));
+                };
+                let mut options = view.options.clone();
+                if options.is_empty() && view.security_invoker {
+                    options.push(("security_invoker".to_owned(), "true".to_owned()));
+                }
+                for (name, value) in changes {
+                    options.retain(|(other, _)| other != name);
+                    options.extend(value.iter().map(|value| (name.clone(), value.clone())));
+                }
+                view.set_options(options);
+                self.working.put(Object::View(view));
+                Ok(())
+            }
             AlterTableAction::Options(options) => {
                 let mut table = self.table(oid)?;
                 let server = self.server_by_oid(table.server)?;

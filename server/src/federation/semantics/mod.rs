@@ -39,6 +39,7 @@ mod rows;
 mod set_comparison;
 mod set_operations;
 mod sliding;
+mod stars;
 mod statistics;
 mod subqueries;
 #[cfg(test)]
@@ -68,6 +69,7 @@ pub use catalog::{array_cast, rewrite_catalog};
 pub use grouping_sets::expand_grouping_sets;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use rewrite::{rewrite_casts, unqualify_functions};
+pub use stars::expand_stars;
 pub use values::unify_values;
 pub use whole_rows::name_whole_rows;
 pub use windows::{frame_marks, framed_function, rewrite_windows};

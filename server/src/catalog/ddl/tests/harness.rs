@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::super::super::model::{
     AclItem, BOOTSTRAP_SUPERUSER_OID, DATABASE_OID, Database, ForeignDataWrapper, ForeignTable, Header, PUBLIC_ROLE,
-    PUBLIC_SCHEMA_OID, Privilege, Role, Schema,
+    PUBLIC_SCHEMA_OID, Privilege, Role, Schema, ViewedColumn, ViewedRelation,
 };
 use super::super::super::store::OidRange;
 use super::*;
@@ -355,5 +355,20 @@ fn plan(catalog: &Catalog, query: &sql::Query) -> ViewFacts {
         columns.push((alias.unwrap_or(name), data_type));
     }
     let used = names.idents.iter().filter_map(|name| column(name)).map(|(oid, number, _)| (oid, number)).collect();
-    ViewFacts { query: query.to_string(), columns, depends_on: names.found, depends_on_columns: used }
+    let reads = relations.iter().map(|relation| ViewedRelation {
+        oid: relation.header().oid,
+        live: None,
+        columns: relation
+            .columns()
+            .iter()
+            .map(|column| ViewedColumn {
+                name: column.name.clone(),
+                number: column.number,
+                data_type: column.data_type.clone(),
+                read: true,
+            })
+            .collect(),
+    });
+    let reads = reads.collect();
+    ViewFacts { query: query.to_string(), columns, depends_on: names.found, depends_on_columns: used, reads }
 }

@@ -216,6 +216,8 @@ fn relations() -> Vec<Object> {
             depends_on: vec![ORDERS],
             depends_on_columns: vec![(ORDERS, 1), (ORDERS, 2), (ORDERS, 3)],
             security_invoker: false,
+            options: Vec::new(),
+            reads: None,
         }),
         Object::View(View {
             header: header(SECURE, "secure", ATOLL),
@@ -225,6 +227,8 @@ fn relations() -> Vec<Object> {
             depends_on: vec![PEOPLE],
             depends_on_columns: vec![(PEOPLE, 1)],
             security_invoker: true,
+            options: Vec::new(),
+            reads: None,
         }),
     ]
 }

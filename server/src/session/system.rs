@@ -18,7 +18,7 @@ use crate::catalog::model::{
     StoredValue,
 };
 use crate::catalog::{Catalog, Oid, privilege};
-use crate::error::{SqlError, SqlResult, SqlState};
+use crate::error::{Notice, SqlError, SqlResult, SqlState};
 use crate::federation::pg_catalog::{BackendInfo, PgCatalogContext, SessionHooks, Setting};
 use crate::federation::relations::NameScope;
 use crate::host::{Host, REMOTE_METADATA_AGE};
@@ -148,6 +148,7 @@ impl Session {
         context.hooks = Some(Arc::new(Hooks {
             settings: Mutex::new(self.settings.clone()),
             pending: Arc::clone(&self.pending_settings),
+            notices: Arc::clone(&self.pending_notices),
             backends: self.engine.backends.clone(),
             user: self.current_user,
             session_user: self.session_user,
@@ -204,6 +205,9 @@ impl Session {
     }
 }
 
+/// Warnings of functions that ran in a query, until they are sent with its end.
+pub(super) type PendingNotices = Arc<Mutex<Vec<Notice>>>;
+
 /// Settings that `set_config` changed while a query ran: name, value, whether local.
 pub(super) type PendingSettings = Arc<Mutex<Vec<(String, String, bool)>>>;
 
@@ -211,6 +215,7 @@ pub(super) type PendingSettings = Arc<Mutex<Vec<(String, String, bool)>>>;
 struct Hooks {
     settings: Mutex<Settings>,
     pending: PendingSettings,
+    notices: PendingNotices,
     backends: Backends,
     user: Oid,
     session_user: Oid,
@@ -220,7 +225,11 @@ struct Hooks {
 
 impl Hooks {
     fn signal(&self, pid: i32, reason: CancelReason, what: &str) -> SqlResult<bool> {
-        let Some(backend) = self.backends.get(pid) else { return Ok(false) };
+        let Some(backend) = self.backends.get(pid) else {
+            let message = format!("PID {pid} is not a PostgreSQL backend process");
+            lock(&self.notices).push(Notice::warning(SqlState::WARNING, message));
+            return Ok(false);
+        };
         if backend.superuser && !self.superuser {
             return Err(SqlError::denied(format!("must be a superuser to {what} superuser process")));
         }
@@ -359,7 +368,11 @@ fn live_column(column: &ColumnDefinition, number: i16) -> Column {
         options: column
             .options
             .iter()
-            .map(|(name, value)| StoredOption { name: name.to_owned(), value: StoredValue::Plain(value.to_owned()) })
+            .map(|(name, value)| StoredOption {
+                name: name.to_owned(),
+                value: StoredValue::Plain(value.to_owned()),
+                implicit: false,
+            })
             .collect(),
         comment: column.comment.clone(),
         acl: None,

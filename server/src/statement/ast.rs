@@ -3,6 +3,8 @@
 
 use datafusion::sql::sqlparser::ast as sql;
 
+use crate::error::Notice;
+
 /// A name of one, two or three parts, folded as PostgreSQL folds: lower case unless quoted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QualifiedName {
@@ -39,6 +41,8 @@ pub struct ParsedStatement {
     pub text: String,
     /// Where `text` begins in what the client sent: characters from 0.
     pub offset: usize,
+    /// What the parser says of it: names that were cut.
+    pub notices: Vec<Notice>,
 }
 
 /// A statement.
@@ -453,6 +457,8 @@ pub struct AlterRole {
 pub struct AlterRoleSetting {
     /// `None`: ALL.
     pub role: Option<RoleSpec>,
+    /// `IN DATABASE`.
+    pub database: Option<String>,
     /// `None`: RESET ALL.
     pub name: Option<String>,
     /// `None`: RESET, or SET TO DEFAULT.
@@ -476,6 +482,7 @@ pub struct GrantRole {
     pub roles: Vec<String>,
     pub members: Vec<RoleSpec>,
     pub admin_option: bool,
+    pub granted_by: Option<RoleSpec>,
     pub cascade: bool,
 }
 
@@ -490,6 +497,7 @@ pub struct Grant {
     pub grantees: Vec<RoleSpec>,
     /// WITH GRANT OPTION, or GRANT OPTION FOR.
     pub grant_option: bool,
+    pub granted_by: Option<RoleSpec>,
     pub cascade: bool,
 }
 
@@ -535,6 +543,10 @@ pub enum DropKind {
     Role,
     /// DROP TABLE: an error with PostgreSQL's hint where the relation is a foreign table.
     Table,
+    /// There are none: what a foreign table's or view's name finds is an error too.
+    Index,
+    Sequence,
+    MaterializedView,
     Extension,
 }
 

@@ -152,8 +152,17 @@ pub(super) fn drop(c: &mut Cursor) -> SqlResult<Statement> {
     } else if c.eat(&["owned", "by"]) {
         let roles = c.list(Cursor::role_not_public)?;
         return Ok(Statement::DropOwned { roles, cascade: c.cascade() });
+    } else if c.eat(&["materialized", "view"]) {
+        DropKind::MaterializedView
     } else {
-        match c.eat_any(&["server", "view", "schema", "role", "user", "group", "table", "extension"]) {
+        const WORDS: &[&str] =
+            &["server", "view", "schema", "role", "user", "group", "table", "extension", "index", "sequence"];
+        match c.eat_any(WORDS) {
+            Some("index") => {
+                c.eat(&["concurrently"]);
+                DropKind::Index
+            }
+            Some("sequence") => DropKind::Sequence,
             Some("server") => DropKind::Server,
             Some("view") => DropKind::View,
             Some("schema") => DropKind::Schema,
@@ -165,7 +174,12 @@ pub(super) fn drop(c: &mut Cursor) -> SqlResult<Statement> {
     };
     let if_exists = c.if_exists();
     let names = match kind {
-        DropKind::ForeignTable | DropKind::View | DropKind::Table => c.list(Cursor::qualified_name)?,
+        DropKind::ForeignTable
+        | DropKind::View
+        | DropKind::Table
+        | DropKind::Index
+        | DropKind::Sequence
+        | DropKind::MaterializedView => c.list(Cursor::qualified_name)?,
         DropKind::Role => c.list(|c| {
             let position = c.position();
             match c.role_not_public()? {

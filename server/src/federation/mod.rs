@@ -16,3 +16,4 @@ pub mod relations;
 pub mod semantics;
 mod unknown_call;
 pub mod view_facts;
+mod viewed;

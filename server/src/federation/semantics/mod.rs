@@ -40,6 +40,7 @@ mod rows;
 mod set_comparison;
 mod set_operations;
 mod sliding;
+mod stars;
 mod statistics;
 mod subqueries;
 #[cfg(test)]
@@ -70,6 +71,7 @@ pub use column_lists::complete_column_lists;
 pub use grouping_sets::expand_grouping_sets;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use rewrite::{rewrite_casts, unqualify_functions};
+pub use stars::expand_stars;
 pub use values::unify_values;
 pub use whole_rows::name_whole_rows;
 pub use windows::{frame_marks, framed_function, rewrite_windows};

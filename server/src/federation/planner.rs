@@ -184,7 +184,23 @@ impl Planner {
     /// # Errors
     /// Names, rights, types; what sources say when their tables are looked up.
     pub async fn plan(&self, query: &Query, text: &str, parameters: &[Option<PgType>]) -> SqlResult<Planned> {
-        self.analyze(query.clone(), text, parameters).await.map(|analyzed| analyzed.planned)
+        let planned = self.analyze(query.clone(), text, parameters).await;
+        match planned {
+            Err(error) if error.sqlstate == SqlState::UNDEFINED_FUNCTION => {
+                self.plan_by_first_places(query, text, parameters).await.ok_or(error)
+            }
+            planned => planned.map(|analyzed| analyzed.planned),
+        }
+    }
+
+    /// A parameter has the type that its first place says, also where a later one by itself would say otherwise.
+    async fn plan_by_first_places(&self, query: &Query, text: &str, given: &[Option<PgType>]) -> Option<Planned> {
+        let rest = semantics::without_guesses(query, given)?;
+        let types = self.analyze(rest, text, given).await.ok()?.planned.first_types(given);
+        if types == given {
+            return None;
+        }
+        self.analyze(query.clone(), text, &types).await.ok().map(|analyzed| analyzed.planned)
     }
 
     /// The same, with what it was planned from.

@@ -120,6 +120,14 @@ impl PostgresComparisons {
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(
                     op,
+                    Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch
+                ) && !pattern_of(&right).is_some_and(functions::is_plain_pattern) =>
+            {
+                self.matched(*left, op, *right, schema)
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+                if matches!(
+                    op,
                     Operator::RegexMatch
                         | Operator::RegexIMatch
                         | Operator::RegexNotMatch
@@ -218,6 +226,23 @@ impl PostgresComparisons {
             }
             _ => Ok(Transformed::no(expr)),
         }
+    }
+
+    /// `~` and its kin as the function: DataFusion's patterns are not PostgreSQL's.
+    fn matched(&self, left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let left = self.padded(left, schema)?.data;
+        let insensitive = matches!(op, Operator::RegexIMatch | Operator::RegexNotIMatch);
+        let mut args = vec![left, right];
+        if insensitive {
+            args.push(lit("i"));
+        }
+        let function = functions::function(&self.settings, functions::REGEXP_LIKE);
+        let Some(func) = function.map(Arc::new) else {
+            return Err(SqlError::internal("a function of ours is missing").into());
+        };
+        let call = functions::bind(&self.settings, ScalarFunction { func, args }, schema)?.data;
+        let negated = matches!(op, Operator::RegexNotMatch | Operator::RegexNotIMatch);
+        Ok(Transformed::yes(if negated { Expr::Not(Box::new(call)) } else { call }))
     }
 
     /// `$1::integer` says what `$1` is.
@@ -437,6 +462,14 @@ fn typed_subquery(subquery: Subquery) -> Result<Transformed<Expr>> {
 /// Whether an aggregate's arguments are the outer query's columns: PostgreSQL computes it there.
 fn is_of_outer_query(call: &AggregateFunction) -> bool {
     call.params.args.iter().any(Expr::contains_outer) && !call.params.args.iter().any(Expr::any_column_refs)
+}
+
+/// A pattern that is written out.
+fn pattern_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
 }
 
 /// Whether an expression is the word NULL.

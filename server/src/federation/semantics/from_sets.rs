@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::functions::{MATCHES, SERIES, series_of};
 use super::rewrite::{call, parsed, pg_cast};
-use super::{collect, lists, statistics};
+use super::{collect, lists, set_order, statistics};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::naming;
 
@@ -53,6 +53,7 @@ impl VisitorMut for Sets {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         join_laterals(&mut query.body);
+        set_order::carry_keys(query);
         ControlFlow::Continue(())
     }
 

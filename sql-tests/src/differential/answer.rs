@@ -81,7 +81,8 @@ impl Asker {
     /// # Errors
     /// The endpoint does not accept the connection.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self> {
-        let client = endpoint.connect().await.with_context(|| format!("could not connect to port {}", endpoint.port))?;
+        let client =
+            endpoint.connect().await.with_context(|| format!("could not connect to port {}", endpoint.port))?;
         Ok(Self { endpoint: endpoint.clone(), client, settings: String::new() })
     }
 
@@ -193,11 +194,14 @@ pub struct Difference {
 
 /// In what two answers differ. A shrunk statement must differ in the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Kind {
+    /// Other rows.
     Rows,
+    /// The same in another order.
     Order,
+    /// Other names of columns.
     Names,
+    /// Other types of columns, or type modifiers.
     Types,
     /// The oracle answers, Atoll fails with this.
     Fails(String),
@@ -288,7 +292,8 @@ fn compare_rows(oracle: &[Row], atoll: &[Row], ordered: bool) -> Option<Differen
         return Some(Difference { kind: Kind::Order, detail });
     }
     let (missing, extra) = multiset_differences(&left, &right);
-    let list = |rows: &[&Row]| rows.iter().take(SHOWN_ROWS_MAX).map(|row| shown(Some(row))).collect::<Vec<_>>().join(" ");
+    let list =
+        |rows: &[&Row]| rows.iter().take(SHOWN_ROWS_MAX).map(|row| shown(Some(row))).collect::<Vec<_>>().join(" ");
     let detail = format!(
         "PostgreSQL {} rows, {} only there: {}; Atoll {} rows, {} only here: {}",
         left.len(),

@@ -20,8 +20,6 @@ use super::answer::Asker;
 use super::table::{Column, Row, Source, Table};
 use crate::engine::Endpoint;
 
-/// The database of the oracle, and of MariaDB.
-const DATABASE: &str = "atoll_diff";
 /// Bytes of one message of COPY, and of one INSERT.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Rows of a record batch, and of a Parquet row group: small, so that the tables have several.
@@ -32,6 +30,8 @@ const PARQUET_NUMERIC: (u8, i8) = (38, 10);
 /// Where everything is.
 #[derive(Clone)]
 pub struct Places {
+    /// What the tables belong to: a word in the names of the databases, files and servers.
+    pub set: &'static str,
     /// The PostgreSQL that holds all tables; its own database of the tests is made and dropped there.
     pub oracle: Endpoint,
     /// MariaDB.
@@ -51,10 +51,19 @@ pub fn mysql_address(url: &str) -> Result<mysql_async::Opts> {
 }
 
 impl Places {
+    /// The database of the oracle, and of MariaDB.
+    fn database(&self) -> String {
+        format!("atoll_diff_{}", self.set)
+    }
+
     /// The oracle's database of the suite.
     #[must_use]
     pub fn oracle_database(&self) -> Endpoint {
-        Endpoint { dbname: DATABASE.to_owned(), ..self.oracle.clone() }
+        Endpoint { dbname: self.database(), ..self.oracle.clone() }
+    }
+
+    fn server(&self, source: Source) -> String {
+        format!("diff_{}_{}", self.set, source.name())
     }
 
     /// Makes the databases anew, and registers the servers at Atoll.
@@ -63,13 +72,14 @@ impl Places {
     /// One of the servers refuses.
     pub async fn prepare(&self) -> Result<()> {
         let oracle = Asker::connect(&self.oracle).await?;
-        oracle.run(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")).await?;
-        oracle.run(&format!("CREATE DATABASE {DATABASE}")).await?;
+        let database = self.database();
+        oracle.run(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
+        oracle.run(&format!("CREATE DATABASE {database}")).await?;
         let mut mysql = mysql_async::Conn::new(self.mysql.clone()).await.context("could not connect to MariaDB")?;
-        mysql.query_drop(format!("DROP DATABASE IF EXISTS {DATABASE}")).await?;
+        mysql.query_drop(format!("DROP DATABASE IF EXISTS {database}")).await?;
         // A collation that ignores case: what is sent there must not be decided by it.
         mysql
-            .query_drop(format!("CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"))
+            .query_drop(format!("CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"))
             .await?;
         mysql.disconnect().await?;
         std::fs::create_dir_all(&self.folder)?;
@@ -86,7 +96,7 @@ impl Places {
     }
 
     fn sqlite_file(&self) -> PathBuf {
-        self.folder.join("tables.sqlite")
+        self.folder.join(format!("{}.sqlite", self.set))
     }
 
     fn servers(&self) -> Result<Vec<String>> {
@@ -94,21 +104,23 @@ impl Places {
         let folder = self.folder.to_str().context("the folder's name is not UTF-8")?;
         let file = self.sqlite_file();
         let file = file.to_str().context("the folder's name is not UTF-8")?;
-        let mut statements: Vec<String> =
-            Source::ALL.iter().map(|source| format!("DROP SERVER IF EXISTS {} CASCADE", server(*source))).collect();
+        let mut statements: Vec<String> = Source::ALL
+            .iter()
+            .map(|source| format!("DROP SERVER IF EXISTS {} CASCADE", self.server(*source)))
+            .collect();
         let create = |source: Source, wrapper: &str, options: String| {
-            format!("CREATE SERVER {} FOREIGN DATA WRAPPER {wrapper} OPTIONS ({options})", server(source))
+            format!("CREATE SERVER {} FOREIGN DATA WRAPPER {wrapper} OPTIONS ({options})", self.server(source))
         };
         let mapping = |source: Source, user: &str, password: &str| {
             let (user, password) = (quoted(user), quoted(password));
-            let server = server(source);
+            let server = self.server(source);
             format!("CREATE USER MAPPING FOR CURRENT_USER SERVER {server} OPTIONS (user {user}, password {password})")
         };
         let (host, port) = (quoted(&self.oracle.host), self.oracle.port);
         statements.push(create(
             Source::Postgres,
             "postgres",
-            format!("host {host}, port '{port}', dbname '{DATABASE}'"),
+            format!("host {host}, port '{port}', dbname '{}'", self.database()),
         ));
         let password = self.oracle.password.as_deref().unwrap_or_default();
         statements.push(mapping(Source::Postgres, &self.oracle.user, password));
@@ -131,7 +143,7 @@ impl Places {
         let atoll = Asker::connect(&self.atoll).await?;
         let mut mysql = mysql_async::Conn::new(self.mysql.clone()).await.context("could not connect to MariaDB")?;
         mysql.query_drop("SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES'").await?;
-        mysql.query_drop(format!("USE {DATABASE}")).await?;
+        mysql.query_drop(format!("USE {}", self.database())).await?;
         let mut sqlite = rusqlite::Connection::open(self.sqlite_file())?;
         for schema in tables.iter().map(|table| &table.schema).collect::<BTreeSet<_>>() {
             oracle.run(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).await?;
@@ -148,7 +160,7 @@ impl Places {
                     Source::Parquet => write_parquet(&self.folder, table)?,
                     Source::Csv => write_csv(&self.folder, table)?,
                 }
-                atoll.run(&registration(table)).await
+                atoll.run(&self.registration(table)).await
             };
             loaded.await.with_context(|| format!("could not load {table:?}"))?;
         }
@@ -156,29 +168,25 @@ impl Places {
         mysql.disconnect().await?;
         Ok(())
     }
-}
 
-fn server(source: Source) -> String {
-    format!("diff_{}", source.name())
-}
-
-/// The statement that registers a table at Atoll.
-fn registration(table: &Table) -> String {
-    let flat = table.flat_name();
-    let options = match table.source {
-        Source::Postgres => format!("schema_name '{}', table_name '{}'", table.schema, table.name),
-        Source::MariaDb => format!("dbname '{DATABASE}', table_name '{flat}'"),
-        Source::Sqlite => format!("\"table\" '{flat}'"),
-        Source::Parquet => format!("filename '{flat}.parquet'"),
-        Source::Csv => format!("filename '{flat}.csv', header 'true'"),
-    };
-    format!(
-        "CREATE FOREIGN TABLE {}.{} ({}) SERVER {} OPTIONS ({options})",
-        table.schema,
-        table.name,
-        table.definition('"', |column| column.ty.clone()),
-        server(table.source),
-    )
+    /// The statement that registers a table at Atoll.
+    fn registration(&self, table: &Table) -> String {
+        let flat = table.flat_name();
+        let options = match table.source {
+            Source::Postgres => format!("schema_name '{}', table_name '{}'", table.schema, table.name),
+            Source::MariaDb => format!("dbname '{}', table_name '{flat}'", self.database()),
+            Source::Sqlite => format!("\"table\" '{flat}'"),
+            Source::Parquet => format!("filename '{flat}.parquet'"),
+            Source::Csv => format!("filename '{flat}.csv', header 'true'"),
+        };
+        format!(
+            "CREATE FOREIGN TABLE {}.{} ({}) SERVER {} OPTIONS ({options})",
+            table.schema,
+            table.name,
+            table.definition('"', |column| column.ty.clone()),
+            self.server(table.source),
+        )
+    }
 }
 
 async fn load_oracle(oracle: &Asker, table: &Table) -> Result<()> {

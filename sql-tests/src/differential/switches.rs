@@ -43,9 +43,7 @@ impl Combination {
     #[must_use]
     pub fn of(switches: &[Switch], mut choose: impl FnMut(&Switch) -> Option<&'static str>) -> Self {
         let default = |switch: &Switch| switch.values.first().copied().unwrap_or_default();
-        Self(
-            switches.iter().map(|switch| (switch.name, choose(switch).unwrap_or_else(|| default(switch)))).collect(),
-        )
+        Self(switches.iter().map(|switch| (switch.name, choose(switch).unwrap_or_else(|| default(switch)))).collect())
     }
 
     /// The statements that set them.

@@ -20,6 +20,7 @@ mod collect;
 mod compare;
 mod datetime;
 mod float;
+mod float_extremes;
 mod float_sums;
 mod from_sets;
 mod functions;

@@ -260,7 +260,9 @@ impl PostgresComparisons {
             (data_type.oid == oids::BPCHAR && list.iter().any(is_varchar))
                 || (data_type.oid == oids::VARCHAR && list.iter().any(is_char))
         };
-        if by_rule || float::is_float(&data_type) || mixed() || padded() {
+        // Numerics without bounds, NaN among them, do not fit into the column's digits.
+        let unbounded = || list.iter().any(|item| type_of(item, schema).is_some_and(|own| needs_key(&own)));
+        if by_rule || float::is_float(&data_type) || mixed() || padded() || unbounded() {
             let mut parts = list
                 .into_iter()
                 .map(|item| plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, item, schema))
@@ -386,7 +388,10 @@ fn window_by_keys(settings: &Settings, mut call: Box<WindowFunction>, schema: &D
     let mut changed = order_by_keys(&mut call.params.order_by, schema, true)?;
     for item in &mut call.params.order_by {
         match type_of(&item.expr, schema).map(|own| own.oid) {
-            Some(oids::UUID) => item.expr = cast::cast_to(settings, item.expr.clone(), &PgType::new(oids::TEXT)),
+            // Frames of ranges take neither; their texts have the same order.
+            Some(oids::UUID | oids::TIME) => {
+                item.expr = cast::cast_to(settings, item.expr.clone(), &PgType::new(oids::TEXT));
+            }
             Some(oids::BYTEA) => item.expr = encode(item.expr.clone(), lit("hex")),
             _ => continue,
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use atoll_slt::Endpoint;
 use atoll_slt::differential::{
-    Asker, Benchmark, Places, RandomRun, Run, Switch, known, mysql_address, run_benchmark, run_random,
+    Asker, Benchmark, Places, RandomRun, Run, SWITCHES, Switch, known, mysql_address, run_benchmark, run_random,
 };
 use clap::{Args, Parser, Subcommand};
 
@@ -42,11 +42,16 @@ enum Command {
         /// The tables are those of a former run
         #[arg(long)]
         reuse: bool,
+        /// Compare with the answers that TPC-H publishes for scale 1, too
+        #[arg(long)]
+        published: bool,
         /// Only these queries, by their numbers: 01, 14
         queries: Vec<String>,
         #[command(flatten)]
         places: Addresses,
     },
+    /// List the settings that may not change an answer, but for their defaults: NAME=VALUE, one a line
+    Switches,
     /// Random statements over tables of all common types at every source; each is made from a seed, and shrunk where it
     /// fails
     Random {
@@ -118,9 +123,20 @@ impl Addresses {
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let report = match Arguments::parse().command {
-        Command::Benchmark { benchmark, scale, folder, reuse, queries, places } => {
+        Command::Benchmark { benchmark, scale, folder, reuse, published, queries, places } => {
+            anyhow::ensure!(
+                !published || (benchmark == Benchmark::Tpch && scale == 1.0),
+                "only TPC-H at scale 1 is published"
+            );
             let (places, switches) = begin(places, benchmark.name(), reuse).await?;
-            run_benchmark(&Run { benchmark, scale, folder, reuse, only: queries }, &places, &switches).await?
+            run_benchmark(&Run { benchmark, scale, folder, reuse, published, only: queries }, &places, &switches)
+                .await?
+        }
+        Command::Switches => {
+            for switch in SWITCHES {
+                switch.values.iter().skip(1).for_each(|value| println!("{}={value}", switch.name));
+            }
+            return Ok(ExitCode::SUCCESS);
         }
         Command::Random { seed, count, combinations, jobs, seconds, reuse, verbose, show, places } => {
             let (places, switches) = begin(places, "random", reuse || show).await?;

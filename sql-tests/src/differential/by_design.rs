@@ -29,19 +29,39 @@ pub(crate) struct Entry {
 }
 
 /// The list.
-pub(crate) const ENTRIES: &[Entry] = &[Entry {
-    name: "scale of equal numerics",
-    reason: "1.0 and 1.00 are one group; which of them it shows depends on the order of the rows, in PostgreSQL too",
-    covers: |case| {
-        case.groups
-            && matches!(case.difference.kind, Kind::Rows | Kind::Order)
-            && compare(&without_scale(case.oracle), &without_scale(case.atoll), case.ordered).is_none()
+pub(crate) const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "scale of equal numerics",
+        reason: "1.0 and 1.00 are one group; which of them it shows depends on the order of the rows, in PostgreSQL too",
+        covers: |case| {
+            case.groups
+                && matches!(case.difference.kind, Kind::Rows | Kind::Order)
+                && compare(&without_scale(case.oracle), &without_scale(case.atoll), case.ordered).is_none()
+        },
     },
-}];
+    Entry {
+        name: "length of char(n)",
+        reason: "min and max of char(n) are described as char(n), because the length is what they are padded to",
+        covers: |case| {
+            case.difference.kind == Kind::Types
+                && compare(&without_length(case.oracle), &without_length(case.atoll), case.ordered).is_none()
+        },
+    },
+];
 
 /// The entry that covers a difference.
 pub(crate) fn covering(case: &Case<'_>) -> Option<&'static Entry> {
     ENTRIES.iter().find(|entry| (entry.covers)(case))
+}
+
+/// The type `char` without its length.
+fn without_length(answer: &Answer) -> Answer {
+    let mut answer = answer.clone();
+    if let Answer::Rows { columns, .. } = &mut answer {
+        let lengths = columns.iter_mut().filter(|(_, ty, _)| *ty == tokio_postgres::types::Type::BPCHAR);
+        lengths.for_each(|(_, _, modifier)| *modifier = -1);
+    }
+    answer
 }
 
 /// Numerics without zeros at the end of their fraction.

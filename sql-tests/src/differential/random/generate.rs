@@ -13,7 +13,7 @@ const DEPTH_MAX: usize = 3;
 /// Subqueries in one statement.
 const SUBQUERIES_MAX: usize = 2;
 /// So many of a hundred statements are one risky operator over one table.
-const RISKY_PERCENT: usize = 4;
+const RISKY_PERCENT: usize = 2;
 /// Labels of pieces that are no expressions.
 const RELATION: u32 = 1;
 const CLAUSE: u32 = 2;
@@ -158,7 +158,7 @@ impl Generator<'_> {
             items.push(format!("{} AS c{index}", item.sql));
             columns.push((format!("c{index}"), kind));
         }
-        let filter = self.filter(&scope, 60);
+        let filter = self.filter(&scope, 75);
         let sql = format!("SELECT {} FROM {from}{filter}", items.join(", "));
         (sql, Relation { alias: String::new(), columns, key: Some("id".to_owned()), source })
     }
@@ -176,7 +176,7 @@ impl Generator<'_> {
             items.push(format!("{item} AS c{index}"));
             columns.push((format!("c{index}"), kind));
         }
-        let filter = self.filter(&scope, 40);
+        let filter = self.filter(&scope, 60);
         let sql = format!("SELECT {} FROM {from}{filter} GROUP BY {group}", items.join(", "));
         (sql, Relation { alias: String::new(), columns, key: None, source })
     }
@@ -297,11 +297,12 @@ impl Generator<'_> {
     fn filter(&mut self, scope: &[Relation], percent: usize) -> String {
         let piece = self.choices.open(CLAUSE);
         let mut parts = Vec::new();
+        // A conjunct that a source may take, and one that may be anything.
         if self.choices.chance(percent) {
+            parts.push(self.comparison(scope).sql);
+        }
+        if self.choices.chance(percent / 2) {
             parts.push(self.predicate(scope, DEPTH_MAX).sql);
-            if self.choices.chance(35) {
-                parts.push(self.predicate(scope, DEPTH_MAX - 1).sql);
-            }
         }
         self.choices.close(piece);
         if parts.is_empty() { String::new() } else { format!(" WHERE {}", parts.join(" AND ")) }
@@ -361,10 +362,12 @@ impl Generator<'_> {
         sql
     }
 
-    /// An expression to group by or to partition by, which is no literal.
+    /// An expression to group by or to partition by: no literal, and without subqueries, which would be written twice.
     fn group(&mut self, scope: &[Relation]) -> String {
         let kind = self.kind();
+        let subqueries = std::mem::replace(&mut self.subqueries, SUBQUERIES_MAX);
         let made = self.expression(kind, scope, 1);
+        self.subqueries = subqueries;
         match scope.first() {
             Some(relation) if made.sources.is_empty() => {
                 relation.columns.first().map_or(made.sql, |(name, _)| relation.column(name).sql)
@@ -385,7 +388,7 @@ impl Generator<'_> {
             items.push(if self.choices.chance(30) { format!("{item} AS g{index}") } else { item });
             self.choices.close(piece);
         }
-        let filter = self.filter(&scope, 60);
+        let filter = self.filter(&scope, 75);
         let by = match (groups.as_slice(), self.choices.pick(10)) {
             ([], _) => String::new(),
             ([one], 9) => format!(" GROUP BY GROUPING SETS (({one}), ())"),
@@ -431,7 +434,7 @@ impl Generator<'_> {
     /// `SELECT keys, function OVER (…) FROM …`
     fn windowed(&mut self) -> String {
         let (from, scope) = self.from();
-        let filter = self.filter(&scope, 60);
+        let filter = self.filter(&scope, 75);
         let Some(keys) = Self::keys(&scope) else {
             return format!("SELECT count(*) FROM {from}{filter}");
         };
@@ -478,7 +481,7 @@ impl Generator<'_> {
             .map(|_| {
                 let (from, scope) = self.from();
                 let items: Vec<_> = kinds.iter().map(|kind| self.expression(*kind, &scope, 1).sql).collect();
-                format!("SELECT {} FROM {from}{}", items.join(", "), self.filter(&scope, 50))
+                format!("SELECT {} FROM {from}{}", items.join(", "), self.filter(&scope, 70))
             })
             .collect();
         let positions: Vec<_> = (1..=kinds.len()).map(|at| at.to_string()).collect();
@@ -493,7 +496,7 @@ impl Generator<'_> {
 
     fn distinct_on(&mut self) -> String {
         let (from, scope) = self.from();
-        let filter = self.filter(&scope, 60);
+        let filter = self.filter(&scope, 75);
         let Some(keys) = Self::keys(&scope) else {
             return format!("SELECT count(*) FROM {from}{filter}");
         };

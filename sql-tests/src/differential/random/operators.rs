@@ -37,7 +37,6 @@ pub(super) const OPERATORS: &[Operator] = &[
     op("IS NOT DISTINCT FROM", "({0} IS NOT DISTINCT FROM {1})", &[Any, Any], Bool),
     op("BETWEEN", "({0} BETWEEN {1} AND {2})", &[Any, Any, Any], Bool),
     op("NOT BETWEEN", "({0} NOT BETWEEN {1} AND {2})", &[Any, Any, Any], Bool),
-    op("BETWEEN SYMMETRIC", "({0} BETWEEN SYMMETRIC {1} AND {2})", &[Any, Any, Any], Bool),
     op("IN", "({0} IN ({1}, {2}))", &[Any, Any, Any], Bool),
     op("NOT IN", "({0} NOT IN ({1}, {2}))", &[Any, Any, Any], Bool),
     op("IN with NULL", "({0} IN ({1}, NULL))", &[Any, Any], Bool),
@@ -233,7 +232,6 @@ pub(super) const OPERATORS: &[Operator] = &[
     op("justify_hours", "justify_hours({0} - {1})", &[Moment, Moment], Interval),
     // Others.
     op("|| bytea", "({0} || {1})", &[Bytea, Bytea], Bytea),
-    op("substr bytea", "substr({0}, 1, 1)", &[Bytea], Bytea),
     op("convert_to", "convert_to({0}, 'UTF8')", &[Text], Bytea),
     op("text::uuid", "md5({0})::uuid", &[Text], Uuid),
 ];

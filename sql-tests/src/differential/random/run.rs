@@ -17,7 +17,7 @@ use crate::differential::place::Places;
 use crate::differential::switches::{Combination, Switch};
 
 /// Statements that are made for one seed until PostgreSQL answers one with rows.
-const TRIES_MAX: u64 = 6;
+const TRIES_MAX: u64 = 10;
 /// Statements that shrinking may ask.
 const SHRINK_MAX: usize = 400;
 /// How long one statement may take.

@@ -22,7 +22,7 @@ use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use super::aliases::{reads_fields_of_plain_columns, tell_tables_from_columns, unmarked};
 use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
-use super::ordinals::check_ordinals;
+use super::ordinals::{check_ordinals, plain_positions};
 use super::origins::{Origin, Origins};
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
@@ -188,6 +188,7 @@ impl Planner {
         let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
         check_aggregates(statement)?;
         check_ordinals(statement)?;
+        plain_positions(&mut query);
         let hidden = naming::name_columns(&mut query);
         semantics::rewrite_windows(&mut query, &is_aggregate)?;
         let mut system = pg_catalog::mentions_system_catalog(&query);

@@ -232,7 +232,6 @@ pub(super) const OPERATORS: &[Operator] = &[
     op("justify_hours", "justify_hours({0} - {1})", &[Moment, Moment], Interval),
     // Others.
     op("|| bytea", "({0} || {1})", &[Bytea, Bytea], Bytea),
-    op("convert_to", "convert_to({0}, 'UTF8')", &[Text], Bytea),
     op("text::uuid", "md5({0})::uuid", &[Text], Uuid),
 ];
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use arrow::datatypes::Field;
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{ColumnDefinition, ConnectorError, Options, TableSpec};
 use datafusion::catalog::TableProvider;
@@ -112,6 +113,12 @@ pub(super) struct Analyzed {
     unreachable: Option<SqlError>,
 }
 
+/// A column's type. A number that is written out has no modifier, though its storage has a scale; what has one is tagged.
+fn shown_type(field: &Field) -> PgType {
+    let data_type = PgType::of_field(field);
+    if field.metadata().is_empty() { PgType { modifier: -1, ..data_type } } else { data_type }
+}
+
 impl Planned {
     /// The result's columns, named as PostgreSQL names them.
     pub fn columns(&self) -> Vec<ResultColumn> {
@@ -123,7 +130,7 @@ impl Planned {
             .zip(origins)
             .map(|(field, origin)| ResultColumn {
                 origin,
-                ..ResultColumn::new(naming::shown(pg_catalog::output_name(field.name())), PgType::of_field(field))
+                ..ResultColumn::new(naming::shown(pg_catalog::output_name(field.name())), shown_type(field))
             })
             .collect()
     }

@@ -499,7 +499,10 @@ fn window_by_keys(settings: &Settings, mut call: Box<WindowFunction>, schema: &D
     let mut changed = order_by_keys(&mut call.params.order_by, schema, true)?;
     for item in &mut call.params.order_by {
         match type_of(&item.expr, schema).map(|own| own.oid) {
-            Some(oids::UUID) => item.expr = cast::cast_to(settings, item.expr.clone(), &PgType::new(oids::TEXT)),
+            // Frames of ranges take neither; their texts have the same order.
+            Some(oids::UUID | oids::TIME) => {
+                item.expr = cast::cast_to(settings, item.expr.clone(), &PgType::new(oids::TEXT));
+            }
             Some(oids::BYTEA) => item.expr = encode(item.expr.clone(), lit("hex")),
             _ => continue,
         }

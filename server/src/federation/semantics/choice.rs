@@ -126,7 +126,9 @@ impl Kind {
             }
         }
         let literal = |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal);
-        if common.0.modifier != -1 && common.0.user.is_none() && results.iter().any(literal) {
+        // CASE without ELSE has the literal NULL there.
+        let untyped = (self == Self::Case && otherwise == 0) || results.iter().any(literal);
+        if common.0.modifier != -1 && common.0.user.is_none() && untyped {
             // A literal has no modifier, and must not be cut to the others'.
             let bare = PgType { modifier: -1, ..common.0 };
             let storage = bare.storage();

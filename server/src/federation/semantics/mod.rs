@@ -21,6 +21,7 @@ mod column_lists;
 mod compare;
 mod datetime;
 mod float;
+mod float_extremes;
 mod float_sums;
 mod from_sets;
 mod functions;

@@ -115,20 +115,22 @@ pub(super) fn narrow_results(body: &mut SetExpr) {
 }
 
 pub(super) fn narrow(expr: &mut Expr) {
-    let digits = |expr: &Expr| match expr {
+    if integer(expr).is_some_and(|number| i32::try_from(number).is_ok()) {
+        let null = Expr::Value(Value::Null.with_empty_span());
+        *expr = pg_cast(std::mem::replace(expr, null), "integer");
+    }
+}
+
+/// The value of an integer that is written out, with signs and parentheses.
+fn integer(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Nested(inner) => integer(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => integer(expr)?.checked_neg(),
         Expr::Value(value) => match &value.value {
-            Value::Number(digits, false) => digits.to_string().parse::<i64>().ok(),
+            Value::Number(digits, false) => digits.to_string().parse().ok(),
             _ => None,
         },
         _ => None,
-    };
-    let number = match &*expr {
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => digits(expr).map(|number| -number),
-        expr => digits(expr),
-    };
-    if number.is_some_and(|number| i32::try_from(number).is_ok()) {
-        let null = Expr::Value(Value::Null.with_empty_span());
-        *expr = pg_cast(std::mem::replace(expr, null), "integer");
     }
 }
 

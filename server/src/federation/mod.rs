@@ -2,6 +2,7 @@
 
 mod aliases;
 mod distinct_keys;
+pub mod lazy;
 pub mod locate;
 pub mod name_barrier;
 pub mod naming;
@@ -16,3 +17,4 @@ pub mod relations;
 pub mod semantics;
 mod unknown_call;
 pub mod view_facts;
+mod viewed;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, LimitClause, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor, Visit, Visitor,
+    Expr, GroupByExpr, LimitClause, ObjectNamePart, Query, Select, TableFactor, Visit, Visitor,
 };
 
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -21,12 +21,6 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
         type Break = SqlError;
 
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
-            if shows_rows(&query.body) {
-                return ControlFlow::Break(
-                    SqlError::unsupported("row values in a SELECT list are not supported")
-                        .hint("Select the columns one by one."),
-                );
-            }
             if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
                 let rows = limit.iter().chain(offset.iter().map(|offset| &offset.value));
                 if rows.into_iter().any(has_subquery) {
@@ -135,20 +129,4 @@ pub fn has_window(part: &impl Visit) -> bool {
         }
     }
     part.visit(&mut Windows(0)).is_break()
-}
-
-/// Whether a SELECT list has a row: `ROW(1, 2)`, `(1, 2)`.
-fn shows_rows(body: &SetExpr) -> bool {
-    match body {
-        SetExpr::Select(select) => select.projection.iter().any(|item| match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => match expr {
-                Expr::Tuple(_) => true,
-                Expr::Function(function) => function.name.to_string().eq_ignore_ascii_case("row"),
-                _ => false,
-            },
-            _ => false,
-        }),
-        SetExpr::SetOperation { left, right, .. } => shows_rows(left) || shows_rows(right),
-        _ => false,
-    }
 }

@@ -15,6 +15,7 @@ mod network;
 mod node;
 mod numbers;
 mod ranges;
+mod records;
 mod regex;
 mod resolve;
 mod sets;
@@ -221,6 +222,7 @@ fn all() -> impl Iterator<Item = &'static Function> {
         ranges::FUNCTIONS,
         bits::FUNCTIONS,
         names::FUNCTIONS,
+        records::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

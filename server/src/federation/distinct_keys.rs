@@ -3,20 +3,19 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, Distinct, Expr, OrderByKind, Query, SelectItem, SetExpr, Spanned, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    CastKind, Distinct, Expr, OrderByKind, Query, SelectItem, SetExpr, Spanned, Value, VisitMut, VisitorMut,
 };
 
-use super::locate::Statement;
 use super::relations::position;
 use crate::error::{SqlError, SqlResult, SqlState};
 
-/// Refuses keys of which a row of the result may have several values.
+/// Puts positions in the place of the keys that are in the select list, and refuses those of which a row of the result may
+/// have several values.
 ///
 /// # Errors
 /// `42P10`.
-pub(super) fn check_distinct_keys(statement: Statement<'_>) -> SqlResult<()> {
-    match statement.query.visit(&mut Keys(statement.text)) {
+pub(super) fn distinct_positions(query: &mut Query, text: &str) -> SqlResult<()> {
+    match VisitMut::visit(query, &mut Keys(text)) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -24,31 +23,33 @@ pub(super) fn check_distinct_keys(statement: Statement<'_>) -> SqlResult<()> {
 
 struct Keys<'a>(&'a str);
 
-impl Visitor for Keys<'_> {
+impl VisitorMut for Keys<'_> {
     type Break = SqlError;
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         let SetExpr::Select(select) = query.body.as_ref() else { return ControlFlow::Continue(()) };
-        let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|order| &order.kind) else {
+        let Some(OrderByKind::Expressions(keys)) = query.order_by.as_mut().map(|order| &mut order.kind) else {
             return ControlFlow::Continue(());
         };
         if !matches!(select.distinct, Some(Distinct::Distinct)) {
             return ControlFlow::Continue(());
         }
-        let items: Vec<String> = select
-            .projection
-            .iter()
-            .filter_map(|item| match item {
-                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(plain(expr)),
-                _ => None,
-            })
-            .collect();
-        for key in keys.iter().map(|key| &key.expr).filter(|key| is_computed(key)) {
-            if !items.contains(&plain(key)) {
+        let item = |item: &SelectItem| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(plain(expr)),
+            _ => None,
+        };
+        let items: Vec<Option<String>> = select.projection.iter().map(item).collect();
+        for key in keys.iter_mut().map(|key| &mut key.expr).filter(|key| is_computed(key)) {
+            let wanted = plain(key);
+            let Some(place) = items.iter().position(|item| item.as_ref() == Some(&wanted)) else {
                 let start = key.span().start;
                 let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
                 let error = SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message);
                 return ControlFlow::Break(error.at(position(self.0, (start.line, start.column))));
+            };
+            // Behind a star nobody knows the position.
+            if items.iter().take(place).all(Option::is_some) {
+                *key = Expr::Value(Value::Number((place + 1).to_string().into(), false).with_empty_span());
             }
         }
         ControlFlow::Continue(())

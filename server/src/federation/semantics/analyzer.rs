@@ -199,6 +199,15 @@ impl PostgresComparisons {
                 let after = plan_comparison(&self.settings, *left, op, *right, schema)?;
                 Ok(if after == before { Transformed::no(before) } else { Transformed::yes(after) })
             }
+            Expr::ScalarFunction(call) if any::distinct(&call).is_some() => {
+                let operator = any::distinct(&call).unwrap_or(Operator::IsDistinctFrom);
+                let mut args = call.args;
+                let (right, left) = (args.pop(), args.into_iter().next());
+                let (Some(left), Some(right)) = (left, right) else {
+                    return Err(SqlError::internal("a comparison of one side").into());
+                };
+                plan_comparison(&self.settings, left, operator, right, schema).map(Transformed::yes)
+            }
             Expr::ScalarFunction(ScalarFunction { func, args })
                 if func.name() == any::ANY || func.name() == any::ALL =>
             {

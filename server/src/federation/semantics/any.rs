@@ -10,7 +10,7 @@ use datafusion::common::{DFSchema, ScalarValue, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use std::sync::Arc;
 
@@ -22,6 +22,24 @@ use crate::error::{SqlError, SqlState};
 pub(super) const ANY: &str = "pg_any";
 /// The function in `ALL`'s place.
 pub(super) const ALL: &str = "pg_all";
+
+/// What stands for the operator where the function is `IS DISTINCT FROM` beside a literal, …
+pub(super) const DISTINCT: &str = "IS DISTINCT FROM";
+/// … and `IS NOT DISTINCT FROM`.
+pub(super) const NOT_DISTINCT: &str = "IS NOT DISTINCT FROM";
+
+/// The operator of a call that compares with a literal.
+pub(super) fn distinct(call: &ScalarFunction) -> Option<Operator> {
+    let operator = match call.args.get(1) {
+        Some(Expr::Literal(operator, _)) if call.func.name() == ANY => operator.try_as_str().flatten()?,
+        _ => return None,
+    };
+    match operator {
+        DISTINCT => Some(Operator::IsDistinctFrom),
+        NOT_DISTINCT => Some(Operator::IsNotDistinctFrom),
+        _ => None,
+    }
+}
 
 /// The functions of this module.
 pub(super) fn functions(settings: &Settings) -> Vec<ScalarUDF> {

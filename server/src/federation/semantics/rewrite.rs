@@ -284,11 +284,15 @@ fn rewrite(expr: &mut Expr) {
             None => return,
         },
         Expr::Collate { expr: value, collation } if is_plain_collation(collation) => *value.clone(),
-        // DataFusion asks for the type of what NOT negates, which these two do not have yet.
-        Expr::UnaryOp { op: UnaryOperator::Not, expr: value } => match negated_distinct(value) {
-            Some(negated) => negated,
-            None => return,
-        },
+        // DataFusion asks for the type of the comparison before the literal has one.
+        Expr::IsDistinctFrom(left, right) if is_string(left) != is_string(right) => {
+            let operator = Expr::Value(Value::SingleQuotedString(any::DISTINCT.to_owned()).with_empty_span());
+            call(any::ANY, vec![*left.clone(), operator, *right.clone()])
+        }
+        Expr::IsNotDistinctFrom(left, right) if is_string(left) != is_string(right) => {
+            let operator = Expr::Value(Value::SingleQuotedString(any::NOT_DISTINCT.to_owned()).with_empty_span());
+            call(any::ANY, vec![*left.clone(), operator, *right.clone()])
+        }
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: value } if !is_number(value) => match negative_text(value) {
             Some(text) => {
                 // The least bigint.
@@ -335,13 +339,11 @@ fn rewrite(expr: &mut Expr) {
     *expr = replaced;
 }
 
-/// What `NOT (a IS [NOT] DISTINCT FROM b)` says without the first NOT.
-fn negated_distinct(expr: &Expr) -> Option<Expr> {
+fn is_string(expr: &Expr) -> bool {
     match expr {
-        Expr::Nested(inner) => negated_distinct(inner),
-        Expr::IsDistinctFrom(left, right) => Some(Expr::IsNotDistinctFrom(left.clone(), right.clone())),
-        Expr::IsNotDistinctFrom(left, right) => Some(Expr::IsDistinctFrom(left.clone(), right.clone())),
-        _ => None,
+        Expr::Nested(inner) => is_string(inner),
+        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
+        _ => false,
     }
 }
 

@@ -12,7 +12,7 @@ use atoll_connector_api::network;
 use atoll_connector_api::{ConnectorError, Result, ServerSpec};
 use futures::FutureExt;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, ServerError, SslOpts};
+use mysql_async::{Conn, DriverError, Error, IoError, Opts, OptsBuilder, ServerError, SslOpts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::options::{self, SslMode};
@@ -201,6 +201,8 @@ impl Pool {
                 ConnectorError::Login { server: self.server().to_owned(), message: error.message }
             }
             Error::Server(error) => self.remote(error, None),
+            // The driver's two layers say the same.
+            Error::Io(IoError::Io(error)) => self.unreachable(error),
             other => self.unreachable(other),
         }
     }

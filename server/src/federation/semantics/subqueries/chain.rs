@@ -311,7 +311,7 @@ pub(super) fn outer_references_in(expr: &Expr) -> Result<Vec<Column>> {
 }
 
 /// The columns of outer queries that a plan reads, in its own subqueries too.
-pub(super) fn outer_references(plan: &LogicalPlan) -> Vec<Column> {
+pub(in crate::federation::semantics) fn outer_references(plan: &LogicalPlan) -> Vec<Column> {
     let mut found = Vec::new();
     let visited = plan.apply(|node| {
         let schema = merge_schema(&node.inputs());

@@ -31,9 +31,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use self::chain::{
-    Chain, Side, is_open_set, outer_references, peel, peel_rows, reads_outer, resolve, without_limit_one,
-};
+pub(super) use self::chain::outer_references;
+use self::chain::{Chain, Side, is_open_set, peel, peel_rows, reads_outer, resolve, without_limit_one};
 use self::spread::Outer;
 use super::operators::{needs_key, plan_comparison};
 use super::{Settings, choice};
@@ -53,7 +52,7 @@ impl CorrelatedSubqueries {
 
 impl AnalyzerRule for CorrelatedSubqueries {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let mut rewriter = Rewriter { settings: &self.settings, count: 0, moving: false };
+        let mut rewriter = Rewriter { settings: &self.settings, count: 0, moving: false, as_columns: false };
         Ok(plan.transform_up_with_subqueries(|node| rewriter.node(node))?.data)
     }
 
@@ -68,6 +67,8 @@ struct Rewriter<'a> {
     count: usize,
     /// Whether the plan at hand is part of a subquery that is being moved: nothing in it is left to DataFusion.
     moving: bool,
+    /// Whether a scalar subquery must become a column: DataFusion takes it in projections and filters only.
+    as_columns: bool,
 }
 
 impl Rewriter<'_> {
@@ -85,6 +86,7 @@ impl Rewriter<'_> {
         let mut joined = input;
         let mut changed = false;
         let mut exprs = Vec::new();
+        self.as_columns = !matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Projection(_));
         for expr in plan.expressions() {
             let name = names.save(&expr);
             let rewritten =
@@ -149,6 +151,7 @@ impl Rewriter<'_> {
         expr.transform_up(|expr| {
             let replaced = match &expr {
                 Expr::ScalarSubquery(subquery) => match self.scalar(subquery, joined)? {
+                    Place::Native if self.as_columns => Some(self.column(expr.clone(), joined)?),
                     Place::Native => return Ok(Transformed::no(expr)),
                     Place::Joined(value) => Some(value),
                     Place::Unmovable => self.scalar_by_spread(subquery, joined)?,
@@ -162,6 +165,15 @@ impl Rewriter<'_> {
             };
             replaced.map(Transformed::yes).ok_or_else(unsupported)
         })
+    }
+
+    /// A value as a column of a plan whose columns it reads.
+    fn column(&mut self, value: Expr, plan: &mut LogicalPlan) -> Result<Expr> {
+        let name = format!("{}_value", self.next());
+        let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+        columns.push(value.alias(&name));
+        *plan = LogicalPlanBuilder::from(plan.clone()).project(columns)?.build()?;
+        Ok(Expr::Column(Column::new_unqualified(name)))
     }
 
     fn next(&mut self) -> String {
@@ -547,7 +559,7 @@ fn first(value: &Expr, chain: &Chain) -> Expr {
 }
 
 /// The value of the only row.
-fn single(value: &Expr) -> Expr {
+pub(super) fn single(value: &Expr) -> Expr {
     aggregate(single_value::single_value(), value.clone(), Vec::new())
 }
 

@@ -80,11 +80,7 @@ impl Rewriter<'_> {
         if !has_subquery(&value) {
             return Ok(value);
         }
-        let name = format!("{}_value", self.next());
-        let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-        columns.push(value.alias(&name));
-        *plan = LogicalPlanBuilder::from(plan.clone()).project(columns)?.build()?;
-        Ok(Expr::Column(Column::new_unqualified(name)))
+        self.column(value, plan)
     }
 
     /// A left join with conditions that have subqueries which read both sides.

@@ -161,7 +161,7 @@ const ORDERED: &str = "\u{1}ordered";
 /// `SELECT c0 AS a FROM (SELECT -a AS c0 FROM t ORDER BY a + 1)`.
 fn set_apart(query: &mut Query) {
     let names = KeyNames::of(query);
-    if names.within.is_empty() {
+    if names.within.is_empty() && names.qualified.is_empty() {
         return;
     }
     let SetExpr::Select(select) = query.body.as_ref() else { return };

@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use super::aliases::{
     plain_fields, reads_fields_of_plain_columns, tell_tables_from_columns, unmarked, whole_wildcards,
 };
+use super::distinct_keys::check_distinct_keys;
 use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
 use super::ordinals::{check_ordinals, plain_positions};
@@ -234,6 +235,7 @@ impl Planner {
         let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
         check_aggregates(statement)?;
         check_ordinals(statement)?;
+        check_distinct_keys(statement)?;
         plain_positions(&mut query);
         plain_fields(&mut query);
         let hidden = naming::name_columns(&mut query);

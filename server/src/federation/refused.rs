@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, GroupByExpr, ObjectNamePart, Query, Select, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, GroupByExpr, LimitClause, ObjectNamePart, Query, Select, TableFactor, Visit, Visitor,
+};
 
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -19,6 +21,13 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
         type Break = SqlError;
 
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
+            if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+                let rows = limit.iter().chain(offset.iter().map(|offset| &offset.value));
+                if rows.into_iter().any(has_subquery) {
+                    let message = "subqueries in LIMIT and OFFSET are not supported";
+                    return ControlFlow::Break(SqlError::unsupported(message));
+                }
+            }
             if query.locks.is_empty() {
                 return ControlFlow::Continue(());
             }
@@ -82,6 +91,18 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    struct Queries;
+    impl Visitor for Queries {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    expr.visit(&mut Queries).is_break()
 }
 
 /// Whether a part of a query computes over a window, its subqueries left out.

@@ -105,11 +105,22 @@ impl Cursor<'_> {
         let (value, count) = on_stack_for(tokens.len(), || {
             let dialect = PostgreSql::new(tokens.len());
             let hidden = hidden_tokens(tokens);
+            let orders = |index: usize| {
+                let is_using =
+                    |index: usize| tokens.get(index).is_some_and(|token| token.kind == TokenKind::Word("using".into()));
+                if is_using(index) { tokens.get(index + 1).and_then(|next| direction(lexed.raw(next))) } else { None }
+            };
             let mut translated: Vec<TokenWithSpan> = tokens
                 .iter()
                 .enumerate()
                 .map(|(index, token)| {
                     let translated = translate(lexed, token);
+                    if orders(index).is_some() {
+                        return blank(&translated);
+                    }
+                    if let Some(word) = index.checked_sub(1).and_then(orders) {
+                        return TokenWithSpan::new(SqlToken::make_word(word, None), translated.span);
+                    }
                     if hidden.contains(&index) { blank(&translated) } else { translated }
                 })
                 .collect();
@@ -178,6 +189,15 @@ fn translate(lexed: &Lexed, token: &Token) -> TokenWithSpan {
     let start = token.chars as usize;
     let length = raw.chars().count();
     TokenWithSpan::new(translated, Span::new(location(start), location(start + length)))
+}
+
+/// What `ORDER BY x USING <` says.
+fn direction(operator: &str) -> Option<&'static str> {
+    match operator {
+        "<" => Some("asc"),
+        ">" => Some("desc"),
+        _ => None,
+    }
 }
 
 /// sqlparser takes MATCH for an operator of MySQL's. In PostgreSQL it is a word of foreign keys alone.

@@ -10,7 +10,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::functions::encoding::expr_fn::encode;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, BinaryExpr, InList, InSubquery, Placeholder, ScalarFunction, Sort, WindowFunction,
+    AggregateFunction, Between, BinaryExpr, InList, InSubquery, Like, Placeholder, ScalarFunction, Sort, WindowFunction,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -110,6 +110,9 @@ impl PostgresComparisons {
             Expr::ScalarSubquery(subquery) => typed_subquery(subquery),
             Expr::ScalarFunction(call) if choice::is_typed_twice(&call) => {
                 Ok(Transformed::yes(call.args.into_iter().next().unwrap_or(Expr::Literal(ScalarValue::Null, None))))
+            }
+            Expr::Like(like) if type_of(&like.expr, schema).is_some_and(|own| own.oid == oids::BYTEA) => {
+                self.like_bytes(like, schema)
             }
             Expr::Like(mut like) => {
                 let padded = self.padded(*like.expr, schema)?;
@@ -226,6 +229,19 @@ impl PostgresComparisons {
             }
             _ => Ok(Transformed::no(expr)),
         }
+    }
+
+    /// `LIKE` of bytes.
+    fn like_bytes(&self, like: Like, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        if like.case_insensitive || like.escape_char.is_some() {
+            return Err(SqlError::unsupported("ILIKE and ESCAPE are not supported for bytea").into());
+        }
+        let Some(func) = functions::function(&self.settings, "bytea_like").map(Arc::new) else {
+            return Err(SqlError::internal("a function of ours is missing").into());
+        };
+        let call = ScalarFunction { func, args: vec![*like.expr, *like.pattern] };
+        let call = functions::bind(&self.settings, call, schema)?.data;
+        Ok(Transformed::yes(if like.negated { Expr::Not(Box::new(call)) } else { call }))
     }
 
     /// `~` and its kin as the function: DataFusion's patterns are not PostgreSQL's.

@@ -28,6 +28,7 @@ mod functions;
 mod grouping;
 mod grouping_columns;
 mod grouping_sets;
+mod hypothetical;
 mod join_using;
 mod lateral;
 mod lists;

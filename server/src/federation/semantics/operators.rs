@@ -37,6 +37,15 @@ impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
         let sides = (operand(&left, schema), operand(&right, schema));
+        if matches!(op, BinaryOperator::PGBitwiseXor) && is_bits(sides.0.as_ref()) && is_all_ones(&right) {
+            let function = functions::function(&self.settings, "bits_not");
+            if let Some(function) = function {
+                return Ok(PlannerResult::Planned(function.call(vec![left])));
+            }
+        }
+        if let (BinaryOperator::Custom(_), (Some(left), Some(right))) = (&op, &sides) {
+            return Err(no_operator(left, &op, right).into());
+        }
         check_ranges(&op, sides.0.as_ref(), sides.1.as_ref())?;
         let name = function_of(&op, sides.0.as_ref(), sides.1.as_ref())
             .or_else(|| money_function(&op, sides.0.as_ref(), sides.1.as_ref()));
@@ -84,6 +93,39 @@ impl ExprPlanner for PostgresOperators {
     }
 }
 
+fn is_bits(side: Option<&Operand>) -> bool {
+    matches!(side, Some(Operand::Typed(own)) if own.user.is_none() && matches!(own.oid, oids::BIT | oids::VARBIT))
+}
+
+/// The number whose bits are all set, with which the sign for inversion is written.
+fn is_all_ones(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => matches!(value, ScalarValue::Int16(Some(-1))),
+        Expr::ScalarFunction(call) if call.func.name() == super::cast::NAME => {
+            let texts: Vec<&str> = call
+                .args
+                .iter()
+                .filter_map(|arg| match arg {
+                    Expr::Literal(value, _) => value.try_as_str().flatten(),
+                    _ => None,
+                })
+                .collect();
+            texts == ["-1", "smallint"]
+        }
+        _ => false,
+    }
+}
+
+fn no_operator(left: &Operand, op: &BinaryOperator, right: &Operand) -> SqlError {
+    let shown = |side: &Operand| match side {
+        Operand::Unknown => "unknown".to_owned(),
+        Operand::Typed(own) => PgType { modifier: -1, ..own.clone() }.sql_name(),
+    };
+    let message = format!("operator does not exist: {} {op} {}", shown(left), shown(right));
+    SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
+        .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+}
+
 /// The function behind an operator of JSON, arrays and powers.
 fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Operand>) -> Option<&'static str> {
     let is = |side: Option<&Operand>, oid: u32| matches!(side, Some(Operand::Typed(own)) if own.user.is_none() && own.oid == oid);
@@ -94,6 +136,7 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
     let networks = [left, right].iter().any(|side| is(*side, oids::INET) || is(*side, oids::CIDR));
     let is_range = |side: Option<&Operand>| matches!(side, Some(Operand::Typed(own)) if own.range_bound().is_some());
     let ranges = (is_range(left), is_range(right));
+    let bits = is_bits(left) || is_bits(right);
     let unknown = (left == Some(&Operand::Unknown), right == Some(&Operand::Unknown));
     Some(match op {
         // An untyped literal is taken for a range.
@@ -104,6 +147,14 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
         BinaryOperator::ArrowAt if ranges.1 => "range_contains_elem",
         BinaryOperator::ArrowAt if ranges.0 && unknown.1 => "range_contains",
         BinaryOperator::PGOverlap if ranges.0 || ranges.1 => "range_overlaps",
+        BinaryOperator::BitwiseAnd if bits => "bits_and",
+        BinaryOperator::BitwiseOr if bits => "bits_or",
+        BinaryOperator::PGBitwiseXor if bits => "bits_xor",
+        BinaryOperator::PGBitwiseShiftLeft if is_bits(left) => "bits_left",
+        BinaryOperator::PGBitwiseShiftRight if is_bits(left) => "bits_right",
+        BinaryOperator::Plus if networks => "network_add",
+        BinaryOperator::Minus if networks => "network_minus",
+        BinaryOperator::PGStartsWith => "starts_with",
         BinaryOperator::PGExp => "power",
         BinaryOperator::PGBitwiseShiftLeft if networks => "network_sub",
         BinaryOperator::PGBitwiseShiftRight if networks => "network_sup",

@@ -9,7 +9,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{
-    any, array_subquery, cast, choice, collect, datetime, from_sets, functions, row_subqueries, rows, statistics,
+    any, array_subquery, cast, choice, collect, datetime, from_sets, functions, hypothetical, row_subqueries, rows,
+    statistics,
 };
 use crate::error::{SqlError, SqlResult};
 
@@ -64,6 +65,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        stop(hypothetical::expand(expr))?;
         rows::arguments(expr);
         stop(array_subquery::expand(expr))
     }
@@ -282,6 +284,11 @@ fn rewrite(expr: &mut Expr) {
             None => return,
         },
         Expr::Collate { expr: value, collation } if is_plain_collation(collation) => *value.clone(),
+        // DataFusion asks for the type of what NOT negates, which these two do not have yet.
+        Expr::UnaryOp { op: UnaryOperator::Not, expr: value } => match negated_distinct(value) {
+            Some(negated) => negated,
+            None => return,
+        },
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: value } if !is_number(value) => match negative_text(value) {
             Some(text) => {
                 // The least bigint.
@@ -326,6 +333,16 @@ fn rewrite(expr: &mut Expr) {
         _ => return,
     };
     *expr = replaced;
+}
+
+/// What `NOT (a IS [NOT] DISTINCT FROM b)` says without the first NOT.
+fn negated_distinct(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Nested(inner) => negated_distinct(inner),
+        Expr::IsDistinctFrom(left, right) => Some(Expr::IsNotDistinctFrom(left.clone(), right.clone())),
+        Expr::IsNotDistinctFrom(left, right) => Some(Expr::IsDistinctFrom(left.clone(), right.clone())),
+        _ => None,
+    }
 }
 
 /// `CASE` as a call of ours.

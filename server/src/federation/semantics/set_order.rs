@@ -50,7 +50,9 @@ fn carried(query: &Query) -> Option<Query> {
         return None;
     }
     let meant = keys.iter().map(|key| meaning(&key.expr, &items)).collect::<Option<Vec<Key>>>()?;
-    if !meant.iter().any(|key| matches!(key, Key::Hidden(_))) {
+    // A set that is both selected and ordered by is one set, and not two.
+    let sets = keys.iter().any(|key| !lists_of(&key.expr).is_empty());
+    if !sets && !meant.iter().any(|key| matches!(key, Key::Hidden(_))) {
         return None;
     }
     let column = |index: usize| Ident::with_quote('"', format!("{SETS}{index}"));

@@ -151,6 +151,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             None => Ok(Datum::Null),
         }
     }),
+    strict("width_bucket", &[ELEMENT, ARRAY], INT4, bucket),
     // ARRAY[…]
     variadic("array_of", &[ELEMENT], ARRAY, constructed),
     // array[lower:upper], NULL for a bound that is left out, whether each is there.
@@ -194,6 +195,29 @@ fn dimension(call: &Call<'_>, of: fn(Dimension) -> i64) -> SqlResult<Datum> {
     let array = parsed(call, 0)?;
     let index = usize::try_from(call.int(1)).ok().and_then(|number| number.checked_sub(1));
     Ok(index.and_then(|index| array.dimensions.get(index)).map_or(Datum::Null, |d| Datum::Int(of(*d))))
+}
+
+/// Between which of the thresholds, which are in order, a value lies.
+fn bucket(call: &Call<'_>) -> SqlResult<Datum> {
+    let thresholds = parsed(call, 1)?;
+    if thresholds.dimensions.len() > 1 {
+        return Err(SqlError::new(SUBSCRIPT_ERROR, "thresholds must be one-dimensional array"));
+    }
+    if thresholds.elements.iter().any(Option::is_none) {
+        return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "thresholds array must not contain NULLs"));
+    }
+    let thresholds = keys(&thresholds.elements, &element_type(call, 1)?)?;
+    let value = key_at(call, 0)?;
+    let (mut low, mut high) = (0, thresholds.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        if thresholds.get(middle).is_some_and(|threshold| value < *threshold) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    int(low)
 }
 
 fn element_type(call: &Call<'_>, index: usize) -> SqlResult<PgType> {

@@ -61,6 +61,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("jsonb_array_length", &[JSONB], INT4, array_length),
     variadic("json_build_object", &[Kind::Any], JSON, |call| object(call, " : ", ", ").and_then(text)),
     variadic("jsonb_build_object", &[Kind::Any], JSONB, |call| normal(&object(call, ": ", ", ")?)),
+    strict("json_object", &[TEXTS], JSON, |call| text(of_pairs(call)?)),
+    strict("jsonb_object", &[TEXTS], JSONB, |call| normal(&of_pairs(call)?)),
+    strict("json_object", &[TEXTS, TEXTS], JSON, |call| text(of_lists(call)?)),
+    strict("jsonb_object", &[TEXTS, TEXTS], JSONB, |call| normal(&of_lists(call)?)),
+    // `value['name'][1]`
+    variadic("array_subscript", &[JSONB, Kind::Any], JSONB, subscripted),
     variadic("record_json", &[Kind::Any], JSON, |call| object(call, ":", ",").and_then(text)),
     variadic("json_build_array", &[Kind::Any], JSON, |call| array(call).and_then(text)),
     variadic("jsonb_build_array", &[Kind::Any], JSONB, |call| normal(&array(call)?)),
@@ -115,6 +121,68 @@ fn get_raw(call: &Call<'_>) -> SqlResult<Datum> {
 fn get_text(call: &Call<'_>) -> SqlResult<Datum> {
     let node = Node::parse(call.text(0))?;
     optional(found(call, &node).and_then(Node::as_text))
+}
+
+fn subscripted(call: &Call<'_>) -> SqlResult<Datum> {
+    let mut steps = Vec::with_capacity(call.args.len());
+    for (index, data_type) in call.types.iter().enumerate().skip(1) {
+        steps.push(match call.args.get(index) {
+            None | Some(Datum::Null) => return Ok(Datum::Null),
+            Some(Datum::Int(number)) if matches!(data_type.oid, oids::INT2 | oids::INT4) => Some(number.to_string()),
+            Some(Datum::Text(step)) if matches!(data_type.oid, oids::TEXT | oids::VARCHAR | oids::UNKNOWN) => {
+                Some(step.clone())
+            }
+            _ => {
+                let message = format!("subscript type {} is not supported", data_type.sql_name());
+                return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
+            }
+        });
+    }
+    if call.is_null(0) {
+        return Ok(Datum::Null);
+    }
+    at_path(call, &steps, false)
+}
+
+/// `json_object('{a,1,b,2}')` or `'{{a,1},{b,2}}'`.
+fn of_pairs(call: &Call<'_>) -> SqlResult<String> {
+    let array = ArrayText::parse(call.text(0), b',').map_err(|error| of_type(&error))?;
+    let wrong = |message: &str| Err(SqlError::new(SqlState(*b"2202E"), message));
+    match array.dimensions.as_slice() {
+        [] => return Ok("{}".to_owned()),
+        [_] if array.elements.len() % 2 != 0 => return wrong("array must have even number of elements"),
+        [_] => {}
+        [_, columns] if columns.length != 2 => return wrong("array must have two columns"),
+        [_, _] => {}
+        _ => return wrong("wrong number of array subscripts"),
+    }
+    let pairs = array.elements.chunks(2).map(|pair| (pair.first().cloned().flatten(), pair.get(1).cloned().flatten()));
+    members(pairs)
+}
+
+/// `json_object('{a,b}', '{1,2}')`.
+fn of_lists(call: &Call<'_>) -> SqlResult<String> {
+    let read = |index: usize| ArrayText::parse(call.text(index), b',').map_err(|error| of_type(&error));
+    let (names, values) = (read(0)?, read(1)?);
+    let wrong = |message: &str| Err(SqlError::new(SqlState(*b"2202E"), message));
+    if names.dimensions.len() > 1 || values.dimensions.len() > 1 {
+        return wrong("wrong number of array subscripts");
+    }
+    if names.elements.len() != values.elements.len() {
+        return wrong("mismatched array dimensions");
+    }
+    members(names.elements.into_iter().zip(values.elements))
+}
+
+fn members(pairs: impl Iterator<Item = (Option<String>, Option<String>)>) -> SqlResult<String> {
+    let mut all = Vec::new();
+    for (name, value) in pairs {
+        let name = name
+            .ok_or_else(|| SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "null value not allowed for object key"))?;
+        let value = value.map_or_else(|| "null".to_owned(), |value| quoted(&value));
+        all.push(format!("{} : {value}", quoted(&name)));
+    }
+    Ok(format!("{{{}}}", all.join(", ")))
 }
 
 fn path(call: &Call<'_>, index: usize) -> SqlResult<Vec<Option<String>>> {

@@ -6,9 +6,11 @@
 
 mod arrays;
 mod bind;
+mod bits;
 mod decimal;
 mod json;
 mod money;
+mod names;
 mod network;
 mod node;
 mod numbers;
@@ -218,6 +220,8 @@ fn all() -> impl Iterator<Item = &'static Function> {
         money::FUNCTIONS,
         network::FUNCTIONS,
         ranges::FUNCTIONS,
+        bits::FUNCTIONS,
+        names::FUNCTIONS,
         records::FUNCTIONS,
     ]
     .into_iter()

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use atoll_connector_api::types::oids;
 
-use super::{BOOL, Call, Datum, Function, INT4, Kind, TEXT, invalid, strict, text};
-use crate::error::SqlResult;
+use super::{BOOL, Call, Datum, Function, INT4, INT8, Kind, TEXT, invalid, strict, text};
+use crate::error::{SqlError, SqlResult, SqlState};
 
 const INET: Kind = Kind::Of(oids::INET);
 const CIDR: Kind = Kind::Of(oids::CIDR);
@@ -31,7 +31,26 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("network_overlap", &[INET, INET], BOOL, |call| {
         Ok(Datum::Bool(Network::read(call, 0)?.meets(&Network::read(call, 1)?)))
     }),
+    strict("network_add", &[INET, INT8], INET, |call| text(Network::read(call, 0)?.moved(call.int(1))?)),
+    strict("network_add", &[INT8, INET], INET, |call| text(Network::read(call, 1)?.moved(call.int(0))?)),
+    strict("network_minus", &[INET, INT8], INET, |call| {
+        let by = call.int(1).checked_neg().ok_or_else(out_of_range)?;
+        text(Network::read(call, 0)?.moved(by)?)
+    }),
+    strict("network_minus", &[INET, INET], INT8, |call| {
+        let (one, other) = (Network::read(call, 0)?, Network::read(call, 1)?);
+        if one.is_v6() != other.is_v6() {
+            return Err(invalid("cannot subtract inet values of different sizes"));
+        }
+        let (one, other) = (one.prefix(one.whole()), other.prefix(other.whole()));
+        let distance = i64::try_from(one.abs_diff(other)).map_err(|_| out_of_range())?;
+        Ok(Datum::Int(if one < other { -distance } else { distance }))
+    }),
 ];
+
+fn out_of_range() -> SqlError {
+    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "result is out of range")
+}
 
 /// An address and the bits of its network.
 struct Network {
@@ -51,6 +70,26 @@ impl Network {
         let address: IpAddr = address.parse().map_err(|_| malformed())?;
         let whole = if address.is_ipv6() { 128 } else { 32 };
         Ok(Self { address, bits: bits.unwrap_or(whole) })
+    }
+
+    fn whole(&self) -> u8 {
+        if self.is_v6() { 128 } else { 32 }
+    }
+
+    /// An address so many further, in the same network's length.
+    fn moved(&self, by: i64) -> SqlResult<String> {
+        let number = self.prefix(self.whole());
+        let moved = if by < 0 {
+            number.checked_sub(by.unsigned_abs().into())
+        } else {
+            number.checked_add(by.unsigned_abs().into())
+        };
+        let moved = moved.ok_or_else(out_of_range)?;
+        let address = match self.address {
+            IpAddr::V4(_) => IpAddr::from(u32::try_from(moved).map_err(|_| out_of_range())?.to_be_bytes()),
+            IpAddr::V6(_) => IpAddr::from(moved.to_be_bytes()),
+        };
+        Ok(if self.bits == self.whole() { address.to_string() } else { format!("{address}/{}", self.bits) })
     }
 
     fn is_v6(&self) -> bool {

@@ -36,6 +36,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("substring", &[TEXT, INT4, INT4], TEXT, |call| {
         text(substring(call.text(0), call.int(1), Some(call.int(2)))?)
     }),
+    strict("substr", &[BYTEA, INT4], BYTEA, |call| bytes_between(call, None)),
+    strict("substr", &[BYTEA, INT4, INT4], BYTEA, |call| bytes_between(call, Some(call.int(2)))),
     strict("substring", &[BYTEA, INT4], BYTEA, |call| bytes_between(call, None)),
     strict("substring", &[BYTEA, INT4, INT4], BYTEA, |call| bytes_between(call, Some(call.int(2)))),
     strict("left", &[TEXT, INT4], TEXT, |call| {
@@ -98,8 +100,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Datum::Int(call.text(0).chars().next().map_or(0, |c| i64::from(u32::from(c)))))
     }),
     strict("chr", &[INT4], TEXT, chr),
-    variadic("concat", &[Kind::Any], TEXT, |call| text(concatenated(call, 0, "")?)),
-    variadic("concat_ws", &[TEXT, Kind::Any], TEXT, |call| {
+    variadic("num_nulls", &[Kind::Any, Kind::Any], INT4, |call| {
+        count((0..call.args.len()).filter(|index| call.is_null(*index)).count())
+    }),
+    variadic("num_nonnulls", &[Kind::Any, Kind::Any], INT4, |call| {
+        count((0..call.args.len()).filter(|index| !call.is_null(*index)).count())
+    }),
+    // One argument at least: the last parameter may be left out.
+    variadic("concat", &[Kind::Any, Kind::Any], TEXT, |call| text(concatenated(call, 0, "")?)),
+    variadic("concat_ws", &[TEXT, Kind::Any, Kind::Any], TEXT, |call| {
         if call.is_null(0) { Ok(Datum::Null) } else { text(concatenated(call, 1, call.text(0))?) }
     }),
     variadic("format", &[TEXT, Kind::Any], TEXT, format),

@@ -1,6 +1,7 @@
 //! What DataFusion sees: names resolved, views opened, queries planned, foreign scans run.
 
 mod aliases;
+pub mod lazy;
 pub mod locate;
 pub mod name_barrier;
 pub mod naming;

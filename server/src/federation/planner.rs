@@ -19,10 +19,12 @@ use datafusion::optimizer::{Optimizer, OptimizerContext};
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 
-use super::aliases::{reads_fields_of_plain_columns, tell_tables_from_columns, unmarked};
+use super::aliases::{
+    plain_fields, reads_fields_of_plain_columns, tell_tables_from_columns, unmarked, whole_wildcards,
+};
 use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
-use super::ordinals::check_ordinals;
+use super::ordinals::{check_ordinals, plain_positions};
 use super::origins::{Origin, Origins};
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
@@ -182,7 +184,23 @@ impl Planner {
     /// # Errors
     /// Names, rights, types; what sources say when their tables are looked up.
     pub async fn plan(&self, query: &Query, text: &str, parameters: &[Option<PgType>]) -> SqlResult<Planned> {
-        self.analyze(query.clone(), text, parameters).await.map(|analyzed| analyzed.planned)
+        let planned = self.analyze(query.clone(), text, parameters).await;
+        match planned {
+            Err(error) if error.sqlstate == SqlState::UNDEFINED_FUNCTION => {
+                self.plan_by_first_places(query, text, parameters).await.ok_or(error)
+            }
+            planned => planned.map(|analyzed| analyzed.planned),
+        }
+    }
+
+    /// A parameter has the type that its first place says, also where a later one by itself would say otherwise.
+    async fn plan_by_first_places(&self, query: &Query, text: &str, given: &[Option<PgType>]) -> Option<Planned> {
+        let rest = semantics::without_guesses(query, given)?;
+        let types = self.analyze(rest, text, given).await.ok()?.planned.first_types(given);
+        if types == given {
+            return None;
+        }
+        self.analyze(query.clone(), text, &types).await.ok().map(|analyzed| analyzed.planned)
     }
 
     /// The same, with what it was planned from.
@@ -209,6 +227,8 @@ impl Planner {
         let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
         check_aggregates(statement)?;
         check_ordinals(statement)?;
+        plain_positions(&mut query);
+        plain_fields(&mut query);
         let hidden = naming::name_columns(&mut query);
         semantics::rewrite_windows(&mut query, &is_aggregate)?;
         let mut system = pg_catalog::mentions_system_catalog(&query);
@@ -224,6 +244,7 @@ impl Planner {
             pg_catalog::rewrite(&mut query);
             semantics::rewrite_catalog(&mut query);
         } else {
+            whole_wildcards(&mut query);
             semantics::rewrite_casts(&mut query).map_err(|error| locate::locate(error, statement))?;
         }
         let mut sources = ResolvedRelations::new();
@@ -267,6 +288,10 @@ impl Planner {
             plan.map(|plan| (plan, query)).map_err(|error| sqlstate::sql_error(&error))
         };
         let mut planned = plan_query(query.clone());
+        if planned.as_ref().is_err_and(is_short_list) {
+            semantics::complete_column_lists(&mut query, &|part| self.describe(part, &sources, parameters));
+            planned = plan_query(query.clone());
+        }
         for _ in 0..WHOLE_ROWS_MAX {
             let Some(name) = planned.as_ref().err().and_then(missing_name) else { break };
             let describe = |part| self.describe(part, &sources, parameters);
@@ -563,6 +588,15 @@ impl Planner {
     fn qualified(&self, schema: Oid, name: &str) -> String {
         self.catalog.schema_by_oid(schema).map_or_else(|| name.to_owned(), |s| format!("{}.{name}", s.header.name))
     }
+}
+
+/// Whether an alias names fewer columns than there are.
+fn is_short_list(error: &SqlError) -> bool {
+    let numbers = error.message.strip_prefix("table has ").and_then(|rest| rest.strip_suffix(" columns specified"));
+    let parsed = numbers.and_then(|rest| rest.split_once(" columns available but ")).map(|(have, given)| {
+        have.parse::<usize>().ok().zip(given.parse::<usize>().ok()).is_some_and(|(have, given)| have > given)
+    });
+    parsed.unwrap_or(false)
 }
 
 /// The unqualified column that is not found.

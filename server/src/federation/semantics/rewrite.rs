@@ -55,6 +55,7 @@ impl VisitorMut for Rewriter {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        show_rows(&mut query.body);
         narrow_results(&mut query.body);
         match query.body.as_mut() {
             SetExpr::Select(select) => stop(row_subqueries::conditions(select)),
@@ -63,6 +64,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        rows::arguments(expr);
         stop(array_subquery::expand(expr))
     }
 
@@ -72,6 +74,17 @@ impl VisitorMut for Rewriter {
         rows::escape(expr);
         rewrite(expr);
         ControlFlow::Continue(())
+    }
+}
+
+fn show_rows(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => rows::shown(&mut select.projection),
+        SetExpr::SetOperation { left, right, .. } => {
+            show_rows(left);
+            show_rows(right);
+        }
+        _ => {}
     }
 }
 

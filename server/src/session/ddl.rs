@@ -27,6 +27,12 @@ const COMMIT_TURN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Tables that one IMPORT may make.
 const IMPORT_TABLES_MAX: usize = 100_000;
 
+/// As whom, and in which schemas, a statement is run.
+struct Acting {
+    user: Oid,
+    search_path: Vec<String>,
+}
+
 impl WrapperRegistry for Registry {
     fn options(&self, connector: &str) -> Option<&'static [OptionSpec]> {
         self.get(connector).map(|connector| connector.options())
@@ -60,7 +66,7 @@ impl Session {
             Some(working) => working,
             None => Working::new(self.engine.catalog()),
         };
-        let done = self.define_in(&mut working, statement, limits).await;
+        let done = self.define_all(&mut working, statement, limits).await;
         // A statement that failed has changed nothing: the block is failed, and a savepoint before it may still be kept.
         self.transaction.working = Some(working);
         let outcome = done?;
@@ -70,20 +76,53 @@ impl Session {
         Ok(Outcome::Command(outcome.tag.to_owned()))
     }
 
-    async fn define_in(
+    /// A statement, and what CREATE SCHEMA includes: all of it or nothing.
+    async fn define_all(
         &mut self,
         working: &mut Working,
         statement: &ParsedStatement,
         limits: &Limits,
     ) -> SqlResult<ddl::DdlOutcome> {
         let user = self.catalog_role_name();
-        let search_path = self.settings.search_path(&user);
+        let mut acting = Acting { user: self.current_user, search_path: self.settings.search_path(&user) };
+        let Statement::CreateSchema(create) = &statement.statement else {
+            return self.define_in(working, statement, &acting, limits).await;
+        };
+        let mut draft = working.clone();
+        let mut outcome = self.define_in(&mut draft, statement, &acting, limits).await?;
+        let schema = ddl::schema_made(&draft, self.session_user, self.current_user, create);
+        if let Some((name, owner)) = schema.filter(|_| !create.elements.is_empty()) {
+            acting.user = owner;
+            acting.search_path.insert(0, name.clone());
+            for element in &create.elements {
+                if let Statement::CreateView(view) = &element.statement
+                    && let Some(other) = view.name.schema().filter(|other| *other != name)
+                {
+                    let message =
+                        format!("CREATE specifies a schema ({other}) different from the one being created ({name})");
+                    return Err(SqlError::new(SqlState::INVALID_SCHEMA_DEFINITION, message));
+                }
+                let made = self.define_in(&mut draft, element, &acting, limits).await?;
+                outcome.notices.extend(made.notices);
+            }
+        }
+        *working = draft;
+        Ok(outcome)
+    }
+
+    async fn define_in(
+        &mut self,
+        working: &mut Working,
+        statement: &ParsedStatement,
+        acting: &Acting,
+        limits: &Limits,
+    ) -> SqlResult<ddl::DdlOutcome> {
         let engine = Arc::clone(&self.engine);
         let style = self.output_style();
         let context = DdlContext {
             session_user: self.session_user,
-            current_user: self.current_user,
-            search_path: &search_path,
+            current_user: acting.user,
+            search_path: &acting.search_path,
             wrappers: &engine.host.registry,
             key: engine.host.key(),
             style: &style,
@@ -97,7 +136,7 @@ impl Session {
             }
             Need::View(create) => {
                 let catalog = Arc::clone(working.current());
-                Facts::View(self.view_facts(create, catalog, statement, limits).await?)
+                Facts::View(self.view_facts(create, catalog, (statement, acting), limits).await?)
             }
         };
         let wanted = ddl::oids_needed(&statement.statement, &facts);
@@ -216,10 +255,12 @@ impl Session {
         &mut self,
         create: &CreateView,
         catalog: Arc<Catalog>,
-        statement: &ParsedStatement,
+        (statement, acting): (&ParsedStatement, &Acting),
         limits: &Limits,
     ) -> SqlResult<ViewFacts> {
         let mut planner = self.planner(&create.query_text, limits).await?;
+        planner.scope.search_path = self.usable_path(&catalog, acting.user, acting.search_path.clone());
+        (planner.role, planner.invoker) = (acting.user, acting.user);
         planner.catalog = catalog;
         planner.declared = true;
         let (query, text) = (create.query.as_ref().clone(), statement.text.clone());
@@ -249,7 +290,7 @@ impl Session {
             let limits = self.limits();
             let mut working = Working::new(self.engine.catalog());
             // Its notices were sent the first time.
-            result = match self.define_in(&mut working, &statement, &limits).await {
+            result = match self.define_all(&mut working, &statement, &limits).await {
                 Ok(_) => self.commit_once(working).await,
                 Err(error) => Err(error),
             };

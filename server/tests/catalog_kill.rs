@@ -63,6 +63,7 @@ async fn transaction(store: &Arc<Store>, statements: &[Statement]) {
         wrappers: &NoConnectors,
         key: store.key(),
         style: &style,
+        is_system_relation: |_, _| false,
     };
     let mut working = Working::new(store.snapshot());
     working.supply_oids(store.allocate_oids(8).await.unwrap());

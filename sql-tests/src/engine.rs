@@ -21,6 +21,21 @@ pub struct Endpoint {
     pub dbname: String,
 }
 
+impl Endpoint {
+    /// Connects. Instants are shown in UTC: results must not depend on where they are made.
+    pub(crate) async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+        let mut config = tokio_postgres::Config::new();
+        config.host(&self.host).port(self.port).user(&self.user).dbname(&self.dbname);
+        if let Some(password) = &self.password {
+            config.password(password);
+        }
+        let (client, connection) = config.connect(NoTls).await?;
+        tokio::spawn(connection);
+        client.batch_execute("SET TimeZone = 'UTC'").await?;
+        Ok(client)
+    }
+}
+
 /// Which protocol runs the statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
@@ -65,16 +80,11 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) async fn connect(endpoint: &Endpoint, mode: Mode) -> Result<Self, EngineError> {
-        let mut config = tokio_postgres::Config::new();
-        config.host(&endpoint.host).port(endpoint.port).user(&endpoint.user).dbname(&endpoint.dbname);
-        if let Some(password) = &endpoint.password {
-            config.password(password);
+    pub(crate) async fn connect(endpoint: &Endpoint, mode: Mode, settings: &str) -> Result<Self, EngineError> {
+        let client = endpoint.connect().await?;
+        if !settings.is_empty() {
+            client.batch_execute(settings).await?;
         }
-        let (client, connection) = config.connect(NoTls).await?;
-        tokio::spawn(connection);
-        // Results must not depend on where they are made.
-        client.batch_execute("SET TimeZone = 'UTC'").await?;
         Ok(Self { client, mode })
     }
 
@@ -165,7 +175,7 @@ fn shown(value: Option<&str>) -> String {
 }
 
 /// The bytes of a value of any type.
-struct Raw(Vec<u8>);
+pub(crate) struct Raw(pub(crate) Vec<u8>);
 
 impl<'a> FromSql<'a> for Raw {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {

@@ -1,6 +1,7 @@
-//! Runs sqllogictest suites against any PostgreSQL endpoint.
+//! Runs sqllogictest suites against any PostgreSQL endpoint, and compares the answers of two of them.
 
 mod decode;
+pub mod differential;
 mod engine;
 mod suite;
 

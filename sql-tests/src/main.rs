@@ -47,6 +47,9 @@ struct Arguments {
     /// A label that "onlyif" and "skipif" in the suites know; repeatable
     #[arg(long = "label", value_name = "NAME")]
     labels: Vec<String>,
+    /// A setting that each connection begins with; repeatable
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
     /// Files, or directories with .slt files
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -63,6 +66,14 @@ async fn main() -> Result<std::process::ExitCode> {
             Ok((name.to_owned(), value.to_owned()))
         })
         .collect::<Result<BTreeMap<_, _>>>()?;
+    let settings = arguments
+        .settings
+        .iter()
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').with_context(|| format!("--set {pair} is not NAME=VALUE"))?;
+            Ok(format!("SET {name} = '{}';", value.replace('\'', "''")))
+        })
+        .collect::<Result<String>>()?;
     let endpoint = Endpoint {
         host: arguments.host,
         port: arguments.port,
@@ -75,7 +86,7 @@ async fn main() -> Result<std::process::ExitCode> {
     for file in expand(&arguments.files)? {
         for mode in &modes {
             let name = format!("{} ({mode:?})", file.display());
-            match run_file(&file, &endpoint, *mode, &variables, &arguments.labels).await? {
+            match run_file(&file, &endpoint, *mode, &variables, &arguments.labels, &settings).await? {
                 Outcome::Ran { passed: held, failures } => {
                     passed += held;
                     failed += failures.len();

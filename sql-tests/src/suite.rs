@@ -62,6 +62,7 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
 }
 
 /// Runs one file on connections of its own, past what fails. `onlyif` and `skipif` choose by the labels and the mode.
+/// `settings` are statements that each connection begins with.
 ///
 /// # Errors
 /// The file cannot be read, or is no suite.
@@ -71,6 +72,7 @@ pub async fn run_file(
     mode: Mode,
     variables: &BTreeMap<String, String>,
     labels: &[String],
+    settings: &str,
 ) -> Result<Outcome> {
     let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
     let script = match substitute(&text, variables) {
@@ -80,10 +82,10 @@ pub async fn run_file(
     let name = path.display().to_string();
     let records: Vec<Record<DefaultColumnType>> =
         parse_with_name(&script, name.as_str()).with_context(|| format!("{name} is no suite"))?;
-    let endpoint = endpoint.clone();
+    let (endpoint, settings) = (endpoint.clone(), settings.to_owned());
     let mut runner = Runner::new(move || {
-        let endpoint = endpoint.clone();
-        async move { Engine::connect(&endpoint, mode).await }
+        let (endpoint, settings) = (endpoint.clone(), settings.clone());
+        async move { Engine::connect(&endpoint, mode, &settings).await }
     });
     labels.iter().for_each(|label| runner.add_label(label));
     let (mut passed, mut failures) = (0, Vec::new());

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the one door to every chore of the repository.
 
 mod counts;
+mod differential;
 mod interrupt;
 mod packages;
 mod s3;

@@ -221,19 +221,19 @@ fn whoami() -> String {
     std::env::var("USER").unwrap_or_else(|_| "nobody".to_owned())
 }
 
-/// Starts Atoll itself. `files` is its files root.
-pub(crate) fn atoll(binary: &Path, scratch: &Path, files: &Path) -> Result<Server> {
+/// Starts Atoll itself. `files` are its files roots; `name` that of its data directory beneath `scratch`.
+pub(crate) fn atoll(binary: &Path, scratch: &Path, name: &str, files: &[&Path]) -> Result<Server> {
     let port = free_port()?;
     start(
         "Atoll",
         with_us(binary)
             .arg("serve")
             .arg(format!("--listen=127.0.0.1:{port}"))
-            .arg(format!("--data-dir={}", scratch.join("atoll").display()))
-            .arg(format!("--files-root={}", files.display()))
+            .arg(format!("--data-dir={}", scratch.join(name).display()))
+            .args(files.iter().map(|root| format!("--files-root={}", root.display())))
             .env("ATOLL_PASSWORD", PASSWORD),
         port,
-        &scratch.join("atoll.log"),
+        &scratch.join(format!("{name}.log")),
     )
 }
 

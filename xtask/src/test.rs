@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::counts::Counts;
 use crate::servers::{self, PASSWORD, Server};
-use crate::{cargo_command, interrupt, packages, root, s3};
+use crate::{cargo_command, differential, interrupt, packages, root, s3};
 
 /// How many times the ordinary rounds of fuzzing `--full` runs.
 const FULL_FUZZ_ROUNDS: &str = "40";
@@ -23,6 +23,16 @@ pub(crate) struct TestArguments {
     /// Also what takes long: fuzzing of the decoders, forty times as many rounds
     #[arg(long)]
     full: bool,
+    /// Only the differential suite, all of it: TPC-H, TPC-DS and random statements at Atoll and at PostgreSQL, and every
+    /// sqllogictest suite under each of Atoll's settings that may not change an answer. It takes hours
+    #[arg(long)]
+    differential: bool,
+    /// Random statements of the differential suite
+    #[arg(long, default_value_t = differential::STATEMENTS, requires = "differential")]
+    statements: u64,
+    /// Seed of the first of them
+    #[arg(long, default_value_t = 1, requires = "differential")]
+    seed: u64,
     /// Only tests whose name contains this; suites are left out
     filter: Option<String>,
 }
@@ -38,6 +48,12 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
     println!("starting PostgreSQL, MariaDB and an S3 server");
     let sources = Sources::start(&runtime)?;
     let mut counts = Counts::default();
+    if arguments.differential {
+        build_programs()?;
+        let extent = differential::Extent::Whole { seed: arguments.seed, statements: arguments.statements };
+        let held = differential::run(&sources, extent, &mut counts)? & switched_suites(&sources, &mut counts)?;
+        return Ok(close(sources, counts, held));
+    }
     if packages::check_compose_file(&root())? {
         counts.passed += 1;
     } else {
@@ -54,11 +70,25 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<ExitCode> {
     }
     cargo.args(["--", "--nocapture", "--test-threads=2"]);
     let tests_held = watch(&mut cargo, &mut counts)?;
-    let suites_held = if arguments.filter.is_none() { suites(&sources, &mut counts)? } else { true };
+    let suites_held = if arguments.filter.is_none() {
+        suites(&sources, &mut counts)? & differential::run(&sources, differential::Extent::Sample, &mut counts)?
+    } else {
+        true
+    };
+    Ok(close(sources, counts, tests_held && suites_held))
+}
+
+/// Stops the servers and says how it went.
+fn close(sources: Sources, counts: Counts, held: bool) -> ExitCode {
     drop(sources);
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
-    let held = tests_held && suites_held && counts.failed == 0 && counts.passed > 0;
-    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if held && counts.failed == 0 && counts.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn build_programs() -> Result<()> {
+    let build = cargo_command().args(["build", "--workspace", "--bins"]).status()?;
+    anyhow::ensure!(build.success(), "the programs could not be built");
+    Ok(())
 }
 
 /// Starts the servers that the tests read from, prints where they are and keeps them until interrupted.
@@ -78,13 +108,13 @@ pub(crate) fn serve_sources() -> Result<ExitCode> {
 }
 
 /// The servers that the tests read from.
-struct Sources {
-    postgres: Server,
-    mariadb: Server,
+pub(crate) struct Sources {
+    pub(crate) postgres: Server,
+    pub(crate) mariadb: Server,
     s3: SocketAddr,
     buckets: PathBuf,
     // Last: the servers' directories go after the servers.
-    scratch: tempfile::TempDir,
+    pub(crate) scratch: tempfile::TempDir,
 }
 
 impl Sources {
@@ -102,7 +132,7 @@ impl Sources {
     }
 
     /// What the tests read to find them.
-    fn environment(&self) -> [(&'static str, String); 7] {
+    pub(crate) fn environment(&self) -> [(&'static str, String); 7] {
         let secret = PASSWORD.replace(' ', "%20");
         [
             ("ATOLL_TEST_POSTGRES_URL", format!("postgres://tester:{secret}@{}/postgres", self.postgres.address)),
@@ -116,14 +146,10 @@ impl Sources {
     }
 }
 
-/// The sqllogictest suites, against the real server.
-fn suites(sources: &Sources, counts: &mut Counts) -> Result<bool> {
-    let build = cargo_command().args(["build", "--workspace", "--bins"]).status()?;
-    anyhow::ensure!(build.success(), "the programs could not be built");
-    sources.load_fixtures()?;
-    let atoll = servers::atoll(&servers::built("atoll")?, sources.scratch.path(), &root())?;
+/// What the suites' variables stand for.
+fn variables(sources: &Sources) -> [(&'static str, String); 13] {
     let (postgres, mariadb, s3) = (sources.postgres.address, sources.mariadb.address, sources.s3);
-    let variables = [
+    [
         ("PG_HOST", postgres.ip().to_string()),
         ("PG_PORT", postgres.port().to_string()),
         ("PG_USER", "tester".to_owned()),
@@ -137,19 +163,31 @@ fn suites(sources: &Sources, counts: &mut Counts) -> Result<bool> {
         ("PASSWORD", PASSWORD.to_owned()),
         ("FIXTURES", "sql-tests/fixtures".to_owned()),
         ("DEMO", "server/demo".to_owned()),
-    ];
+    ]
+}
+
+/// `atoll-slt` with the suites' variables.
+fn suite_runner(sources: &Sources, atoll: SocketAddr, mode: &str) -> Result<Command> {
+    let mut runner = Command::new(servers::built("atoll-slt")?);
+    runner
+        .args(["--host", "127.0.0.1", "--mode", mode, "--port"])
+        .arg(atoll.port().to_string())
+        .env("PGPASSWORD", PASSWORD)
+        .current_dir(root());
+    for (name, value) in variables(sources) {
+        runner.arg("--var").arg(format!("{name}={value}"));
+    }
+    Ok(runner)
+}
+
+/// The sqllogictest suites, against the real server.
+fn suites(sources: &Sources, counts: &mut Counts) -> Result<bool> {
+    build_programs()?;
+    sources.load_fixtures()?;
+    let atoll = servers::atoll(&servers::built("atoll")?, sources.scratch.path(), "atoll", &[&root()])?;
     let mut held = true;
     for mode in ["simple", "extended"] {
-        let mut runner = Command::new(servers::built("atoll-slt")?);
-        runner
-            .args(["--host", "127.0.0.1", "--mode", mode, "--port"])
-            .arg(atoll.address.port().to_string())
-            .env("PGPASSWORD", PASSWORD)
-            .current_dir(root());
-        for (name, value) in &variables {
-            runner.arg("--var").arg(format!("{name}={value}"));
-        }
-        held &= watch(runner.arg("sql-tests/suites"), counts)?;
+        held &= watch(suite_runner(sources, atoll.address, mode)?.arg("sql-tests/suites"), counts)?;
     }
     held &= clients(atoll.address, counts)?;
     drop(atoll);
@@ -157,10 +195,25 @@ fn suites(sources: &Sources, counts: &mut Counts) -> Result<bool> {
     let mut runner = Command::new(servers::built("atoll-slt")?);
     runner
         .args(["--host", "127.0.0.1", "--user", "tester", "--dbname", "postgres", "--label", "postgresql", "--port"])
-        .arg(postgres.port().to_string())
+        .arg(sources.postgres.address.port().to_string())
         .env("PGPASSWORD", PASSWORD)
         .current_dir(root());
     held &= watch(runner.arg("sql-tests/suites/pg_compat"), counts)?;
+    Ok(held)
+}
+
+/// The same under every setting that may not change an answer, one at a time. Plans are others then: the label `switched`
+/// leaves out the records that pin one.
+fn switched_suites(sources: &Sources, counts: &mut Counts) -> Result<bool> {
+    sources.load_fixtures()?;
+    let mut held = true;
+    for (number, setting) in differential::switched_settings()?.iter().enumerate() {
+        let name = format!("atoll-switched-{number}");
+        let atoll = servers::atoll(&servers::built("atoll")?, sources.scratch.path(), &name, &[&root()])?;
+        println!("suites with {setting}");
+        let mut runner = suite_runner(sources, atoll.address, "extended")?;
+        held &= watch(runner.args(["--label", "switched", "--set", setting]).arg("sql-tests/suites"), counts)?;
+    }
     Ok(held)
 }
 
@@ -243,7 +296,7 @@ fn load_fixtures(fixtures: &Path, postgres: SocketAddr, mariadb: SocketAddr) -> 
 }
 
 /// Runs a command, passes its output on and counts its tests. False: it failed.
-fn watch(command: &mut Command, counts: &mut Counts) -> Result<bool> {
+pub(crate) fn watch(command: &mut Command, counts: &mut Counts) -> Result<bool> {
     let mut child = interrupt::spawn(command.stdout(Stdio::piped()))?;
     let output = child.stdout.take().context("no output")?;
     let mut terminal = std::io::stdout().lock();

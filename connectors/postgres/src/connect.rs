@@ -102,7 +102,7 @@ impl Remote {
     ///   answers.
     pub(crate) async fn connect(&self) -> Result<Session> {
         let attempt = async {
-            if !self.context.superuser {
+            if !self.config.trusted {
                 self.asks_for_password.get_or_try_init(|| self.require_password()).await?;
             }
             let session = self.connect_with(self.config.password.as_deref()).await?;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atoll_connector_api::options::{check_port, check_positive};
+use atoll_connector_api::options::{check_bool, check_port, check_positive, parse_bool};
 use atoll_connector_api::{ConnectorError, OptionScope, OptionSpec, Options, Result, ServerSpec};
 
 use OptionScope::{Column, Import, Server, Table, UserMapping};
@@ -58,7 +58,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     OptionSpec::ignored("parallel_commit", Server),
     OptionSpec::ignored("analyze_sampling", Server),
     OptionSpec::ignored("batch_size", Server),
-    OptionSpec::ignored("password_required", UserMapping),
+    OptionSpec::checked("password_required", UserMapping, check_bool),
     OptionSpec::ignored("use_remote_estimate", Table),
     OptionSpec::ignored("updatable", Table),
     OptionSpec::ignored("truncatable", Table),
@@ -86,9 +86,9 @@ fn check_name(value: &str) -> Check {
     if value.len() > NAME_BYTES_MAX { Err(format!("a name has at most {NAME_BYTES_MAX} bytes")) } else { Ok(()) }
 }
 
+/// libpq takes an empty host for none.
 fn check_host(value: &str) -> Check {
-    check_text(value)?;
-    if value.starts_with('/') {
+    if value.is_empty() || value.starts_with('/') {
         return Ok(());
     }
     if value.contains(',') {
@@ -177,6 +177,8 @@ pub(crate) struct ServerConfig {
     pub(crate) database: Option<String>,
     pub(crate) user: String,
     pub(crate) password: Option<String>,
+    /// The server may let the user in without a password.
+    pub(crate) trusted: bool,
     pub(crate) ssl_mode: SslMode,
     pub(crate) ssl_root_certificate: Option<String>,
     pub(crate) application_name: String,
@@ -206,7 +208,10 @@ impl ServerConfig {
             object: format!("the user mapping for server \"{}\"", spec.name),
         })?;
         let password = spec.user_options.get("password").map(str::to_owned);
-        if !spec.context.superuser && password.as_deref().is_none_or(str::is_empty) {
+        // Only a superuser may have said so in a mapping.
+        let required = spec.user_options.get("password_required").and_then(parse_bool) != Some(false);
+        let trusted = spec.context.superuser || !required;
+        if !trusted && password.as_deref().is_none_or(str::is_empty) {
             return Err(password_required(
                 &spec.name,
                 "Non-superusers must provide a password in the user mapping.",
@@ -226,6 +231,7 @@ impl ServerConfig {
             database: options.get("dbname").map(str::to_owned),
             user: user.to_owned(),
             password,
+            trusted,
             ssl_mode,
             ssl_root_certificate: options.get("sslrootcert").map(str::to_owned),
             application_name: options.get("application_name").unwrap_or("atoll").to_owned(),
@@ -256,7 +262,7 @@ impl ServerConfig {
 }
 
 fn host_of(spec: &ServerSpec) -> Result<Host> {
-    let name = spec.options.get("host").unwrap_or(HOST_DEFAULT);
+    let name = spec.options.get("host").filter(|name| !name.is_empty()).unwrap_or(HOST_DEFAULT);
     if !name.starts_with('/') {
         return Ok(Host::Network { name: name.to_owned(), address: spec.options.get("hostaddr").map(str::to_owned) });
     }

@@ -96,9 +96,12 @@ pub struct Database {
     /// Its OID is [`DATABASE_OID`].
     #[serde(flatten)]
     pub header: Header,
-    /// `ALTER DATABASE … SET`.
+    /// `ALTER DATABASE … SET`, `ALTER ROLE ALL IN DATABASE … SET`.
     #[serde(default)]
-    pub settings: BTreeMap<String, String>,
+    pub settings: SettingList,
+    /// `ALTER ROLE ALL SET`: they count less than any others.
+    #[serde(default)]
+    pub global_settings: SettingList,
 }
 
 /// A role.
@@ -127,7 +130,81 @@ pub struct Role {
     pub member_of: Vec<Membership>,
     /// `ALTER ROLE … SET`.
     #[serde(default)]
-    pub settings: BTreeMap<String, String>,
+    pub settings: SettingList,
+    /// `ALTER ROLE … IN DATABASE … SET`: they count more.
+    #[serde(default)]
+    pub database_settings: SettingList,
+    /// `ALTER DEFAULT PRIVILEGES FOR ROLE …`.
+    #[serde(default)]
+    pub default_acls: Vec<DefaultAcl>,
+}
+
+/// What `pg_default_acl` has a row of: privileges on what a role will make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefaultAcl {
+    /// Only in this schema; the privileges are then added to those of the objects anywhere.
+    #[serde(default)]
+    pub schema: Option<Oid>,
+    /// On schemas, else on relations.
+    #[serde(default)]
+    pub of_schemas: bool,
+    /// The whole list; in one schema, what is added.
+    pub acl: Vec<AclItem>,
+}
+
+/// Stored settings in the order in which they were first set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct SettingList(Vec<(String, String)>);
+
+impl SettingList {
+    /// Sets one, at its place where it is there.
+    pub fn set(&mut self, name: &str, value: &str) {
+        match self.0.iter_mut().find(|(other, _)| other == name) {
+            Some((_, old)) => value.clone_into(old),
+            None => self.0.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(other, _)| other != name);
+    }
+
+    /// Takes all out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Older catalogs have a map.
+impl<'de> Deserialize<'de> for SettingList {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Stored {
+            List(Vec<(String, String)>),
+            Map(BTreeMap<String, String>),
+        }
+        Ok(Self(match Stored::deserialize(deserializer)? {
+            Stored::List(list) => list,
+            Stored::Map(map) => map.into_iter().collect(),
+        }))
+    }
 }
 
 /// A stored SCRAM verifier; its `Debug` shows nothing.
@@ -207,6 +284,9 @@ pub struct StoredOption {
     pub name: String,
     /// Plain, or a secret.
     pub value: StoredValue,
+    /// Nobody gave it: a renamed column keeps its name at the source so. ADD replaces it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub implicit: bool,
 }
 
 /// The value of a stored option.
@@ -305,6 +385,59 @@ pub struct View {
     /// `WITH (security_invoker = true)`: the reader's rights count, not the owner's.
     #[serde(default)]
     pub security_invoker: bool,
+    /// Its storage parameters as `WITH (…)` gave them, in order: `pg_class.reloptions`.
+    #[serde(default)]
+    pub options: Vec<(String, String)>,
+    /// What the relations that it reads were when it was made; `None` in catalogs older than this field.
+    #[serde(default)]
+    pub reads: Option<Vec<ViewedRelation>>,
+}
+
+/// A relation as a view knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewedRelation {
+    /// The stored relation, or the server of a live table.
+    pub oid: Oid,
+    /// Schema and name of a live table.
+    #[serde(default)]
+    pub live: Option<(String, String)>,
+    /// The columns that the relation had when the view was made, but for those that were dropped since.
+    pub columns: Vec<ViewedColumn>,
+}
+
+/// A column as a view knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewedColumn {
+    /// Its name when the view was made.
+    pub name: String,
+    /// Its number; 0 in a live table, whose columns are known by their names.
+    #[serde(default)]
+    pub number: i16,
+    /// Its type when the view was made.
+    pub data_type: PgType,
+    /// Whether the view's result depends on it.
+    #[serde(default)]
+    pub read: bool,
+}
+
+impl View {
+    /// `pg_class.reloptions`.
+    pub fn shown_options(&self) -> Vec<String> {
+        if self.options.is_empty() && self.security_invoker {
+            // Of a catalog that kept no options.
+            return vec!["security_invoker=true".to_owned()];
+        }
+        self.options.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    /// Replaces the storage parameters.
+    pub fn set_options(&mut self, options: Vec<(String, String)>) {
+        // Values are checked when they are parsed; these are the words for true.
+        let is_true =
+            |value: &str| matches!(value.to_ascii_lowercase().as_str(), "true" | "on" | "yes" | "1" | "t" | "y");
+        self.security_invoker = options.iter().any(|(name, value)| name == "security_invoker" && is_true(value));
+        self.options = options;
+    }
 }
 
 impl Object {
@@ -375,7 +508,13 @@ impl Object {
             found.extend([item.grantee, item.grantor]);
         }
         match self {
-            Self::Role(role) => found.extend(role.member_of.iter().flat_map(|m| [m.role, m.grantor])),
+            Self::Role(role) => {
+                found.extend(role.member_of.iter().flat_map(|m| [m.role, m.grantor]));
+                for default in &role.default_acls {
+                    found.extend(default.schema);
+                    found.extend(default.acl.iter().flat_map(|item| [item.grantee, item.grantor]));
+                }
+            }
             Self::Server(server) => found.extend([server.wrapper]),
             Self::UserMapping(mapping) => found.extend([mapping.user, mapping.server]),
             Self::ForeignTable(table) => found.extend([table.schema, table.server]),
@@ -485,12 +624,14 @@ impl Catalog {
         self.get(DATABASE_OID).map_or("", |object| object.header().name.as_str())
     }
 
-    /// The settings that every session begins with.
-    pub fn database_settings(&self) -> Option<&BTreeMap<String, String>> {
-        match self.get(DATABASE_OID)?.as_ref() {
-            Object::Database(database) => Some(&database.settings),
+    /// The settings that a role's session begins with, those that count more later.
+    pub fn initial_settings<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let database = match self.get(DATABASE_OID).map(AsRef::as_ref) {
+            Some(Object::Database(database)) => Some(database),
             _ => None,
-        }
+        };
+        let common = database.into_iter().flat_map(|all| all.global_settings.iter().chain(all.settings.iter()));
+        common.chain(role.settings.iter()).chain(role.database_settings.iter())
     }
 
     /// An object by identity.

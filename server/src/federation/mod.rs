@@ -1,6 +1,7 @@
 //! What DataFusion sees: names resolved, views opened, queries planned, foreign scans run.
 
 mod aliases;
+pub mod lazy;
 pub mod locate;
 pub mod name_barrier;
 pub mod naming;
@@ -15,3 +16,4 @@ pub mod relations;
 pub mod semantics;
 mod unknown_call;
 pub mod view_facts;
+mod viewed;

@@ -4,8 +4,8 @@
 //! that PostgreSQL's `FigureColname` would give it; a repeated name gets a suffix that [`shown`] takes off again.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, Ident, ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableAliasColumnDef, TableFactor, TrimWhereField, VisitMut, VisitorMut,
+    Expr, FunctionArguments, GroupByExpr, Ident, ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr,
+    TableAlias, TableAliasColumnDef, TableFactor, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ pub struct Repeated(HashSet<String>);
 
 /// Names every select list of a query, subqueries included.
 pub fn name_columns(query: &mut Query) -> Repeated {
-    struct Namer(Repeated);
+    struct Namer(Repeated, bool);
     impl VisitorMut for Namer {
         type Break = ();
 
@@ -34,6 +34,9 @@ pub fn name_columns(query: &mut Query) -> Repeated {
                 }
             }
             name_body(&mut query.body);
+            if std::mem::replace(&mut self.1, true) {
+                set_apart(query);
+            }
             ControlFlow::Continue(())
         }
 
@@ -47,37 +50,157 @@ pub fn name_columns(query: &mut Query) -> Repeated {
             ControlFlow::Continue(())
         }
     }
-    let mut namer = Namer(Repeated::default());
+    // The second says whether the walk has left the outermost query's own names.
+    let mut namer = Namer(Repeated::default(), false);
     let _ = query.visit(&mut namer);
     make_way_for_columns(query);
     namer.0
 }
 
-/// `SELECT t.a::text FROM t ORDER BY t.a`: the result's column has the name of the one that orders, and DataFusion would
-/// not know which is meant. Only the outermost result's names are nobody's business but the client's.
+/// What the keys of an ORDER BY call by name.
+#[derive(Default)]
+struct KeyNames {
+    /// Alone: columns of the result, if it has them.
+    alone: HashSet<String>,
+    /// Within expressions, where a name is a column of what is read.
+    within: HashSet<String>,
+    /// With a table's name.
+    qualified: HashSet<String>,
+}
+
+impl KeyNames {
+    fn of(query: &Query) -> Self {
+        struct Names<'a>(&'a mut KeyNames);
+        impl Visitor for Names<'_> {
+            type Break = ();
+
+            fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+                match expr {
+                    Expr::Identifier(ident) => self.0.within.insert(folded(ident)),
+                    Expr::CompoundIdentifier(parts) => {
+                        parts.last().is_some_and(|last| self.0.qualified.insert(folded(last)))
+                    }
+                    _ => false,
+                };
+                ControlFlow::Continue(())
+            }
+        }
+        let mut names = Self::default();
+        let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|order| &order.kind) else {
+            return names;
+        };
+        for key in keys {
+            match &key.expr {
+                Expr::Identifier(ident) => {
+                    names.alone.insert(folded(ident));
+                }
+                key => {
+                    let _ = key.visit(&mut Names(&mut names));
+                }
+            }
+        }
+        names
+    }
+
+    /// Whether a result's column of this name stands in the way of another one's.
+    fn hide(&self, name: &str, expr: &Expr) -> bool {
+        let (is_column, is_same) = match expr {
+            Expr::Identifier(ident) => (true, folded(ident) == name),
+            Expr::CompoundIdentifier(parts) => (true, parts.last().is_some_and(|last| folded(last) == name)),
+            _ => (false, false),
+        };
+        (self.within.contains(name) && !is_same) || (self.qualified.contains(name) && !is_column)
+    }
+}
+
+/// The names of the result's columns make way for those of the columns that are read, where DataFusion would not know
+/// which are meant: `SELECT t.a::text FROM t ORDER BY t.a`, `SELECT -a AS a FROM t ORDER BY a + 1`, and
+/// `SELECT *, 1 AS a FROM t`. Only the outermost result's names are nobody's business but the client's.
 fn make_way_for_columns(query: &mut Query) {
-    let (Some(order), SetExpr::Select(select)) = (&query.order_by, query.body.as_mut()) else { return };
-    let OrderByKind::Expressions(keys) = &order.kind else { return };
+    let names = KeyNames::of(query);
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
     if select.distinct.is_some() {
         return;
     }
-    let plain = |name: &str| keys.iter().any(|key| matches!(&key.expr, Expr::Identifier(own) if folded(own) == name));
-    let qualified: HashSet<String> = keys
-        .iter()
-        .filter_map(|key| match &key.expr {
-            Expr::CompoundIdentifier(parts) => parts.last().map(folded),
-            _ => None,
-        })
-        .filter(|name| !plain(name))
-        .collect();
+    // A name that another clause may use for the column stays.
+    let wildcard =
+        has_wildcard(select) && matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    let mut renamed = Vec::new();
     for (index, item) in select.projection.iter_mut().enumerate() {
-        if let SelectItem::ExprWithAlias { alias, expr } = item
-            && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-            && qualified.contains(&folded(alias))
+        let SelectItem::ExprWithAlias { alias, expr } = item else { continue };
+        let name = folded(alias);
+        if name.contains(SUFFIX) || !(names.hide(&name, expr) || (wildcard && !names.alone.contains(&name))) {
+            continue;
+        }
+        *alias = Ident::with_quote('"', numbered(&name, index));
+        renamed.push((name, alias.clone()));
+    }
+    rename_keys(query, &renamed);
+}
+
+/// Calls the result's columns in ORDER BY by their new names.
+fn rename_keys(query: &mut Query, renamed: &[(String, Ident)]) {
+    let Some(OrderByKind::Expressions(keys)) = query.order_by.as_mut().map(|order| &mut order.kind) else { return };
+    for key in keys {
+        if let Expr::Identifier(ident) = &mut key.expr
+            && let Some((_, new)) = renamed.iter().find(|(name, _)| *name == folded(ident))
         {
-            *alias = Ident::with_quote('"', format!("{}{SUFFIX}{index}", folded(alias)));
+            *ident = Ident { span: ident.span, ..new.clone() };
         }
     }
+}
+
+fn has_wildcard(select: &Select) -> bool {
+    select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(_, _)))
+}
+
+/// The name of the relation around a query whose columns have to make way.
+const ORDERED: &str = "\u{1}ordered";
+
+/// The same within another query, which calls the columns by their names: `SELECT -a AS a FROM t ORDER BY a + 1` becomes
+/// `SELECT c0 AS a FROM (SELECT -a AS c0 FROM t ORDER BY a + 1)`.
+fn set_apart(query: &mut Query) {
+    let names = KeyNames::of(query);
+    if names.within.is_empty() {
+        return;
+    }
+    let SetExpr::Select(select) = query.body.as_ref() else { return };
+    let hides = |item: &SelectItem| match item {
+        SelectItem::ExprWithAlias { alias, expr } => {
+            let name = folded(alias);
+            !name.contains(SUFFIX) && names.hide(&name, expr)
+        }
+        _ => false,
+    };
+    if select.distinct.is_some() || has_wildcard(select) || !select.projection.iter().any(hides) {
+        return;
+    }
+    let Ok(mut outer) = crate::statement::parse_query("SELECT NULL FROM (SELECT NULL) AS x") else { return };
+    let mut inner = query.clone();
+    let SetExpr::Select(select) = inner.body.as_mut() else { return };
+    let (mut renamed, mut items) = (Vec::new(), Vec::new());
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let (expr, alias) = match item {
+            SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.clone()),
+            SelectItem::UnnamedExpr(expr) => (expr.clone(), Ident::with_quote('"', name_of(expr))),
+            _ => return,
+        };
+        let new = Ident::with_quote('"', format!("{ORDERED}{index}"));
+        renamed.push((folded(&alias), new.clone()));
+        items.push(SelectItem::ExprWithAlias { expr: Expr::Identifier(new.clone()), alias });
+        *item = SelectItem::ExprWithAlias { expr, alias: new };
+    }
+    rename_keys(&mut inner, &renamed);
+    let SetExpr::Select(select) = outer.body.as_mut() else { return };
+    let Some(TableFactor::Derived { subquery, alias: Some(alias), .. }) =
+        select.from.first_mut().map(|from| &mut from.relation)
+    else {
+        return;
+    };
+    **subquery = inner;
+    alias.name = Ident::with_quote('"', ORDERED);
+    select.projection = items;
+    *query = outer;
 }
 
 /// Gives all columns of one name names of their own.
@@ -165,10 +288,7 @@ fn name_body(body: &mut SetExpr) {
 }
 
 fn name_select(select: &mut Select) {
-    let wildcard = select
-        .projection
-        .iter()
-        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(_, _)));
+    let wildcard = has_wildcard(select);
     let mut seen: HashSet<String> = HashSet::new();
     for (index, item) in select.projection.iter_mut().enumerate() {
         match item {

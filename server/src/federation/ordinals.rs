@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, OrderByKind, Query, Select, SetExpr, Spanned, UnaryOperator, Value, Visit, Visitor,
+    Distinct, Expr, GroupByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned, UnaryOperator, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::locate::Statement;
@@ -21,6 +22,63 @@ pub(super) fn check_ordinals(statement: Statement<'_>) -> SqlResult<()> {
     }
 }
 
+/// Takes positions out of parentheses, and puts the column in the place of a position in `DISTINCT ON`: DataFusion takes
+/// both for constants.
+pub(super) fn plain_positions(query: &mut Query) {
+    let _ = query.visit(&mut Plain);
+}
+
+struct Plain;
+
+impl VisitorMut for Plain {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let Some(OrderByKind::Expressions(keys)) = query.order_by.as_mut().map(|order| &mut order.kind) {
+            keys.iter_mut().for_each(|key| unwrap(&mut key.expr));
+        }
+        plain_body(&mut query.body);
+        ControlFlow::Continue(())
+    }
+}
+
+fn plain_body(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
+                keys.iter_mut().for_each(unwrap);
+            }
+            let Some(Distinct::On(keys)) = &mut select.distinct else { return };
+            for key in keys {
+                let Some(item) = position_of(key).and_then(|place| select.projection.get(place)) else { continue };
+                match item {
+                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => key.clone_from(expr),
+                    _ => {}
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            plain_body(left);
+            plain_body(right);
+        }
+        _ => {}
+    }
+}
+
+fn unwrap(key: &mut Expr) {
+    if let (Expr::Nested(_), Some((false, Value::Number(digits, long)))) = (&*key, constant(key)) {
+        *key = Expr::Value(Value::Number(digits.clone(), *long).with_empty_span());
+    }
+}
+
+/// The index of the column that a position means.
+fn position_of(key: &Expr) -> Option<usize> {
+    match constant(key) {
+        Some((false, Value::Number(digits, _))) => digits.to_string().parse::<usize>().ok()?.checked_sub(1),
+        _ => None,
+    }
+}
+
 struct Ordinals<'a>(&'a str);
 
 impl Ordinals<'_> {
@@ -28,11 +86,12 @@ impl Ordinals<'_> {
         let problem = match constant(expr) {
             None => return ControlFlow::Continue(()),
             Some((negative, Value::Number(digits, _))) => match digits.to_string().parse::<i32>() {
-                Ok(_) if !negative => return ControlFlow::Continue(()),
-                Ok(digits) => SqlError::new(
-                    SqlState::INVALID_COLUMN_REFERENCE,
-                    format!("{clause} position -{digits} is not in select list"),
-                ),
+                Ok(1..) if !negative => return ControlFlow::Continue(()),
+                Ok(digits) => {
+                    let sign = if negative { "-" } else { "" };
+                    let message = format!("{clause} position {sign}{digits} is not in select list");
+                    SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+                }
                 Err(_) => SqlError::syntax(format!("non-integer constant in {clause}")),
             },
             // A parameter is no constant here.

@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use arrow::datatypes::Field;
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{ColumnDefinition, ConnectorError, Options, TableSpec};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column as DfColumn, TableReference};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::logical_plan::LogicalTableSource;
@@ -18,15 +20,18 @@ use datafusion::optimizer::{Optimizer, OptimizerContext};
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 
-use super::aliases::{reads_fields_of_plain_columns, tell_tables_from_columns, unmarked};
+use super::aliases::{
+    plain_fields, reads_fields_of_plain_columns, tell_tables_from_columns, unmarked, whole_wildcards,
+};
 use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
-use super::ordinals::check_ordinals;
+use super::ordinals::{check_ordinals, plain_positions};
 use super::origins::{Origin, Origins};
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
 use super::relations::{self, NameScope, Resolved};
 use super::unknown_call::unknown_call;
+use super::viewed::as_viewed;
 use super::{naming, refused, semantics};
 use crate::catalog::model::{Column, ForeignServer, ForeignTable, Object, Privilege, StoredOption, View};
 use crate::catalog::privilege;
@@ -61,6 +66,8 @@ pub struct Planner {
     pub system: Arc<PgCatalogContext>,
     /// `atoll.pushdown`.
     pub pushdown: bool,
+    /// Foreign tables are what their declared columns say, and no source is asked: for a view that is only made.
+    pub declared: bool,
 }
 
 impl std::fmt::Debug for Planner {
@@ -93,6 +100,25 @@ pub enum Named {
     Live(Oid, [String; 3]),
 }
 
+/// A planned query, and what it was planned from.
+pub(super) struct Analyzed {
+    pub(super) planned: Planned,
+    /// As DataFusion planned it.
+    pub(super) query: Query,
+    pub(super) sources: ResolvedRelations,
+    /// It has system tables.
+    pub(super) system: bool,
+    /// Why a source could not be asked. Its tables stand for their declared columns, so that what is wrong with the query
+    /// itself is said first, as in PostgreSQL.
+    unreachable: Option<SqlError>,
+}
+
+/// A column's type. A number that is written out has no modifier, though its storage has a scale; what has one is tagged.
+fn shown_type(field: &Field) -> PgType {
+    let data_type = PgType::of_field(field);
+    if field.metadata().is_empty() { PgType { modifier: -1, ..data_type } } else { data_type }
+}
+
 impl Planned {
     /// The result's columns, named as PostgreSQL names them.
     pub fn columns(&self) -> Vec<ResultColumn> {
@@ -104,7 +130,7 @@ impl Planned {
             .zip(origins)
             .map(|(field, origin)| ResultColumn {
                 origin,
-                ..ResultColumn::new(naming::shown(pg_catalog::output_name(field.name())), PgType::of_field(field))
+                ..ResultColumn::new(naming::shown(pg_catalog::output_name(field.name())), shown_type(field))
             })
             .collect()
     }
@@ -165,22 +191,51 @@ impl Planner {
     /// # Errors
     /// Names, rights, types; what sources say when their tables are looked up.
     pub async fn plan(&self, query: &Query, text: &str, parameters: &[Option<PgType>]) -> SqlResult<Planned> {
-        self.plan_nested(query.clone(), text, parameters, 0).await
+        let planned = self.analyze(query.clone(), text, parameters).await;
+        match planned {
+            Err(error) if error.sqlstate == SqlState::UNDEFINED_FUNCTION => {
+                self.plan_by_first_places(query, text, parameters).await.ok_or(error)
+            }
+            planned => planned.map(|analyzed| analyzed.planned),
+        }
     }
 
+    /// A parameter has the type that its first place says, also where a later one by itself would say otherwise.
+    async fn plan_by_first_places(&self, query: &Query, text: &str, given: &[Option<PgType>]) -> Option<Planned> {
+        let rest = semantics::without_guesses(query, given)?;
+        let types = self.analyze(rest, text, given).await.ok()?.planned.first_types(given);
+        if types == given {
+            return None;
+        }
+        self.analyze(query.clone(), text, &types).await.ok().map(|analyzed| analyzed.planned)
+    }
+
+    /// The same, with what it was planned from.
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub(super) async fn analyze(&self, query: Query, text: &str, parameters: &[Option<PgType>]) -> SqlResult<Analyzed> {
+        let analyzed = self.plan_nested(query, text, parameters, None, 0).await?;
+        analyzed.unreachable.clone().map_or(Ok(analyzed), Err)
+    }
+
+    /// `view` is the one whose text the query is.
     async fn plan_nested(
         &self,
         mut query: Query,
         text: &str,
         parameters: &[Option<PgType>],
+        view: Option<&View>,
         depth: usize,
-    ) -> SqlResult<Planned> {
+    ) -> SqlResult<Analyzed> {
         refused::refuse(&query)?;
         let written = query.clone();
         let is_aggregate = |name: &str| self.state.aggregate_functions().contains_key(name);
         let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
         check_aggregates(statement)?;
         check_ordinals(statement)?;
+        plain_positions(&mut query);
+        plain_fields(&mut query);
         let hidden = naming::name_columns(&mut query);
         semantics::rewrite_windows(&mut query, &is_aggregate)?;
         let mut system = pg_catalog::mentions_system_catalog(&query);
@@ -196,17 +251,24 @@ impl Planner {
             pg_catalog::rewrite(&mut query);
             semantics::rewrite_catalog(&mut query);
         } else {
+            whole_wildcards(&mut query);
             semantics::rewrite_casts(&mut query).map_err(|error| locate::locate(error, statement))?;
         }
         let mut sources = ResolvedRelations::new();
         let mut named = HashMap::new();
+        let mut unreachable = None;
         let ctes = relations::cte_names(&query);
         for name in relations::relation_names(&query) {
             let is_cte = matches!(&name.parts[..], [only] if ctes.contains(only));
             let opened = Box::pin(self.open(&name.parts, depth)).await;
             match opened {
-                Ok((meaning, provider)) => {
+                Ok(Opened { meaning, provider, problem }) => {
+                    unreachable = unreachable.or(problem.filter(|_| !is_cte));
                     let provider = if self.pushdown { provider } else { self.without_pushdown(&meaning, provider) };
+                    let (meaning, provider) = match view {
+                        Some(view) => as_viewed(view, meaning, provider)?,
+                        None => (meaning, provider),
+                    };
                     named.insert(name.parts.clone(), meaning);
                     sources.insert(name.parts, Ok(provider_as_source(provider)));
                 }
@@ -233,6 +295,10 @@ impl Planner {
             plan.map(|plan| (plan, query)).map_err(|error| sqlstate::sql_error(&error))
         };
         let mut planned = plan_query(query.clone());
+        if planned.as_ref().is_err_and(is_short_list) {
+            semantics::complete_column_lists(&mut query, &|part| self.describe(part, &sources, parameters));
+            planned = plan_query(query.clone());
+        }
         for _ in 0..WHOLE_ROWS_MAX {
             let Some(name) = planned.as_ref().err().and_then(missing_name) else { break };
             let describe = |part| self.describe(part, &sources, parameters);
@@ -247,16 +313,17 @@ impl Planner {
         }
         let checked = planned.and_then(|(plan, query)| {
             self.check_columns(&query, &sources, &named, parameters)?;
-            Ok(plan)
+            Ok((plan, query))
         });
-        let plan = checked.map_err(|mut error| {
+        let (plan, query) = checked.map_err(|mut error| {
             error.message = unmarked(&error.message);
             let error = naming::ambiguous(error, &hidden);
             let error = locate::locate(error, statement);
             self.with_argument_types(error, &written, system, &sources, parameters)
         })?;
         let origins = Origins { named: &named, ctes: &ctes }.of(&plan);
-        Ok(Planned { plan, relations: named, constants: locate::cast_constants(&written, text), origins })
+        let planned = Planned { plan, relations: named, constants: locate::cast_constants(&written, text), origins };
+        Ok(Analyzed { planned, query, sources, system, unreachable })
     }
 
     /// DataFusion names an unknown function without its arguments. Where their types cannot be found, nothing is added.
@@ -320,7 +387,7 @@ impl Planner {
     }
 
     /// The columns of a part of a query.
-    fn describe(
+    pub(super) fn describe(
         &self,
         part: Query,
         sources: &ResolvedRelations,
@@ -336,16 +403,19 @@ impl Planner {
     }
 
     /// Opens one relation: checks rights, asks its source.
-    async fn open(&self, parts: &[String], depth: usize) -> SqlResult<(Named, Arc<dyn TableProvider>)> {
-        match self.scope.resolve(&self.catalog, parts)? {
+    async fn open(&self, parts: &[String], depth: usize) -> SqlResult<Opened> {
+        let (meaning, provider) = match self.scope.resolve(&self.catalog, parts)? {
             Resolved::Stored(object) => {
                 self.check_readable(&object)?;
-                let provider = match object.as_ref() {
-                    Object::ForeignTable(table) => self.open_foreign_table(table).await?,
+                let (provider, problem) = match object.as_ref() {
+                    Object::ForeignTable(table) => match self.open_foreign_table(table).await {
+                        Ok(provider) => (provider, None),
+                        Err(error) => (self.declared_table(table), Some(error)),
+                    },
                     Object::View(view) => self.open_view(view, depth).await?,
                     _ => return Err(relations::undefined(&parts.join("."))),
                 };
-                Ok((Named::Stored(object), provider))
+                return Ok(Opened { meaning: Named::Stored(object), provider, problem });
             }
             Resolved::System(schema, name) => {
                 let context = Arc::clone(&self.system);
@@ -359,10 +429,11 @@ impl Planner {
                     .await
                     .map_err(|error| sqlstate::sql_error(&error))?
                     .ok_or_else(|| relations::undefined(&parts.join(".")))?;
-                Ok((Named::System(schema.to_owned(), name), provider))
+                (Named::System(schema.to_owned(), name), provider)
             }
-            Resolved::Live { server, candidates } => self.open_live(&server, &candidates, parts).await,
-        }
+            Resolved::Live { server, candidates } => self.open_live(&server, &candidates, parts).await?,
+        };
+        Ok(Opened { meaning, provider, problem: None })
     }
 
     fn check_readable(&self, object: &Arc<Object>) -> SqlResult<()> {
@@ -397,9 +468,25 @@ impl Planner {
         if partial.is_empty() {
             return Ok(());
         }
+        for (key, column) in self.columns_read(query, sources, &|key| partial.contains_key(key), parameters)? {
+            if let Some(object) = partial.get(&key) {
+                privilege::check_select(&self.catalog, self.role, object, [column.as_str()])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns that a query's result depends on, of the relations that are asked for.
+    pub(super) fn columns_read(
+        &self,
+        query: &Query,
+        sources: &ResolvedRelations,
+        wanted: &dyn Fn(&RelationKey) -> bool,
+        parameters: &[Option<PgType>],
+    ) -> SqlResult<BTreeSet<(RelationKey, String)>> {
         let mut plain = sources.clone();
         for (key, source) in &mut plain {
-            if let (true, Ok(source)) = (partial.contains_key(key), source) {
+            if let (true, Ok(source)) = (wanted(key), source) {
                 *source = Arc::new(LogicalTableSource::new(source.schema()));
             }
         }
@@ -409,26 +496,32 @@ impl Planner {
         let rules = Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]);
         let plan =
             rules.optimize(plan, &OptimizerContext::new(), |_, _| {}).map_err(|error| sqlstate::sql_error(&error))?;
-        for (key, column) in scanned_columns(&plan) {
-            if let Some(object) = partial.get(&key) {
-                privilege::check_select(&self.catalog, self.role, object, [column.as_str()])?;
-            }
+        Ok(scanned_columns(&plan))
+    }
+
+    fn spec(&self, table: &ForeignTable) -> TableSpec {
+        TableSpec {
+            name: self.qualified(table.schema, &table.header.name),
+            options: plain_options(&table.options),
+            columns: table.columns.iter().map(column_definition).collect(),
         }
-        Ok(())
+    }
+
+    /// A foreign table that nobody will read.
+    fn declared_table(&self, table: &ForeignTable) -> Arc<dyn TableProvider> {
+        Arc::new(EmptyTable::new(self.spec(table).schema()))
     }
 
     async fn open_foreign_table(&self, table: &ForeignTable) -> SqlResult<Arc<dyn TableProvider>> {
+        if self.declared {
+            return Ok(self.declared_table(table));
+        }
         let server = self
             .catalog
             .server_by_oid(table.server)
             .ok_or_else(|| SqlError::internal(format!("foreign table \"{}\" has no server", table.header.name)))?;
         let source = self.host.source(&self.catalog, server, self.role)?;
-        let spec = TableSpec {
-            name: self.qualified(table.schema, &table.header.name),
-            options: plain_options(&table.options),
-            columns: table.columns.iter().map(column_definition).collect(),
-        };
-        source.provider(spec).await.map_err(|error| sqlstate::connector_error(&error))
+        source.provider(self.spec(table)).await.map_err(|error| sqlstate::connector_error(&error))
     }
 
     async fn open_live(
@@ -476,7 +569,7 @@ impl Planner {
     }
 
     /// A view's plan under its owner's rights, as a table of the columns it was created with.
-    async fn open_view(&self, view: &View, depth: usize) -> SqlResult<Arc<dyn TableProvider>> {
+    async fn open_view(&self, view: &View, depth: usize) -> SqlResult<(Arc<dyn TableProvider>, Option<SqlError>)> {
         if depth >= VIEW_DEPTH_MAX {
             return Err(SqlError::new(
                 SqlState::STATEMENT_TOO_COMPLEX,
@@ -489,18 +582,28 @@ impl Planner {
             ..self.clone()
         };
         let query = crate::statement::parse_query(&view.query)?;
-        let planned = planner.plan_nested(query, &view.query, &[], depth + 1).await.map_err(|mut error| {
-            error.position = None;
-            error.context = Some(format!("view \"{}\"", view.header.name));
-            error
-        })?;
-        let plan = view_columns(view, planned.plan)?;
-        Ok(Arc::new(ViewTable::new(plan, Some(view.query.clone()))))
+        let within = |error: SqlError| SqlError {
+            position: None,
+            context: Some(format!("view \"{}\"", view.header.name)),
+            ..error
+        };
+        let analyzed = planner.plan_nested(query, &view.query, &[], Some(view), depth + 1).await.map_err(within)?;
+        let plan = view_columns(view, analyzed.planned.plan)?;
+        Ok((Arc::new(ViewTable::new(plan, Some(view.query.clone()))), analyzed.unreachable.map(within)))
     }
 
     fn qualified(&self, schema: Oid, name: &str) -> String {
         self.catalog.schema_by_oid(schema).map_or_else(|| name.to_owned(), |s| format!("{}.{name}", s.header.name))
     }
+}
+
+/// Whether an alias names fewer columns than there are.
+fn is_short_list(error: &SqlError) -> bool {
+    let numbers = error.message.strip_prefix("table has ").and_then(|rest| rest.strip_suffix(" columns specified"));
+    let parsed = numbers.and_then(|rest| rest.split_once(" columns available but ")).map(|(have, given)| {
+        have.parse::<usize>().ok().zip(given.parse::<usize>().ok()).is_some_and(|(have, given)| have > given)
+    });
+    parsed.unwrap_or(false)
 }
 
 /// The unqualified column that is not found.
@@ -513,10 +616,24 @@ fn missing_name(error: &SqlError) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Projects a view's plan onto the columns that the view has: by position where the query still has as many, else (its
-/// `*` covers more by now) by name.
+/// A relation that a query names.
+struct Opened {
+    meaning: Named,
+    provider: Arc<dyn TableProvider>,
+    /// Why its source could not be asked: the provider then has nothing but columns.
+    problem: Option<SqlError>,
+}
+
+/// Projects a view's plan onto the columns that the view has, by position. A view of an older catalog may have a `*` that
+/// covers other columns by now: where number or types say so, its columns are found by name.
 fn view_columns(view: &View, plan: LogicalPlan) -> SqlResult<LogicalPlan> {
-    let by_position = plan.schema().fields().len() == view.columns.len();
+    let fields = plan.schema().fields();
+    let by_position = fields.len() == view.columns.len()
+        && (view.reads.is_some()
+            || fields
+                .iter()
+                .zip(&view.columns)
+                .all(|(field, column)| PgType::of_field(field).oid == column.data_type.oid));
     let columns = view
         .columns
         .iter()

@@ -2,9 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor, Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{Expr, GroupByExpr, ObjectNamePart, Query, Select, TableFactor, Visit, Visitor};
 
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -21,12 +19,6 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
         type Break = SqlError;
 
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
-            if shows_rows(&query.body) {
-                return ControlFlow::Break(
-                    SqlError::unsupported("row values in a SELECT list are not supported")
-                        .hint("Select the columns one by one."),
-                );
-            }
             if query.locks.is_empty() {
                 return ControlFlow::Continue(());
             }
@@ -116,20 +108,4 @@ pub fn has_window(part: &impl Visit) -> bool {
         }
     }
     part.visit(&mut Windows(0)).is_break()
-}
-
-/// Whether a SELECT list has a row: `ROW(1, 2)`, `(1, 2)`.
-fn shows_rows(body: &SetExpr) -> bool {
-    match body {
-        SetExpr::Select(select) => select.projection.iter().any(|item| match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => match expr {
-                Expr::Tuple(_) => true,
-                Expr::Function(function) => function.name.to_string().eq_ignore_ascii_case("row"),
-                _ => false,
-            },
-            _ => false,
-        }),
-        SetExpr::SetOperation { left, right, .. } => shows_rows(left) || shows_rows(right),
-        _ => false,
-    }
 }

@@ -9,11 +9,14 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, VisitMut, VisitorMut,
 };
 
-use super::planner::{Named, Planned, Planner, scanned_columns};
+use super::planner::{Analyzed, Named, Planned, Planner};
+use super::provider::ResolvedRelations;
 use super::relations::{cte_names, folded_parts};
-use super::semantics::frame_marks;
+use super::semantics::{self, frame_marks};
+use super::viewed::viewed;
+use super::{naming, pg_catalog};
 use crate::catalog::ddl::ViewFacts;
-use crate::catalog::model::Object;
+use crate::catalog::model::{Object, ViewedRelation};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::wire::sqlstate;
 
@@ -22,17 +25,25 @@ use crate::wire::sqlstate;
 /// # Errors
 /// What planning finds; `42P16` where two columns would have one name.
 pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<ViewFacts> {
-    let planned = planner.plan(&query, text, &[]).await?;
+    let Analyzed { planned, query: rewritten, sources, system, .. } = planner.analyze(query.clone(), text, &[]).await?;
+    let parameters = planned.plan.get_parameter_names().map_err(|error| sqlstate::sql_error(&error))?;
+    if let Some(parameter) = parameters.iter().min() {
+        let message = format!("there is no parameter {parameter}");
+        let place =
+            text.find(parameter.as_str()).and_then(|start| text.get(..start)).map(|text| text.chars().count() + 1);
+        return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message).at(place));
+    }
     let optimized = planner.state.optimize(&planned.plan).map_err(|error| sqlstate::sql_error(&error))?;
     let analyzed =
         Planned { plan: optimized, relations: planned.relations.clone(), constants: Vec::new(), origins: Vec::new() };
     let columns: Vec<_> = analyzed.columns().into_iter().map(|column| (column.name, column.data_type)).collect();
-    let mut stored = query;
-    expand_star(&mut stored, planned.plan.schema());
+    let mut stored = with_columns(planner, &query, &planned, &sources, system);
     qualify(&mut stored, planner, &planned);
+    let read = planner.columns_read(&rewritten, &sources, &|key| is_kept(planned.relations.get(key)), &[])?;
     let mut depends_on = BTreeSet::new();
     let mut depends_on_columns = BTreeSet::new();
-    for named in planned.relations.values() {
+    let mut reads: Vec<ViewedRelation> = Vec::new();
+    for (key, named) in &planned.relations {
         match named {
             Named::Stored(object) => {
                 depends_on.insert(object.header().oid);
@@ -42,8 +53,13 @@ pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<Vie
             }
             Named::System(..) => {}
         }
+        let source = sources.get(key).and_then(|source| source.as_ref().ok());
+        if let Some(relation) = source.and_then(|source| viewed(named, source, key, &read)) {
+            add(&mut reads, relation);
+        }
     }
-    for (key, column) in scanned_columns(&analyzed.plan) {
+    reads.sort_by(|a, b| (a.oid, &a.live).cmp(&(b.oid, &b.live)));
+    for (key, column) in read {
         if let Some(Named::Stored(object)) = planned.relations.get(&key)
             && let Some(number) = column_number(object, &column)
         {
@@ -58,7 +74,70 @@ pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<Vie
         columns,
         depends_on: depends_on.into_iter().collect(),
         depends_on_columns: depends_on_columns.into_iter().collect(),
+        reads,
     })
+}
+
+fn is_kept(named: Option<&Named>) -> bool {
+    matches!(named, Some(Named::Stored(_) | Named::Live(..)))
+}
+
+/// A query may name one relation in more than one way.
+fn add(reads: &mut Vec<ViewedRelation>, relation: ViewedRelation) {
+    let known = reads.iter_mut().find(|known| known.oid == relation.oid && known.live == relation.live);
+    let Some(known) = known else { return reads.push(relation) };
+    for (known, column) in known.columns.iter_mut().zip(relation.columns) {
+        known.read |= column.read;
+    }
+}
+
+/// A view's query with its stars written out. Where that would change what it means (two columns of one name, say), only
+/// those of the outermost list are.
+fn with_columns(
+    planner: &Planner,
+    query: &Query,
+    planned: &Planned,
+    sources: &ResolvedRelations,
+    system: bool,
+) -> Query {
+    let describe = |part: Query| described(planner, part, sources, system);
+    let mut all = query.clone();
+    semantics::expand_stars(&mut all, &describe);
+    let columns = |query: &Query| {
+        let columns = describe(query.clone()).ok()?.into_iter();
+        Some(columns.map(|column| (naming::shown(&column.name).to_owned(), column.data_type)).collect::<Vec<_>>())
+    };
+    // Some queries cannot be planned in this way (with names that stand for whole rows, say): nothing speaks against them.
+    if all == *query || columns(query).is_none_or(|before| columns(&all).is_some_and(|after| after == before)) {
+        return all;
+    }
+    let mut outermost = query.clone();
+    expand_star(&mut outermost, planned.plan.schema());
+    outermost
+}
+
+/// The columns of a part of a query as it was written.
+fn described(
+    planner: &Planner,
+    mut part: Query,
+    sources: &ResolvedRelations,
+    system: bool,
+) -> SqlResult<Vec<semantics::JoinedColumn>> {
+    let is_aggregate = |name: &str| planner.state.aggregate_functions().contains_key(name);
+    naming::name_columns(&mut part);
+    semantics::rewrite_windows(&mut part, &is_aggregate)?;
+    let describe = |part: Query| planner.describe(part, sources, &[]);
+    if system {
+        pg_catalog::rewrite(&mut part);
+        semantics::rewrite_catalog(&mut part);
+    } else {
+        semantics::rewrite_casts(&mut part)?;
+        semantics::unify_values(&mut part, &describe, &[])?;
+        semantics::merge_join_columns(&mut part, &describe)?;
+        semantics::expand_grouping_sets(&mut part, &describe)?;
+    }
+    semantics::unify_branches(&mut part, &describe)?;
+    planner.describe(part, sources, &[])
 }
 
 fn column_number(object: &Object, name: &str) -> Option<i16> {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use atoll_connector_api::paths::FilesRoots;
 use atoll_connector_api::{
-    Connector, ConnectorContext, ConnectorError, ForeignSource, Options, ServerSpec, TableDefinition, TableSummary,
+    Connector, ConnectorContext, ConnectorError, ForeignSource, OptionScope, Options, ServerSpec, TableDefinition,
+    TableSummary,
 };
 
 use super::Registry;
@@ -131,6 +132,7 @@ impl Host {
             Some(mapping) => self.revealed(connector.as_ref(), mapping.header.oid, &mapping.options)?,
             None => Options::default(),
         };
+        let spec_name = server.header.name.as_str();
         let spec = ServerSpec {
             name: server.header.name.clone(),
             options: self.revealed(connector.as_ref(), server.header.oid, &server.options)?,
@@ -143,7 +145,19 @@ impl Host {
         };
         // Sources keep the runtime that they are opened on for their sockets: not the one that computes.
         let entered = self.io.enter();
-        let source = connector.open(spec).map_err(|error| sqlstate::connector_error(&error))?;
+        let source = connector.open(spec).map_err(|error| {
+            let of_mapping = |option: &str| {
+                connector.options().iter().any(|spec| spec.scope == OptionScope::UserMapping && spec.name == option)
+            };
+            match &error {
+                ConnectorError::OptionMissing { option, .. } if mapping.is_none() && of_mapping(option) => {
+                    let message = format!("user mapping not found for \"{}\"", catalog.role_name(user));
+                    SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+                        .detail(format!("Server \"{}\" has no user mapping for this role or for PUBLIC.", spec_name))
+                }
+                error => sqlstate::connector_error(error),
+            }
+        })?;
         drop(entered);
         lock(&self.sources).put(key.clone(), Arc::clone(&source));
         Ok((key, source))

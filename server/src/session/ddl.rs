@@ -48,7 +48,7 @@ impl Session {
         if self.settings.on("transaction_read_only") {
             return Err(SqlError::new(
                 SqlState::READ_ONLY_SQL_TRANSACTION,
-                "cannot execute DDL in a read-only transaction",
+                format!("cannot execute {} in a read-only transaction", ddl::command_tag(&statement.statement)),
             ));
         }
         if self.live.is_some() {
@@ -87,6 +87,7 @@ impl Session {
             wrappers: &engine.host.registry,
             key: engine.host.key(),
             style: &style,
+            is_system_relation: crate::federation::pg_catalog::is_system_relation,
         };
         let facts = match ddl::needs(&context, working, &statement.statement)? {
             Need::Nothing => Facts::None,
@@ -227,6 +228,7 @@ impl Session {
     ) -> SqlResult<ViewFacts> {
         let mut planner = self.planner(&create.query_text, limits).await?;
         planner.catalog = catalog;
+        planner.declared = true;
         let (query, text) = (create.query.as_ref().clone(), statement.text.clone());
         limits.run(self.engine.cpu(), async move { view_facts::facts(&planner, query, &text).await }).await
     }

@@ -18,6 +18,7 @@ use super::backends::Backends;
 use super::settings::Settings;
 use crate::catalog::Catalog;
 use crate::catalog::store::Store;
+use crate::federation::lazy::LazyConditions;
 use crate::federation::pg_catalog::{AdvisoryLocks, FunctionNames};
 use crate::federation::{name_barrier, pg_catalog, semantics};
 use crate::host::Host;
@@ -95,7 +96,8 @@ impl Engine {
             .enable_all()
             .build()?;
         let template = SessionStateBuilder::new().with_default_features().with_config(base_config()).build();
-        let rules = name_barrier::guarded(template.physical_optimizers());
+        let mut rules = name_barrier::guarded(template.physical_optimizers());
+        rules.insert(0, Arc::new(LazyConditions));
         let template = SessionStateBuilder::new_from_existing(template).with_physical_optimizer_rules(rules).build();
         let functions = Arc::new(function_names(&template).map_err(std::io::Error::other)?);
         Ok(Arc::new(Self {
@@ -199,6 +201,8 @@ fn base_config() -> SessionConfig {
     options.sql_parser.parse_float_as_decimal = true;
     // What reads an ordered subquery sees its order in PostgreSQL: aggregates, numbered rows, a LIMIT around it.
     options.sql_parser.enable_subquery_sort_elimination = false;
+    // The check compares what is said to be NULL at most: DataFusion says of IS TRUE that it never is, and its operator that it may be.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // File names and row counts of a plan's own statistics say nothing to a user of EXPLAIN.
     options.explain.physical_plan_only = true;
     SessionConfig::from(options).with_batch_size(BATCH_ROWS).with_information_schema(false)

@@ -18,8 +18,8 @@ mod variables;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use atoll_connector_api::types::PgType;
@@ -102,6 +102,7 @@ pub struct Session {
     reported: HashMap<&'static str, String>,
     live_catalog: Option<system::LiveCatalog>,
     pending_settings: system::PendingSettings,
+    pending_notices: system::PendingNotices,
 }
 
 /// Whether a role may connect to the database at all.
@@ -150,7 +151,7 @@ impl Session {
         let mut settings = Settings::default();
         // The role's own count more than the database's. One that was stored may have become invalid: PostgreSQL warns and
         // goes on.
-        for (name, value) in catalog.database_settings().into_iter().flatten().chain(&role.settings) {
+        for (name, value) in catalog.initial_settings(&role) {
             if let Err(error) = settings.set_base_checked(name, value) {
                 tracing::warn!(sqlstate = error.sqlstate.as_str(), "a stored setting of \"{name}\" is not valid");
             }
@@ -196,6 +197,7 @@ impl Session {
             reported: HashMap::new(),
             live_catalog: None,
             pending_settings: system::PendingSettings::default(),
+            pending_notices: system::PendingNotices::default(),
         };
         session.role_settings();
         session.open_live().await?;
@@ -233,6 +235,7 @@ impl Session {
             return Ok(Arc::new(Prepared::without_rows(None, types)));
         };
         self.apply_pending_settings();
+        self.notices.extend(statement.notices.iter().cloned());
         self.require_not_failed(&statement.statement)?;
         self.show_activity(&statement);
         self.canceller.begin_statement();
@@ -386,6 +389,7 @@ impl Session {
 
     /// Notices since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.append(&mut self.pending_notices.lock().unwrap_or_else(PoisonError::into_inner));
         let shown = match self.settings.get("client_min_messages") {
             Some("warning") => Some(crate::error::NoticeSeverity::Warning),
             Some("error") => return std::mem::take(&mut self.notices).into_iter().filter(|_| false).collect(),
@@ -499,8 +503,10 @@ impl Session {
                 "RELEASE"
             }
             Transaction::RollbackTo(name) => {
+                self.apply_pending_settings();
                 self.transaction.rollback_to(name, &mut self.settings)?;
-                self.generation += 1;
+                self.role_settings();
+                self.show_application_name();
                 "ROLLBACK"
             }
             Transaction::Characteristics { isolation, read_only, session } => {
@@ -542,6 +548,7 @@ impl Session {
         self.cursors.retain(|_, cursor| cursor.hold);
         self.advisory.0.end_transaction();
         self.role_settings();
+        self.show_application_name();
         match working {
             Some((working, repeatable)) => self.commit(working, repeatable).await,
             None => Ok(()),

@@ -143,6 +143,7 @@ impl Session {
             state: Arc::new(state),
             system,
             pushdown: self.settings.on("atoll.pushdown"),
+            declared: false,
         })
     }
 

@@ -62,6 +62,12 @@ impl Settings {
             self.local.remove(&key);
             if !local {
                 self.session.remove(&key);
+                return Ok(());
+            }
+            // What the session has set is hidden until the transaction ends.
+            let default = definition(name).map(|definition| definition.default);
+            if let Some(value) = self.base.get(&key).map(String::as_str).or(default) {
+                self.local.insert(key, value.to_owned());
             }
             return Ok(());
         };

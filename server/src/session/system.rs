@@ -18,7 +18,7 @@ use crate::catalog::model::{
     StoredValue,
 };
 use crate::catalog::{Catalog, Oid, privilege};
-use crate::error::{SqlError, SqlResult, SqlState};
+use crate::error::{Notice, SqlError, SqlResult, SqlState};
 use crate::federation::pg_catalog::{BackendInfo, PgCatalogContext, SessionHooks, Setting};
 use crate::federation::relations::NameScope;
 use crate::host::{Host, REMOTE_METADATA_AGE};
@@ -70,12 +70,27 @@ pub(super) fn database_of(
 impl Session {
     /// Where names are looked up.
     pub(super) fn name_scope(&self) -> NameScope {
-        let user = self.catalog().role_name(self.current_user);
         NameScope {
             database: self.engine.config.database.clone(),
             live: self.live.clone(),
-            search_path: self.settings.search_path(&user),
+            search_path: self.usable_search_path(&self.catalog()),
         }
+    }
+
+    /// The search path; of our own database's schemas those that the current user may use, as in PostgreSQL's
+    /// `recomputeNamespacePath`.
+    fn usable_search_path(&self, catalog: &Catalog) -> Vec<String> {
+        let mut path = self.settings.search_path(&catalog.role_name(self.current_user));
+        if self.live.is_none() {
+            let usable = |name: &String| {
+                let schema = catalog.schema(name).and_then(|schema| catalog.get(schema.header.oid));
+                schema.is_some_and(|schema| {
+                    privilege::has_privilege(catalog, self.current_user, schema, Privilege::Usage)
+                })
+            };
+            path.retain(usable);
+        }
+        path
     }
 
     /// Reads a server's schemas for a session that is connected to it, and makes them its search path.
@@ -115,8 +130,7 @@ impl Session {
         let mut context = PgCatalogContext::new(shown, database, self.current_user);
         context.main_database.clone_from(&self.engine.config.database);
         context.session_user = self.session_user;
-        let user = context.catalog.role_name(self.current_user);
-        context.search_path = self.settings.search_path(&user);
+        context.search_path = self.usable_search_path(&context.catalog);
         context.pid = self.backend.pid();
         context.server_start = microseconds(self.engine.started);
         context.client_address = self.engine.backends.get(context.pid).and_then(|backend| backend.peer);
@@ -134,6 +148,7 @@ impl Session {
         context.hooks = Some(Arc::new(Hooks {
             settings: Mutex::new(self.settings.clone()),
             pending: Arc::clone(&self.pending_settings),
+            notices: Arc::clone(&self.pending_notices),
             backends: self.engine.backends.clone(),
             user: self.current_user,
             session_user: self.session_user,
@@ -190,6 +205,9 @@ impl Session {
     }
 }
 
+/// Warnings of functions that ran in a query, until they are sent with its end.
+pub(super) type PendingNotices = Arc<Mutex<Vec<Notice>>>;
+
 /// Settings that `set_config` changed while a query ran: name, value, whether local.
 pub(super) type PendingSettings = Arc<Mutex<Vec<(String, String, bool)>>>;
 
@@ -197,6 +215,7 @@ pub(super) type PendingSettings = Arc<Mutex<Vec<(String, String, bool)>>>;
 struct Hooks {
     settings: Mutex<Settings>,
     pending: PendingSettings,
+    notices: PendingNotices,
     backends: Backends,
     user: Oid,
     session_user: Oid,
@@ -206,7 +225,11 @@ struct Hooks {
 
 impl Hooks {
     fn signal(&self, pid: i32, reason: CancelReason, what: &str) -> SqlResult<bool> {
-        let Some(backend) = self.backends.get(pid) else { return Ok(false) };
+        let Some(backend) = self.backends.get(pid) else {
+            let message = format!("PID {pid} is not a PostgreSQL backend process");
+            lock(&self.notices).push(Notice::warning(SqlState::WARNING, message));
+            return Ok(false);
+        };
         if backend.superuser && !self.superuser {
             return Err(SqlError::denied(format!("must be a superuser to {what} superuser process")));
         }
@@ -345,7 +368,11 @@ fn live_column(column: &ColumnDefinition, number: i16) -> Column {
         options: column
             .options
             .iter()
-            .map(|(name, value)| StoredOption { name: name.to_owned(), value: StoredValue::Plain(value.to_owned()) })
+            .map(|(name, value)| StoredOption {
+                name: name.to_owned(),
+                value: StoredValue::Plain(value.to_owned()),
+                implicit: false,
+            })
             .collect(),
         comment: column.comment.clone(),
         acl: None,

@@ -50,10 +50,15 @@ impl Session {
         self.settings.set(name, values, local)?;
         self.generation += 1;
         if name.eq_ignore_ascii_case("application_name") {
-            let value = self.settings.get("application_name").unwrap_or_default().to_owned();
-            self.backend.update(|backend| backend.application_name = value);
+            self.show_application_name();
         }
         Ok(())
+    }
+
+    /// Shows `application_name` as it is now in `pg_stat_activity`.
+    pub(super) fn show_application_name(&self) {
+        let value = self.settings.get("application_name").unwrap_or_default().to_owned();
+        self.backend.update(|backend| backend.application_name = value);
     }
 
     pub(super) fn set_role(&mut self, values: Option<&[String]>, local: bool) -> SqlResult<()> {

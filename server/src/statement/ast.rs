@@ -3,6 +3,8 @@
 
 use datafusion::sql::sqlparser::ast as sql;
 
+use crate::error::Notice;
+
 /// A name of one, two or three parts, folded as PostgreSQL folds: lower case unless quoted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QualifiedName {
@@ -39,6 +41,8 @@ pub struct ParsedStatement {
     pub text: String,
     /// Where `text` begins in what the client sent: characters from 0.
     pub offset: usize,
+    /// What the parser says of it: names that were cut.
+    pub notices: Vec<Notice>,
 }
 
 /// A statement.
@@ -326,16 +330,38 @@ pub struct AlterForeignTable {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the SQL clauses of their names")]
 pub enum AlterTableAction {
-    AddColumn { column: ColumnClause, if_not_exists: bool },
-    DropColumn { name: String, if_exists: bool, cascade: bool },
-    RenameColumn { name: String, new_name: String },
-    AlterType { name: String, data_type: sql::DataType, type_position: usize },
-    SetNotNull { name: String, not_null: bool },
-    ColumnOptions { name: String, options: Vec<OptionAction> },
+    AddColumn {
+        column: ColumnClause,
+        if_not_exists: bool,
+    },
+    DropColumn {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    RenameColumn {
+        name: String,
+        new_name: String,
+    },
+    AlterType {
+        name: String,
+        data_type: sql::DataType,
+        type_position: usize,
+    },
+    SetNotNull {
+        name: String,
+        not_null: bool,
+    },
+    ColumnOptions {
+        name: String,
+        options: Vec<OptionAction>,
+    },
     Options(Vec<OptionAction>),
     RenameTo(String),
     SetSchema(String),
     OwnerTo(RoleSpec),
+    /// `SET (…)` and `RESET (…)` of a view: names, with values in SET only.
+    ViewOptions(Vec<(String, Option<String>)>),
 }
 
 impl AlterTableAction {
@@ -385,8 +411,8 @@ pub struct CreateView {
     pub query_text: String,
     /// Where `query_text` begins in the statement: characters from 0.
     pub query_offset: usize,
-    /// `WITH (security_invoker = true)`.
-    pub security_invoker: bool,
+    /// `WITH (security_invoker = true, …)`, checked; a value that was left out is `true`.
+    pub options: Vec<(String, String)>,
 }
 
 /// The attributes of CREATE and ALTER ROLE; `None`: not given.
@@ -431,6 +457,8 @@ pub struct AlterRole {
 pub struct AlterRoleSetting {
     /// `None`: ALL.
     pub role: Option<RoleSpec>,
+    /// `IN DATABASE`.
+    pub database: Option<String>,
     /// `None`: RESET ALL.
     pub name: Option<String>,
     /// `None`: RESET, or SET TO DEFAULT.
@@ -454,6 +482,7 @@ pub struct GrantRole {
     pub roles: Vec<String>,
     pub members: Vec<RoleSpec>,
     pub admin_option: bool,
+    pub granted_by: Option<RoleSpec>,
     pub cascade: bool,
 }
 
@@ -468,6 +497,7 @@ pub struct Grant {
     pub grantees: Vec<RoleSpec>,
     /// WITH GRANT OPTION, or GRANT OPTION FOR.
     pub grant_option: bool,
+    pub granted_by: Option<RoleSpec>,
     pub cascade: bool,
 }
 
@@ -513,6 +543,10 @@ pub enum DropKind {
     Role,
     /// DROP TABLE: an error with PostgreSQL's hint where the relation is a foreign table.
     Table,
+    /// There are none: what a foreign table's or view's name finds is an error too.
+    Index,
+    Sequence,
+    MaterializedView,
     Extension,
 }
 

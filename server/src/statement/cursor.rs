@@ -417,7 +417,9 @@ impl<'a> Cursor<'a> {
     /// A statement made of the tokens from `start` to here.
     pub(super) fn parsed(&self, statement: Statement, start: usize) -> ParsedStatement {
         let (text, offset) = self.text_of(start, self.index);
-        ParsedStatement { statement, text, offset }
+        let tokens = self.lexed.tokens.get(start..self.index).unwrap_or_default();
+        let notices = tokens.iter().filter_map(|token| self.lexed.truncated(token)).collect();
+        ParsedStatement { statement, text, offset, notices }
     }
 
     /// Past the token that closes the bracket just opened, if it is closed in this statement.

@@ -28,7 +28,12 @@ pub(super) fn explain(c: &mut Cursor) -> SqlResult<Statement> {
         timing: true,
         summary: None,
         format_json: false,
-        statement: Box::new(ParsedStatement { statement: Statement::Empty, text: String::new(), offset: 0 }),
+        statement: Box::new(ParsedStatement {
+            statement: Statement::Empty,
+            text: String::new(),
+            offset: 0,
+            notices: Vec::new(),
+        }),
     };
     // `EXPLAIN (SELECT 1)` is a query in parentheses, `EXPLAIN (ANALYZE) …` has options.
     let options = c.sees_symbol_at(0, '(')

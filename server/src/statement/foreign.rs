@@ -7,6 +7,7 @@ use super::ast::{
 };
 use super::cursor::Cursor;
 use super::lexer::TokenKind;
+use super::objects;
 use crate::error::{SqlError, SqlResult};
 
 /// CREATE FOREIGN DATA WRAPPER, behind these words. PostgreSQL has no IF NOT EXISTS here; scripts that run twice want it.
@@ -378,6 +379,19 @@ pub(super) fn alter_view(c: &mut Cursor) -> SqlResult<Statement> {
         None if c.eat(&["owner"]) => {
             c.expect(&["to"])?;
             AlterTableAction::OwnerTo(c.role_not_public()?)
+        }
+        None if c.sees(&["set"]) && c.sees_symbol_at(1, '(') => {
+            c.bump();
+            let options = objects::view_options(c)?;
+            AlterTableAction::ViewOptions(options.into_iter().map(|(name, value)| (name, Some(value))).collect())
+        }
+        None if c.sees(&["reset"]) && c.sees_symbol_at(1, '(') => {
+            c.bump();
+            let names = c.parenthesized_list(|c| {
+                let name = c.label()?;
+                objects::check_view_option(&name).map(|()| (name, None))
+            })?;
+            AlterTableAction::ViewOptions(names)
         }
         None => {
             return match c.word_at(0) {

@@ -194,6 +194,7 @@ const PLAIN: &[&str] = &[
     "map",
     "match_condition",
     "match_recognize",
+    "member",
     "minus",
     "offsets",
     "open",

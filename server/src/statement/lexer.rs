@@ -3,7 +3,7 @@
 //! sqlparser's tokenizer is not used for whole texts because it knows neither where PostgreSQL says that an unterminated
 //! token begins, nor string continuation over lines, nor `U&"…"`; the tokens found here are handed to its parser instead.
 
-use crate::error::{SqlError, SqlResult, SqlState};
+use crate::error::{Notice, NoticeSeverity, SqlError, SqlResult, SqlState};
 
 /// The longest text that is looked at, in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -69,6 +69,23 @@ impl Lexed<'_> {
     /// The token's text as written.
     pub(super) fn raw(&self, token: &Token) -> &str {
         self.text.get(token.start as usize..token.end as usize).unwrap_or("")
+    }
+
+    /// The notice about a name that was cut. One that is written in Unicode escapes goes without.
+    pub(super) fn truncated(&self, token: &Token) -> Option<Notice> {
+        if (token.end.saturating_sub(token.start)) as usize <= IDENTIFIER_BYTES_MAX {
+            return None;
+        }
+        let raw = self.raw(token);
+        let (written, kept) = match &token.kind {
+            TokenKind::Word(kept) => (raw.to_ascii_lowercase(), kept),
+            TokenKind::Quoted(kept) => (raw.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\""), kept),
+            _ => return None,
+        };
+        (written.len() > IDENTIFIER_BYTES_MAX).then(|| {
+            let message = format!("identifier \"{written}\" will be truncated to \"{kept}\"");
+            Notice { severity: NoticeSeverity::Notice, message: SqlError::new(SqlState::NAME_TOO_LONG, message) }
+        })
     }
 
     /// `syntax error at or near`, or at the end of the text where there is no such token.

@@ -40,7 +40,7 @@ pub(super) fn create_view(c: &mut Cursor, or_replace: bool, start: usize) -> Sql
     let if_not_exists = c.if_not_exists()?;
     let name = c.qualified_name()?;
     let columns = if c.sees_symbol_at(0, '(') { c.parenthesized_list(Cursor::name)? } else { Vec::new() };
-    let security_invoker = if c.eat(&["with"]) { view_options(c)? } else { false };
+    let options = if c.eat(&["with"]) { view_options(c)? } else { Vec::new() };
     c.expect(&["as"])?;
     let query_start = c.index();
     let query = c.query()?;
@@ -59,7 +59,7 @@ pub(super) fn create_view(c: &mut Cursor, or_replace: bool, start: usize) -> Sql
         query,
         query_text,
         query_offset: query_chars - statement_chars,
-        security_invoker,
+        options,
     }))
 }
 
@@ -78,30 +78,37 @@ fn create_recursive_view(c: &mut Cursor, or_replace: bool, start: usize) -> SqlR
     Ok(Statement::CreateView(view))
 }
 
-/// `WITH (security_invoker = true, …)`
-fn view_options(c: &mut Cursor) -> SqlResult<bool> {
-    let mut security_invoker = false;
+/// `(security_invoker = true, …)`
+pub(super) fn view_options(c: &mut Cursor) -> SqlResult<Vec<(String, String)>> {
     let options = c.parenthesized_list(|c| {
         let name = c.label()?;
         let value = if c.eat_operator("=") { Some(refused::option_value(c)?) } else { None };
         Ok((name, value))
     })?;
+    let mut known: Vec<(String, String)> = Vec::with_capacity(options.len());
     for (name, value) in options {
-        match name.as_str() {
-            "security_invoker" => security_invoker = boolean(&name, value.as_deref())?,
-            "security_barrier" => {
-                if boolean(&name, value.as_deref())? {
-                    return Err(SqlError::unsupported("security_barrier views are not supported"));
-                }
-            }
-            "check_option" => return Err(SqlError::unsupported("check_option is not supported")),
-            _ => {
-                let message = format!("unrecognized parameter \"{name}\"");
-                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
-            }
+        check_view_option(&name)?;
+        boolean(&name, value.as_deref())?;
+        if known.iter().any(|(other, _)| *other == name) {
+            let message = format!("parameter \"{name}\" specified more than once");
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+        known.push((name, value.unwrap_or_else(|| "true".to_owned())));
+    }
+    Ok(known)
+}
+
+/// Whether views have a storage parameter. `security_barrier` changes nothing here, where no function of a user's sees a
+/// row before the view's own conditions do.
+pub(super) fn check_view_option(name: &str) -> SqlResult<()> {
+    match name {
+        "security_invoker" | "security_barrier" => Ok(()),
+        "check_option" => Err(SqlError::unsupported("check_option is not supported")),
+        _ => {
+            let message = format!("unrecognized parameter \"{name}\"");
+            Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
         }
     }
-    Ok(security_invoker)
 }
 
 /// A boolean option; without a value it is true.
@@ -145,8 +152,17 @@ pub(super) fn drop(c: &mut Cursor) -> SqlResult<Statement> {
     } else if c.eat(&["owned", "by"]) {
         let roles = c.list(Cursor::role_not_public)?;
         return Ok(Statement::DropOwned { roles, cascade: c.cascade() });
+    } else if c.eat(&["materialized", "view"]) {
+        DropKind::MaterializedView
     } else {
-        match c.eat_any(&["server", "view", "schema", "role", "user", "group", "table", "extension"]) {
+        const WORDS: &[&str] =
+            &["server", "view", "schema", "role", "user", "group", "table", "extension", "index", "sequence"];
+        match c.eat_any(WORDS) {
+            Some("index") => {
+                c.eat(&["concurrently"]);
+                DropKind::Index
+            }
+            Some("sequence") => DropKind::Sequence,
             Some("server") => DropKind::Server,
             Some("view") => DropKind::View,
             Some("schema") => DropKind::Schema,
@@ -158,7 +174,12 @@ pub(super) fn drop(c: &mut Cursor) -> SqlResult<Statement> {
     };
     let if_exists = c.if_exists();
     let names = match kind {
-        DropKind::ForeignTable | DropKind::View | DropKind::Table => c.list(Cursor::qualified_name)?,
+        DropKind::ForeignTable
+        | DropKind::View
+        | DropKind::Table
+        | DropKind::Index
+        | DropKind::Sequence
+        | DropKind::MaterializedView => c.list(Cursor::qualified_name)?,
         DropKind::Role => c.list(|c| {
             let position = c.position();
             match c.role_not_public()? {

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Spanned,
-    Statement as SqlStatement, TableFactor, Value, VisitMut, VisitorMut,
+    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    SetExpr, Spanned, Statement as SqlStatement, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -145,7 +145,7 @@ fn on_stack_for<T>(tokens: usize, work: impl FnOnce() -> T) -> T {
 fn translate(lexed: &Lexed, token: &Token) -> TokenWithSpan {
     let raw = lexed.raw(token);
     let translated = match &token.kind {
-        TokenKind::Word(word) if is_plain(word) => {
+        TokenKind::Word(word) if is_plain(word) || is_name_here(lexed, token, word) => {
             SqlToken::Word(Word { value: word.to_string(), quote_style: None, keyword: Keyword::NoKeyword })
         }
         TokenKind::Word(word) => SqlToken::make_word(word, None),
@@ -178,6 +178,15 @@ fn translate(lexed: &Lexed, token: &Token) -> TokenWithSpan {
     let start = token.chars as usize;
     let length = raw.chars().count();
     TokenWithSpan::new(translated, Span::new(location(start), location(start + length)))
+}
+
+/// sqlparser takes MATCH for an operator of MySQL's. In PostgreSQL it is a word of foreign keys alone.
+fn is_name_here(lexed: &Lexed, token: &Token, word: &str) -> bool {
+    let next = || lexed.tokens.get(lexed.tokens.partition_point(|other| other.chars <= token.chars));
+    word == "match"
+        && !next().is_some_and(|next| {
+            matches!(&next.kind, TokenKind::Word(next) if matches!(next.as_ref(), "full" | "partial" | "simple"))
+        })
 }
 
 fn translate_operator(raw: &str) -> SqlToken {
@@ -562,6 +571,48 @@ impl PostgreSql {
     }
 }
 
+impl PostgreSql {
+    /// `BETWEEN SYMMETRIC a AND b` is between the two in either order; ASYMMETRIC says nothing.
+    fn parse_symmetric_between(&self, parser: &mut Parser, expr: &Expr) -> Option<Result<Expr, ParserError>> {
+        let negated = is_word(parser, 0, "not");
+        let between = usize::from(negated);
+        let symmetric = is_word(parser, between + 1, "symmetric");
+        if !is_word(parser, between, "between") || !(symmetric || is_word(parser, between + 1, "asymmetric")) {
+            return None;
+        }
+        for _ in 0..between + 2 {
+            parser.advance_token();
+        }
+        let precedence = self.prec_value(Precedence::Between);
+        let bounds = parser.parse_subexpr(precedence).and_then(|low| {
+            parser.expect_keyword_is(Keyword::AND)?;
+            Ok((low, parser.parse_subexpr(precedence)?))
+        });
+        Some(bounds.map(|(low, high)| {
+            let between = |low: &Expr, high: &Expr| Expr::Between {
+                expr: Box::new(expr.clone()),
+                negated,
+                low: Box::new(low.clone()),
+                high: Box::new(high.clone()),
+            };
+            if !symmetric {
+                return between(&low, &high);
+            }
+            let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+            let (left, right) = (Box::new(between(&low, &high)), Box::new(between(&high, &low)));
+            Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }))
+        }))
+    }
+}
+
+/// Whether a token that is to come is a word, not in quotes.
+fn is_word(parser: &Parser, at: usize, word: &str) -> bool {
+    match &parser.peek_nth_token_ref(at).token {
+        SqlToken::Word(own) => own.quote_style.is_none() && own.value == word,
+        _ => false,
+    }
+}
+
 /// A keyword as the word it is.
 fn folded(keyword: Keyword) -> String {
     format!("{keyword:?}").to_ascii_lowercase()
@@ -602,6 +653,9 @@ impl Dialect for PostgreSql {
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         self.reached(parser);
+        if is_word(parser, 0, "isnull") {
+            return Some(Ok(self.prec_value(Precedence::Is)));
+        }
         self.inner.get_next_precedence(parser)
     }
 
@@ -655,8 +709,16 @@ impl Dialect for PostgreSql {
         }
     }
 
-    /// The right side of IS DISTINCT FROM ends where IS binds less: sqlparser reads on through AND and OR.
+    /// What sqlparser reads otherwise, or not at all: `x ISNULL`, `BETWEEN SYMMETRIC`, and the right side of IS DISTINCT
+    /// FROM, which ends where IS binds less and not behind AND and OR.
     fn parse_infix(&self, parser: &mut Parser, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if is_word(parser, 0, "isnull") {
+            parser.advance_token();
+            return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
+        }
+        if let Some(between) = self.parse_symmetric_between(parser, expr) {
+            return Some(between);
+        }
         let keyword = |at: usize| match &parser.peek_nth_token_ref(at).token {
             SqlToken::Word(word) if word.quote_style.is_none() => word.keyword,
             _ => Keyword::NoKeyword,

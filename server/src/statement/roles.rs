@@ -8,25 +8,6 @@ use super::cursor::Cursor;
 use super::{refused, session};
 use crate::error::{SqlError, SqlResult};
 
-/// What GRANT may be about, in PostgreSQL's words.
-const PRIVILEGES: &[&str] = &[
-    "select",
-    "insert",
-    "update",
-    "delete",
-    "truncate",
-    "references",
-    "trigger",
-    "usage",
-    "create",
-    "connect",
-    "temporary",
-    "temp",
-    "execute",
-    "set",
-    "alter system",
-];
-
 /// CREATE ROLE, USER and GROUP, behind these words.
 pub(super) fn create_role(c: &mut Cursor, user: bool) -> SqlResult<Statement> {
     let name = c.role_name()?;
@@ -58,12 +39,14 @@ pub(super) fn alter_database_setting(c: &mut Cursor) -> SqlResult<Statement> {
 }
 
 fn alter_setting(c: &mut Cursor, role: Option<RoleSpec>) -> SqlResult<Statement> {
-    if c.sees(&["in"]) {
-        return Err(SqlError::unsupported("settings of a role in one database are not supported")
-            .hint("Leave out IN DATABASE: there is one database."));
-    }
+    let database = if c.eat(&["in"]) {
+        c.expect(&["database"])?;
+        Some(c.name()?)
+    } else {
+        None
+    };
     let (name, value) = setting_change(c)?;
-    Ok(Statement::AlterRoleSetting(AlterRoleSetting { role, name, value }))
+    Ok(Statement::AlterRoleSetting(AlterRoleSetting { role, database, name, value }))
 }
 
 /// A setting's name (`None`: all of them) and new value (`None`: the default).
@@ -109,7 +92,14 @@ pub(super) fn alter_group(c: &mut Cursor) -> SqlResult<Statement> {
     let RoleSpec::Name(group) = group else {
         return Err(SqlError::unsupported("ALTER GROUP needs a group's name"));
     };
-    Ok(Statement::GrantRole(GrantRole { grant, roles: vec![group], members, admin_option: false, cascade: false }))
+    Ok(Statement::GrantRole(GrantRole {
+        grant,
+        roles: vec![group],
+        members,
+        admin_option: false,
+        granted_by: None,
+        cascade: false,
+    }))
 }
 
 fn once<T>(slot: &mut Option<T>, value: T, position: usize) -> SqlResult<()> {
@@ -223,7 +213,6 @@ pub(super) fn grant(c: &mut Cursor, grant: bool) -> SqlResult<Statement> {
     let start = c.position();
     let privileges = privileges(c)?;
     if c.sees(&["on"]) && !admin_for {
-        check_privileges(&privileges, start)?;
         return grant_objects(c, grant, privileges, option_for);
     }
     if option_for || privileges.is_empty() {
@@ -261,16 +250,6 @@ fn privileges(c: &mut Cursor) -> SqlResult<Vec<PrivilegeClause>> {
     })
 }
 
-fn check_privileges(privileges: &[PrivilegeClause], position: usize) -> SqlResult<()> {
-    for privilege in privileges {
-        if privilege.name != "all" && !PRIVILEGES.contains(&privilege.name.as_str()) {
-            let message = format!("unrecognized privilege type \"{}\"", privilege.name);
-            return Err(SqlError::syntax(message).at(position));
-        }
-    }
-    Ok(())
-}
-
 fn grant_objects(
     c: &mut Cursor,
     grant: bool,
@@ -303,10 +282,10 @@ fn grant_objects(
     c.expect(&[if grant { "to" } else { "from" }])?;
     let grantees = c.list(grantee)?;
     let with_option = grant && c.eat(&["with", "grant", "option"]);
-    granted_by(c)?;
+    let granted_by = granted_by(c)?;
     let cascade = !grant && c.cascade();
     let grant_option = option_for || with_option;
-    Ok(Statement::Grant(Grant { grant, privileges, objects, grantees, grant_option, cascade }))
+    Ok(Statement::Grant(Grant { grant, privileges, objects, grantees, grant_option, granted_by, cascade }))
 }
 
 /// `[GROUP] role`
@@ -317,24 +296,22 @@ fn grantee(c: &mut Cursor) -> SqlResult<RoleSpec> {
     c.role()
 }
 
-/// `[GRANTED BY role]`: PostgreSQL takes the current user only, which is what happens anyway.
-fn granted_by(c: &mut Cursor) -> SqlResult<()> {
-    if c.eat(&["granted"]) {
-        c.expect(&["by"])?;
-        match c.role_not_public()? {
-            RoleSpec::CurrentUser => {}
-            _ => return Err(SqlError::unsupported("grantor must be current user")),
-        }
+/// `[GRANTED BY role]`
+fn granted_by(c: &mut Cursor) -> SqlResult<Option<RoleSpec>> {
+    if !c.eat(&["granted"]) {
+        return Ok(None);
     }
-    Ok(())
+    c.expect(&["by"])?;
+    c.role().map(Some)
 }
 
 fn grant_roles(c: &mut Cursor, grant: bool, roles: Vec<String>, admin_for: bool) -> SqlResult<Statement> {
-    let members = c.list(Cursor::role_not_public)?;
+    let members = c.list(Cursor::role)?;
     let with_option = grant && c.eat(&["with", "admin", "option"]);
-    granted_by(c)?;
+    let granted_by = granted_by(c)?;
     let cascade = !grant && c.cascade();
-    Ok(Statement::GrantRole(GrantRole { grant, roles, members, admin_option: admin_for || with_option, cascade }))
+    let admin_option = admin_for || with_option;
+    Ok(Statement::GrantRole(GrantRole { grant, roles, members, admin_option, granted_by, cascade }))
 }
 
 /// REASSIGN OWNED BY, behind these words.

@@ -268,7 +268,7 @@ fn plain(text: &str, style: &OutputStyle, modifier: i32) -> Result<Sum, Fault> {
         return Err(Fault::Format);
     }
     let lower = text.to_ascii_lowercase();
-    let fields = cut(&lower)?;
+    let fields: Vec<String> = cut(&lower)?;
     if fields.is_empty() {
         return Err(Fault::Format);
     }
@@ -287,7 +287,7 @@ fn plain(text: &str, style: &OutputStyle, modifier: i32) -> Result<Sum, Fault> {
     };
     while let Some(field) = fields.get(index) {
         index += 1;
-        if *field == "ago" {
+        if field == "ago" {
             if index != fields.len() || !seen {
                 return Err(Fault::Format);
             }
@@ -295,7 +295,7 @@ fn plain(text: &str, style: &OutputStyle, modifier: i32) -> Result<Sum, Fault> {
             continue;
         }
         let negative = leading_minus && seen;
-        let signed = if negative { format!("-{field}") } else { (*field).to_owned() };
+        let signed = if negative { format!("-{field}") } else { field.clone() };
         seen = true;
         if field.contains(':') {
             once(bits::CLOCK)?;
@@ -311,16 +311,9 @@ fn plain(text: &str, style: &OutputStyle, modifier: i32) -> Result<Sum, Fault> {
             sum.months += i128::from(years.whole) * 12 + i128::from(months);
         } else {
             let number = read_number(&signed)?;
-            let next = fields.get(index).copied();
-            let unit = match next {
-                Some(word) if word.starts_with(|c: char| c.is_ascii_alphabetic()) && word != "ago" => {
-                    index += 1;
-                    unit(word).ok_or(Fault::Format)?
-                }
-                // "1 12:59:10" is a day and a time.
-                Some(next) if next.contains(':') => Unit::Days(1),
-                _ => default_unit(modifier),
-            };
+            let next = fields.get(index).map(String::as_str);
+            let unit = unit_at(&fields, index - 1, modifier)?;
+            index += usize::from(next.is_some_and(is_unit));
             once(unit.bits(&number))?;
             sum.add(&number, unit)?;
         }
@@ -328,14 +321,46 @@ fn plain(text: &str, style: &OutputStyle, modifier: i32) -> Result<Sum, Fault> {
     if seen { Ok(sum) } else { Err(Fault::Format) }
 }
 
-/// Cuts the text into numbers with their signs, clock times, `years-months` and words.
-fn cut(text: &str) -> Result<Vec<&str>, Fault> {
+fn is_unit(field: &str) -> bool {
+    field.starts_with(|c: char| c.is_ascii_alphabetic()) && field != "ago"
+}
+
+/// The unit of the number at a place: the word behind it, or what the number behind it leaves: a number before a clock time
+/// or before hours is one of days.
+fn unit_at(fields: &[String], place: usize, modifier: i32) -> Result<Unit, Fault> {
+    let mut last = place;
+    while fields.get(last + 1).is_some_and(|field| !is_unit(field) && field != "ago" && !field.contains(':')) {
+        last += 1;
+    }
+    let own = match fields.get(last + 1) {
+        Some(word) if is_unit(word) => unit(word).ok_or(Fault::Format)?,
+        Some(next) if next.contains(':') => Unit::Days(1),
+        _ => default_unit(modifier),
+    };
+    Ok(if last > place && matches!(own, Unit::Usecs(USECS_PER_HOUR)) { Unit::Days(1) } else { own })
+}
+
+/// Cuts the text into numbers with their signs, clock times, `years-months` and words. Between a sign and what it is for
+/// there may be space, which is left out.
+fn cut(text: &str) -> Result<Vec<String>, Fault> {
     let bytes = text.as_bytes();
     let at = |index: usize| bytes.get(index).copied().unwrap_or(0);
     let mut fields = Vec::new();
     let mut index = 0;
     while index < bytes.len() {
-        let start = index;
+        let mut start = index;
+        let mut sign = "";
+        if matches!(at(index), b'+' | b'-') {
+            sign = text.get(index..=index).ok_or(Fault::Format)?;
+            index += 1;
+            while super::input::is_space(at(index)) {
+                index += 1;
+            }
+            start = index;
+            if !matches!(at(index), b'.' | b'0'..=b'9') {
+                return Err(Fault::Format);
+            }
+        }
         match at(index) {
             byte if super::input::is_space(byte) || byte == b'@' || byte == b',' => {
                 index += 1;
@@ -346,7 +371,7 @@ fn cut(text: &str) -> Result<Vec<&str>, Fault> {
                     index += 1;
                 }
             }
-            b'+' | b'-' | b'.' | b'0'..=b'9' => {
+            b'.' | b'0'..=b'9' => {
                 index += 1;
                 while at(index).is_ascii_digit()
                     || matches!(at(index), b':' | b'.')
@@ -357,7 +382,7 @@ fn cut(text: &str) -> Result<Vec<&str>, Fault> {
             }
             _ => return Err(Fault::Format),
         }
-        fields.push(text.get(start..index).ok_or(Fault::Format)?);
+        fields.push(format!("{sign}{}", text.get(start..index).ok_or(Fault::Format)?));
     }
     Ok(fields)
 }

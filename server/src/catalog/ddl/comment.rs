@@ -23,6 +23,11 @@ impl Ddl<'_> {
                 schema
             }
             CommentTarget::ForeignTable(name) => self.commented_relation(name, false)?,
+            CommentTarget::Table(name) | CommentTarget::View(name)
+                if self.find_relation(name)?.is_none() && self.is_system_relation(name) =>
+            {
+                return Err(SqlError::unsupported("comments on system catalogs are not supported"));
+            }
             CommentTarget::View(name) => self.commented_relation(name, true)?,
             CommentTarget::Table(name) => {
                 self.relation(name)?;

@@ -40,7 +40,12 @@ impl Ddl<'_> {
             DropKind::Wrapper => self.wrapper(name.name())?.header.oid,
             DropKind::Server => self.server(name.name())?.header.oid,
             DropKind::Schema => self.schema(name.name())?.header.oid,
-            DropKind::ForeignTable | DropKind::View | DropKind::Table => return self.droppable_relation(kind, name),
+            DropKind::ForeignTable
+            | DropKind::View
+            | DropKind::Table
+            | DropKind::Index
+            | DropKind::Sequence
+            | DropKind::MaterializedView => return self.droppable_relation(kind, name),
             DropKind::Role | DropKind::Extension => return Err(SqlError::internal("dropped elsewhere")),
         };
         self.check_owner(oid)?;
@@ -55,6 +60,15 @@ impl Ddl<'_> {
 
     fn droppable_relation(&self, kind: DropKind, name: &QualifiedName) -> SqlResult<Oid> {
         let relation = self.find_relation(name)?.ok_or_else(|| match kind {
+            _ if self.is_system_relation(name) => self.system_catalog(name),
+            DropKind::Index => undefined(format!("index \"{}\" does not exist", name.name())),
+            DropKind::Sequence => {
+                SqlError::new(SqlState::UNDEFINED_TABLE, format!("sequence \"{}\" does not exist", name.name()))
+            }
+            DropKind::MaterializedView => {
+                let message = format!("materialized view \"{}\" does not exist", name.name());
+                SqlError::new(SqlState::UNDEFINED_TABLE, message)
+            }
             DropKind::ForeignTable => undefined(format!("foreign table \"{}\" does not exist", name.name())),
             DropKind::View => {
                 SqlError::new(SqlState::UNDEFINED_TABLE, format!("view \"{}\" does not exist", name.name()))
@@ -62,7 +76,8 @@ impl Ddl<'_> {
             _ => SqlError::new(SqlState::UNDEFINED_TABLE, format!("table \"{}\" does not exist", name.name())),
         })?;
         let wrong = |what: &str, hint: &str| {
-            let message = format!("\"{}\" is not a {what}", name.name());
+            let article = if what.starts_with('i') { "an" } else { "a" };
+            let message = format!("\"{}\" is not {article} {what}", name.name());
             Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).hint(hint))
         };
         const TO_TABLE: &str = "Use DROP FOREIGN TABLE to remove a foreign table.";
@@ -72,6 +87,12 @@ impl Ddl<'_> {
             (DropKind::View, Object::ForeignTable(_)) => return wrong("view", TO_TABLE),
             (DropKind::Table, Object::ForeignTable(_)) => return wrong("table", TO_TABLE),
             (DropKind::Table, Object::View(_)) => return wrong("table", TO_VIEW),
+            (DropKind::Index, Object::View(_)) => return wrong("index", TO_VIEW),
+            (DropKind::Index, _) => return wrong("index", TO_TABLE),
+            (DropKind::Sequence, Object::View(_)) => return wrong("sequence", TO_VIEW),
+            (DropKind::Sequence, _) => return wrong("sequence", TO_TABLE),
+            (DropKind::MaterializedView, Object::View(_)) => return wrong("materialized view", TO_VIEW),
+            (DropKind::MaterializedView, _) => return wrong("materialized view", TO_TABLE),
             _ => {}
         }
         // The schema's owner may drop what is in it.
@@ -105,7 +126,7 @@ pub(super) fn is_missing(error: &SqlError) -> bool {
     [SqlState::UNDEFINED_OBJECT, SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(&error.sqlstate)
 }
 
-fn tag(kind: DropKind) -> &'static str {
+pub(super) fn tag(kind: DropKind) -> &'static str {
     match kind {
         DropKind::Wrapper => "DROP FOREIGN DATA WRAPPER",
         DropKind::Server => "DROP SERVER",
@@ -114,6 +135,9 @@ fn tag(kind: DropKind) -> &'static str {
         DropKind::Schema => "DROP SCHEMA",
         DropKind::Role => "DROP ROLE",
         DropKind::Table => "DROP TABLE",
+        DropKind::Index => "DROP INDEX",
+        DropKind::Sequence => "DROP SEQUENCE",
+        DropKind::MaterializedView => "DROP MATERIALIZED VIEW",
         DropKind::Extension => "DROP EXTENSION",
     }
 }

@@ -29,7 +29,7 @@ use atoll_connector_api::types::PgType;
 use atoll_connector_api::types::text::OutputStyle;
 use atoll_connector_api::{ConnectorError, OptionScope, OptionSpec, Options, TableDefinition};
 
-use super::model::{Catalog, Oid};
+use super::model::{Catalog, Oid, ViewedRelation};
 use super::secret::SecretKey;
 use crate::error::{Notice, SqlError, SqlResult};
 use crate::statement::Statement;
@@ -66,6 +66,8 @@ pub struct DdlContext<'a> {
     pub key: &'a SecretKey,
     /// Reads VALID UNTIL in the session's time zone.
     pub style: &'a OutputStyle,
+    /// Whether a name, with its schema where it has one, is a system catalog's.
+    pub is_system_relation: fn(Option<&str>, &str) -> bool,
 }
 
 impl std::fmt::Debug for DdlContext<'_> {
@@ -139,6 +141,8 @@ pub struct ViewFacts {
     pub depends_on: Vec<Oid>,
     /// The columns it reads, by relation and column number.
     pub depends_on_columns: Vec<(Oid, i16)>,
+    /// The relations it reads, as they are.
+    pub reads: Vec<ViewedRelation>,
 }
 
 /// What a statement did.
@@ -181,6 +185,50 @@ pub fn is_ddl(statement: &Statement) -> bool {
             | Statement::DropOwned { .. }
             | Statement::CreateExtension { .. }
     )
+}
+
+/// The command tag of a statement that is DDL, as errors name it.
+pub fn command_tag(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::CreateWrapper(_) => "CREATE FOREIGN DATA WRAPPER",
+        Statement::AlterWrapper(_) => "ALTER FOREIGN DATA WRAPPER",
+        Statement::CreateServer(_) => "CREATE SERVER",
+        Statement::AlterServer(_) => "ALTER SERVER",
+        Statement::CreateUserMapping(_) => "CREATE USER MAPPING",
+        Statement::AlterUserMapping(_) => "ALTER USER MAPPING",
+        Statement::DropUserMapping(_) => "DROP USER MAPPING",
+        Statement::CreateForeignTable(_) => "CREATE FOREIGN TABLE",
+        Statement::AlterForeignTable(alter) if alter.plain => "ALTER TABLE",
+        Statement::AlterForeignTable(_) => "ALTER FOREIGN TABLE",
+        Statement::AlterView(_) => "ALTER VIEW",
+        Statement::ImportForeignSchema(_) => "IMPORT FOREIGN SCHEMA",
+        Statement::CreateSchema(_) => "CREATE SCHEMA",
+        Statement::AlterSchema(_) => "ALTER SCHEMA",
+        Statement::CreateView(_) => "CREATE VIEW",
+        Statement::CreateRole(_) => "CREATE ROLE",
+        Statement::AlterRole(_) | Statement::AlterRoleSetting(_) | Statement::RenameRole { .. } => "ALTER ROLE",
+        Statement::AlterDatabaseSetting(_) => "ALTER DATABASE",
+        Statement::GrantRole(grant) => {
+            if grant.grant {
+                "GRANT ROLE"
+            } else {
+                "REVOKE ROLE"
+            }
+        }
+        Statement::Grant(grant) => {
+            if grant.grant {
+                "GRANT"
+            } else {
+                "REVOKE"
+            }
+        }
+        Statement::Drop(drop) => drop::tag(drop.kind),
+        Statement::Comment(_) => "COMMENT",
+        Statement::ReassignOwned { .. } => "REASSIGN OWNED",
+        Statement::DropOwned { .. } => "DROP OWNED",
+        Statement::CreateExtension { .. } => "CREATE EXTENSION",
+        _ => "this command",
+    }
 }
 
 /// Makes the checks that come before anything is fetched (names, privileges, options), and says what to fetch. The

@@ -8,6 +8,7 @@ use super::super::model::{
 };
 use super::super::privilege;
 use super::Ddl;
+use super::wrapper::wrapper_alias;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::statement::ast::{QualifiedName, RoleSpec};
 
@@ -69,9 +70,10 @@ impl Ddl<'_> {
         found.ok_or_else(|| undefined(format!("server \"{name}\" does not exist")))
     }
 
-    /// A wrapper by its own name: DDL on a wrapper itself knows no aliases.
+    /// A wrapper by its name, else by one that PostgreSQL's extensions have.
     pub(super) fn wrapper(&self, name: &str) -> SqlResult<ForeignDataWrapper> {
-        let found = self.catalog().wrapper(name).cloned();
+        let by_alias = || wrapper_alias(name).and_then(|name| self.catalog().wrapper(name));
+        let found = self.catalog().wrapper(name).or_else(by_alias).cloned();
         found.ok_or_else(|| undefined(format!("foreign-data wrapper \"{name}\" does not exist")))
     }
 
@@ -126,8 +128,19 @@ impl Ddl<'_> {
     }
 
     pub(super) fn relation(&self, name: &QualifiedName) -> SqlResult<Arc<Object>> {
-        self.find_relation(name)?
-            .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))
+        self.find_relation(name)?.ok_or_else(|| match self.is_system_relation(name) {
+            true => self.system_catalog(name),
+            false => SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")),
+        })
+    }
+
+    /// Whether a name is a system catalog's, which no DDL changes.
+    pub(super) fn is_system_relation(&self, name: &QualifiedName) -> bool {
+        (self.cx.is_system_relation)(name.schema(), name.name())
+    }
+
+    pub(super) fn system_catalog(&self, name: &QualifiedName) -> SqlError {
+        SqlError::denied(format!("permission denied: \"{}\" is a system catalog", name.name()))
     }
 
     /// The schema in which a relation of this name would be made, CREATE checked.

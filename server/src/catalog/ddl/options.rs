@@ -40,8 +40,17 @@ impl Ddl<'_> {
         current: &[StoredOption],
         actions: &[OptionAction],
     ) -> SqlResult<Vec<StoredOption>> {
-        let mut options: Vec<(String, Value)> =
-            current.iter().map(|option| (option.name.clone(), Value::Kept(option.value.clone()))).collect();
+        let is_added = |name: &str| {
+            actions.iter().any(|action| matches!(action, OptionAction::Add(clause) if clause.name == name))
+        };
+        let kept = |option: &&StoredOption| !(option.implicit && is_added(&option.name));
+        let implicit: Vec<&str> =
+            current.iter().filter(|option| option.implicit).map(|option| option.name.as_str()).collect();
+        let mut options: Vec<(String, Value)> = current
+            .iter()
+            .filter(kept)
+            .map(|option| (option.name.clone(), Value::Kept(option.value.clone())))
+            .collect();
         for action in actions {
             change(&mut options, action)?;
         }
@@ -49,6 +58,7 @@ impl Ddl<'_> {
         let specs = self.specs(site);
         let mut stored = Vec::with_capacity(options.len());
         for (name, value) in options {
+            let implicit = matches!(value, Value::Kept(_)) && implicit.contains(&name.as_str());
             let value = match value {
                 Value::Kept(value) => value,
                 Value::New(OptionValue(text)) => {
@@ -58,7 +68,7 @@ impl Ddl<'_> {
                     self.stored_value(site, &specs, &name, text)?
                 }
             };
-            stored.push(StoredOption { name, value });
+            stored.push(StoredOption { name, value, implicit });
         }
         Ok(stored)
     }
@@ -70,7 +80,7 @@ impl Ddl<'_> {
             .iter()
             .map(|(name, value)| {
                 let value = self.stored_value(site, &specs, name, value.to_owned())?;
-                Ok(StoredOption { name: name.to_owned(), value })
+                Ok(StoredOption { name: name.to_owned(), value, implicit: false })
             })
             .collect()
     }
@@ -177,6 +187,10 @@ pub(super) fn option_error(error: ConnectorError) -> SqlError {
                 format!("Valid options in this context are: {}", valid.join(", "))
             };
             SqlError::new(SqlState::FDW_INVALID_OPTION_NAME, format!("invalid option \"{option}\"")).hint(hint)
+        }
+        // PostgreSQL knows these, and reads them as settings.
+        ConnectorError::OptionValue { ref option, .. } if matches!(option.as_str(), "fetch_size" | "batch_size") => {
+            SqlError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
         }
         ConnectorError::OptionValue { .. } => SqlError::new(SqlState::FDW_INVALID_ATTRIBUTE_VALUE, error.to_string()),
         ConnectorError::OptionMissing { .. } => SqlError::new(SqlState::FDW_INVALID_HANDLE, error.to_string()),

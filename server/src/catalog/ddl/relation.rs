@@ -2,7 +2,7 @@
 
 use atoll_connector_api::OptionScope;
 
-use super::super::model::{Column, ForeignTable, Object, Oid, Privilege};
+use super::super::model::{Column, ForeignTable, Object, Oid, Privilege, StoredOption};
 use super::super::privilege;
 use super::Ddl;
 use super::dependency::{column_dependents, column_readers};
@@ -63,7 +63,9 @@ impl Ddl<'_> {
                 let mut table = self.table(oid)?;
                 let column = column_mut(&mut table, name)?;
                 self.refuse_read_column(oid, column)?;
-                column.data_type = column_type(name, data_type, *type_position)?;
+                // PostgreSQL has no position here.
+                column.data_type =
+                    column_type(name, data_type, *type_position).map_err(|e| SqlError { position: None, ..e })?;
                 self.working.put(Object::ForeignTable(table));
                 Ok(())
             }
@@ -80,6 +82,22 @@ impl Ddl<'_> {
                 let column = column_mut(&mut table, name)?;
                 column.options = self.changed_options(&site, &column.options, options)?;
                 self.working.put(Object::ForeignTable(table));
+                Ok(())
+            }
+            AlterTableAction::ViewOptions(changes) => {
+                let Object::View(mut view) = Object::clone(&*self.object(oid)?) else {
+                    return Err(SqlError::internal("the relation is no view"));
+                };
+                let mut options = view.options.clone();
+                if options.is_empty() && view.security_invoker {
+                    options.push(("security_invoker".to_owned(), "true".to_owned()));
+                }
+                for (name, value) in changes {
+                    options.retain(|(other, _)| other != name);
+                    options.extend(value.iter().map(|value| (name.clone(), value.clone())));
+                }
+                view.set_options(options);
+                self.working.put(Object::View(view));
                 Ok(())
             }
             AlterTableAction::Options(options) => {
@@ -247,7 +265,8 @@ impl Ddl<'_> {
         if option && !column.options.iter().any(|option| option.name == "column_name") {
             let mut options = atoll_connector_api::Options::default();
             options.set("column_name", name);
-            column.options.extend(self.trusted_options(&site, &options)?);
+            let kept = self.trusted_options(&site, &options)?;
+            column.options.extend(kept.into_iter().map(|option| StoredOption { implicit: true, ..option }));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::super::model::{Object, Oid};
+use super::super::model::{Object, Oid, ViewedRelation};
 use super::Ddl;
 use super::names::quote_identifier;
 use crate::error::{SqlError, SqlResult};
@@ -78,6 +78,30 @@ impl Edit {
 
     pub(super) fn column_dropped(schema: &str, name: &str, index: usize) -> Self {
         Self::relation(schema, name, NameChange::ColumnDropped(index))
+    }
+
+    fn is_of_columns(&self) -> bool {
+        !matches!(self.change, NameChange::Name(_) | NameChange::Schema(_))
+    }
+
+    /// The edit of a view that knows which columns the relation had: those are what a list of names in its text names,
+    /// and they stand at the beginning of the relation's columns.
+    fn within(&self, relation: &mut ViewedRelation) -> Option<Self> {
+        let change = match &self.change {
+            NameChange::ColumnRenamed(_) => {
+                NameChange::ColumnRenamed(relation.columns.iter().map(|column| column.name.clone()).collect())
+            }
+            NameChange::ColumnAdded(..) => return None,
+            NameChange::ColumnDropped(index) => {
+                if *index >= relation.columns.len() {
+                    return None;
+                }
+                relation.columns.remove(*index);
+                self.change.clone()
+            }
+            NameChange::Name(_) | NameChange::Schema(_) => self.change.clone(),
+        };
+        Some(Self { target: self.target.clone(), change })
     }
 
     /// The new name in full, where a name is the target's: with as many parts as it has.
@@ -261,9 +285,19 @@ impl Ddl<'_> {
             })
             .collect();
         for mut view in views {
-            let query = rewrite_query(&view.query, &database, edit)?;
-            if query != view.query {
-                view.query = query;
+            let before = view.clone();
+            let pinned = view.reads.is_some();
+            let relation = view.reads.as_mut().and_then(|reads| {
+                reads.iter_mut().find(|relation| relation.live.is_none() && objects.contains(&relation.oid))
+            });
+            let edit = match relation {
+                Some(relation) => edit.within(relation),
+                None => Some(edit.clone()).filter(|edit| !pinned || !edit.is_of_columns()),
+            };
+            if let Some(edit) = edit {
+                view.query = rewrite_query(&view.query, &database, &edit)?;
+            }
+            if view != before {
                 self.working.put(Object::View(view));
             }
         }

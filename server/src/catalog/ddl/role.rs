@@ -1,10 +1,10 @@
 //! CREATE, ALTER and DROP ROLE.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::model::{
-    BOOTSTRAP_SUPERUSER_OID, Column, DATABASE_OID, FIRST_USER_OID, Header, Membership, Object, Oid, Role, ScramVerifier,
+    BOOTSTRAP_SUPERUSER_OID, Column, DATABASE_OID, Database, FIRST_USER_OID, Header, Membership, Object, Oid, Role,
+    ScramVerifier, SettingList,
 };
 use super::super::privilege::{check_owner, is_superuser, may_create_roles};
 use super::super::scram::ScramError;
@@ -67,7 +67,9 @@ impl Ddl<'_> {
             password: None,
             valid_until: None,
             member_of: Vec::new(),
-            settings: BTreeMap::new(),
+            settings: SettingList::default(),
+            database_settings: SettingList::default(),
+            default_acls: Vec::new(),
         };
         self.set_attributes(&mut role, attributes)?;
         self.working.put(Object::Role(role));
@@ -166,12 +168,21 @@ impl Ddl<'_> {
     /// The session has checked the setting's name and value.
     pub(super) fn alter_role_setting(&mut self, alter: &AlterRoleSetting) -> SqlResult<&'static str> {
         let Some(spec) = &alter.role else {
-            if !self.is_superuser() {
-                return Err(SqlError::denied("must be superuser to alter settings globally"));
-            }
-            return Err(SqlError::unsupported("ALTER ROLE ALL is not supported")
-                .hint("Use ALTER ROLE for each role, or the server's configuration."));
+            return match &alter.database {
+                Some(database) => {
+                    let change = AlterDatabaseSetting {
+                        database: database.clone(),
+                        name: alter.name.clone(),
+                        value: alter.value.clone(),
+                    };
+                    self.alter_database_setting(&change).map(|_| "ALTER ROLE")
+                }
+                None => self.alter_global_setting(alter),
+            };
         };
+        if let Some(database) = &alter.database {
+            self.own_database(database)?;
+        }
         let mut role = self.role(self.role_spec(spec)?)?;
         if role.superuser && !self.is_superuser() {
             return Err(SqlError::denied("must be superuser to alter superusers"));
@@ -179,22 +190,42 @@ impl Ddl<'_> {
         if !self.may_create_roles() && role.header.oid != self.user() {
             return Err(SqlError::denied("permission denied"));
         }
-        store_setting(&mut role.settings, alter.name.as_deref(), alter.value.as_deref())?;
+        let settings = match alter.database {
+            Some(_) => &mut role.database_settings,
+            None => &mut role.settings,
+        };
+        store_setting(settings, alter.name.as_deref(), alter.value.as_deref())?;
         self.working.put(Object::Role(role));
         Ok("ALTER ROLE")
     }
 
+    /// ALTER ROLE ALL.
+    fn alter_global_setting(&mut self, alter: &AlterRoleSetting) -> SqlResult<&'static str> {
+        if !self.is_superuser() {
+            return Err(SqlError::denied("must be superuser to alter settings globally"));
+        }
+        let mut database = self.own_database(self.catalog().database_name())?;
+        store_setting(&mut database.global_settings, alter.name.as_deref(), alter.value.as_deref())?;
+        self.working.put(Object::Database(database));
+        Ok("ALTER ROLE")
+    }
+
+    /// The one database by its name.
+    fn own_database(&self, name: &str) -> SqlResult<Database> {
+        let found = self.catalog().get(DATABASE_OID).filter(|object| object.header().name == name);
+        match found.map(Arc::as_ref) {
+            Some(Object::Database(database)) => Ok(database.clone()),
+            _ if self.catalog().server(name).is_some() => {
+                Err(SqlError::unsupported("a foreign server's database has no settings of its own")
+                    .hint("Use ALTER ROLE, or ALTER DATABASE of the server's own database."))
+            }
+            _ => Err(no_database(name)),
+        }
+    }
+
     /// The session has checked the setting's name and value.
     pub(super) fn alter_database_setting(&mut self, alter: &AlterDatabaseSetting) -> SqlResult<&'static str> {
-        let found = self.catalog().get(DATABASE_OID).filter(|object| object.header().name == alter.database);
-        let Some(Object::Database(database)) = found.map(Arc::as_ref) else {
-            if self.catalog().server(&alter.database).is_some() {
-                return Err(SqlError::unsupported("a foreign server's database has no settings of its own")
-                    .hint("Use ALTER ROLE, or ALTER DATABASE of the server's own database."));
-            }
-            return Err(no_database(&alter.database));
-        };
-        let mut database = database.clone();
+        let mut database = self.own_database(&alter.database)?;
         check_owner(self.catalog(), self.user(), &Object::Database(database.clone()))?;
         store_setting(&mut database.settings, alter.name.as_deref(), alter.value.as_deref())?;
         self.working.put(Object::Database(database));
@@ -316,15 +347,11 @@ impl Ddl<'_> {
 }
 
 /// What SET and RESET do to the stored settings of a role or the database.
-fn store_setting(stored: &mut BTreeMap<String, String>, name: Option<&str>, value: Option<&str>) -> SqlResult<()> {
+fn store_setting(stored: &mut SettingList, name: Option<&str>, value: Option<&str>) -> SqlResult<()> {
     match (name, value) {
         (None, _) => stored.clear(),
-        (Some(name), None) => {
-            stored.remove(name);
-        }
-        (Some(name), Some(value)) => {
-            stored.insert(name.to_owned(), value.to_owned());
-        }
+        (Some(name), None) => stored.remove(name),
+        (Some(name), Some(value)) => stored.set(name, value),
     }
     if stored.len() > STORED_SETTINGS_MAX {
         return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many stored settings"));

@@ -8,12 +8,19 @@ use crate::statement::ast::GrantRole;
 
 impl Ddl<'_> {
     pub(super) fn grant_role(&mut self, grant: &GrantRole) -> SqlResult<&'static str> {
+        let grantor = match &grant.granted_by {
+            Some(role) => self.role_spec(role)?,
+            None => self.user(),
+        };
+        if grantor != self.user() && !self.is_superuser() {
+            return Err(SqlError::denied("must be superuser to set grantor"));
+        }
         for role in &grant.roles {
             let role = self.role_oid(role)?;
             let members = grant.members.iter().map(|member| self.role_spec(member)).collect::<SqlResult<Vec<_>>>()?;
             for member in members {
                 if grant.grant {
-                    self.add_member(role, member, grant.admin_option)?;
+                    self.add_member_as(role, member, grant.admin_option, grantor)?;
                 } else {
                     self.remove_member(role, member, grant.admin_option)?;
                 }
@@ -35,13 +42,16 @@ impl Ddl<'_> {
 
     /// Makes `member` a member of `role`.
     pub(super) fn add_member(&mut self, role: Oid, member: Oid, admin_option: bool) -> SqlResult<()> {
+        self.add_member_as(role, member, admin_option, self.user())
+    }
+
+    fn add_member_as(&mut self, role: Oid, member: Oid, admin_option: bool, grantor: Oid) -> SqlResult<()> {
         self.check_admin(role)?;
         let (role_name, member_name) = (self.catalog().role_name(role), self.catalog().role_name(member));
         if membership(self.catalog(), role, false).contains(&member) {
             let message = format!("role \"{role_name}\" is a member of role \"{member_name}\"");
             return Err(SqlError::new(SqlState::INVALID_GRANT_OPERATION, message));
         }
-        let grantor = self.user();
         let mut changed = self.role_object(member)?;
         match changed.member_of.iter_mut().find(|membership| membership.role == role) {
             Some(membership) if membership.admin_option || !admin_option => {

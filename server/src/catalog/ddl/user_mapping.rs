@@ -1,8 +1,9 @@
 //! CREATE, ALTER and DROP USER MAPPING.
 
 use atoll_connector_api::OptionScope;
+use atoll_connector_api::options::parse_bool;
 
-use super::super::model::{ForeignServer, Header, Object, Oid, Privilege, UserMapping};
+use super::super::model::{ForeignServer, Header, Object, Oid, Privilege, StoredOption, UserMapping};
 use super::super::privilege;
 use super::Ddl;
 use super::names::{duplicate, undefined};
@@ -43,6 +44,7 @@ impl Ddl<'_> {
         }
         let oid = self.working.take_oid()?;
         let options = self.new_options(&self.mapping_site(&server, oid), &create.options)?;
+        self.check_password_required(&options)?;
         self.working.put(Object::UserMapping(UserMapping {
             header: Header { oid, name: String::new(), owner: server.header.owner, acl: None, comment: None },
             user,
@@ -50,6 +52,20 @@ impl Ddl<'_> {
             options,
         }));
         Ok(TAG)
+    }
+
+    /// Who connects without a password connects as Atoll's own account.
+    fn check_password_required(&self, options: &[StoredOption]) -> SqlResult<()> {
+        let off = |option: &StoredOption| {
+            option.name == "password_required" && option.value.shown().and_then(parse_bool) == Some(false)
+        };
+        if self.is_superuser() || !options.iter().any(off) {
+            return Ok(());
+        }
+        Err(SqlError::denied("password_required=false is superuser-only").hint(
+            "User mappings with the password_required option set to false may only be created or modified by the \
+             superuser.",
+        ))
     }
 
     fn missing_mapping(&self, user: Oid, server: &str) -> String {
@@ -64,6 +80,7 @@ impl Ddl<'_> {
         self.check_mapping(user, &server)?;
         let site = self.mapping_site(&server, mapping.header.oid);
         mapping.options = self.changed_options(&site, &mapping.options, &alter.options)?;
+        self.check_password_required(&mapping.options)?;
         self.working.put(Object::UserMapping(mapping));
         Ok("ALTER USER MAPPING")
     }

@@ -47,7 +47,7 @@ impl Ddl<'_> {
         let Facts::View(facts) = facts else { return Err(SqlError::internal("the view was not planned")) };
         let columns = named_columns(create, facts)?;
         self.check_reads(facts)?;
-        let view = match replaced {
+        let mut view = match replaced {
             None => {
                 let oid = self.working.take_oid()?;
                 View {
@@ -57,7 +57,9 @@ impl Ddl<'_> {
                     columns: columns.into_iter().zip(1..).map(|(column, number)| new_column(column, number)).collect(),
                     depends_on: distinct(&facts.depends_on),
                     depends_on_columns: distinct(&facts.depends_on_columns),
-                    security_invoker: create.security_invoker,
+                    security_invoker: false,
+                    options: Vec::new(),
+                    reads: Some(facts.reads.clone()),
                 }
             }
             Some(old) => {
@@ -69,11 +71,12 @@ impl Ddl<'_> {
                     query: facts.query.clone(),
                     depends_on: distinct(&facts.depends_on),
                     depends_on_columns: distinct(&facts.depends_on_columns),
-                    security_invoker: create.security_invoker,
+                    reads: Some(facts.reads.clone()),
                     ..old
                 }
             }
         };
+        view.set_options(create.options.clone());
         self.working.put(Object::View(view));
         Ok(TAG)
     }

@@ -1,11 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::model::{
-    Column, DATABASE_OID, Database, ForeignServer, ForeignTable, Header, Membership, Object, Oid, Schema,
+    Column, DATABASE_OID, Database, ForeignServer, ForeignTable, Header, Membership, Object, Oid, Schema, SettingList,
 };
+
 use super::*;
 use atoll_connector_api::types::{PgType, oids};
 
@@ -34,7 +34,9 @@ fn role(oid: Oid, name: &str) -> Role {
         password: None,
         valid_until: None,
         member_of: Vec::new(),
-        settings: BTreeMap::new(),
+        settings: SettingList::default(),
+        database_settings: SettingList::default(),
+        default_acls: Vec::new(),
     }
 }
 
@@ -106,8 +108,11 @@ fn defaults_are_postgresqls() {
     let text = |object: &Object| acl_text(&catalog, &default_acl(object));
     assert_eq!(text(&Object::ForeignTable(table())), "{owner=arwdDxt/owner}");
     assert_eq!(text(&Object::Schema(Schema { header: header(1, "s", OWNER) })), "{owner=UC/owner}");
-    let database =
-        Object::Database(Database { header: header(DATABASE_OID, "atoll", OWNER), settings: BTreeMap::new() });
+    let database = Object::Database(Database {
+        header: header(DATABASE_OID, "atoll", OWNER),
+        settings: SettingList::default(),
+        global_settings: SettingList::default(),
+    });
     assert_eq!(text(&database), "{=Tc/owner,owner=CTc/owner}");
     let server = Object::Server(ForeignServer {
         header: header(1, "s", OWNER),

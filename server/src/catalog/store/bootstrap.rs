@@ -1,6 +1,5 @@
 //! What a fresh catalog holds, and what every snapshot holds beside its rows.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::super::model::{
     AclItem, BOOTSTRAP_SUPERUSER_OID, Catalog, Change, DATABASE_OID, Database, ForeignDataWrapper, Header,
     INFORMATION_SCHEMA_OID, Object, Oid, PG_CATALOG_OID, PUBLIC_ROLE, PUBLIC_SCHEMA_OID, Privilege, Role, Schema,
-    ScramVerifier, SealedSecret,
+    ScramVerifier, SealedSecret, SettingList,
 };
 use super::super::secret::{SecretError, SecretKey, write_private_file};
 use super::rows::{Row, Write};
@@ -96,7 +95,11 @@ pub(super) fn fresh(
         .map_err(|_| StoreError::Damaged { problem: "the superuser's password cannot be an MD5 hash" })?;
     let mut objects = vec![
         Object::Role(superuser(verifier)),
-        Object::Database(Database { header: header(DATABASE_OID, &config.database), settings: BTreeMap::new() }),
+        Object::Database(Database {
+            header: header(DATABASE_OID, &config.database),
+            settings: SettingList::default(),
+            global_settings: SettingList::default(),
+        }),
         schema(PUBLIC_SCHEMA_OID, "public", Some("standard public schema")),
     ];
     objects.extend(WRAPPERS.iter().map(|(oid, name)| {
@@ -125,7 +128,9 @@ fn superuser(password: ScramVerifier) -> Role {
         password: Some(password),
         valid_until: None,
         member_of: Vec::new(),
-        settings: BTreeMap::new(),
+        settings: SettingList::default(),
+        database_settings: SettingList::default(),
+        default_acls: Vec::new(),
     }
 }
 

@@ -261,7 +261,7 @@ async fn no_secret_is_in_the_data_directory() {
         header: Header { oid: mapping, name: String::new(), owner: BOOTSTRAP_SUPERUSER_OID, acl: None, comment: None },
         user: BOOTSTRAP_SUPERUSER_OID,
         server,
-        options: vec![StoredOption { name: "password".to_owned(), value }],
+        options: vec![StoredOption { name: "password".to_owned(), value, implicit: false }],
     });
     let debug = format!("{object:?}");
     store.commit(&store.snapshot(), vec![put(object)]).await.unwrap();

@@ -28,4 +28,4 @@ pub use facts::column_origin;
 pub use functions::{argument_types, register_functions, scalar_functions};
 pub(super) use names::{quote_ident, quote_literal};
 pub use provider::{information_schema_provider, schema_provider};
-pub use rewrite::{is_system_table, mentions_system_catalog, output_name, rewrite};
+pub use rewrite::{is_system_relation, is_system_table, mentions_system_catalog, output_name, rewrite};

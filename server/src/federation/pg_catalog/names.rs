@@ -8,7 +8,7 @@ use atoll_connector_api::types::{BuiltinType, PgType, oids};
 use super::context::{AnyRelation, PgCatalogContext};
 use super::facts::facts;
 use crate::catalog::Oid;
-use crate::catalog::model::PG_CATALOG_OID;
+use crate::catalog::model::{PG_CATALOG_OID, Privilege};
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// An identifier as `quote_ident` prints it: quoted unless it would be read back the same without.
@@ -91,12 +91,23 @@ impl PgCatalogContext {
         let name = |schema: Oid, name: &str| self.relation_named(schema, name);
         Ok(match parts.as_slice() {
             [relation] => self.effective_path().iter().find_map(|schema| name(*schema, relation)),
-            [schema, relation] => self.schema_oid(schema).and_then(|schema| name(schema, relation)),
+            [schema, relation] => self.usable_schema(schema)?.and_then(|schema| name(schema, relation)),
             [database, schema, relation] if *database == self.database => {
-                self.schema_oid(schema).and_then(|schema| name(schema, relation))
+                self.usable_schema(schema)?.and_then(|schema| name(schema, relation))
             }
             _ => None,
         })
+    }
+
+    /// A schema that a name says: nobody looks into one without USAGE.
+    fn usable_schema(&self, name: &str) -> SqlResult<Option<Oid>> {
+        let Some(oid) = self.schema_oid(name) else { return Ok(None) };
+        match self.catalog.get(oid) {
+            Some(schema) if !self.has_privilege(self.current_user, schema, Privilege::Usage, false) => {
+                Err(SqlError::denied(format!("permission denied for schema {name}")))
+            }
+            _ => Ok(Some(oid)),
+        }
     }
 
     /// `text::regclass` as an OID.

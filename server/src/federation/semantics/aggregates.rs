@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::datetime::IntervalSum;
+use super::float_extremes::FloatExtremes;
 use super::float_sums::{FloatSum, FloatSums, SingleSum};
 use super::numeric_sum::NumericSum;
 use super::{external, sliding};
@@ -97,6 +98,11 @@ impl Kind {
     /// Whether this adds up to a float, whose type is stored as double precision.
     fn sums_floats(self, storage: &DataType) -> bool {
         matches!(self, Self::Sum | Self::Average) && storage == &DataType::Float64
+    }
+
+    /// Whether this looks for the least or greatest float.
+    fn compares_floats(self, storage: &DataType) -> bool {
+        matches!(self, Self::Minimum | Self::Maximum) && matches!(storage, DataType::Float32 | DataType::Float64)
     }
 
     /// Whether this adds up `real`, as which PostgreSQL adds it, each sum rounded.
@@ -255,11 +261,15 @@ impl AggregateUDFImpl for Aggregate {
         let storage = self.kind.plan(field).ok().map(|(_, storage, _)| storage);
         !args.is_distinct
             && !self.kind.adds_singles(&PgType::of_field(field))
-            && storage.is_some_and(|storage| self.kind.sums_floats(&storage))
+            && storage.is_some_and(|storage| self.kind.sums_floats(&storage) || self.kind.compares_floats(&storage))
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         let Some(field) = args.expr_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
+        let (_, storage, _) = self.kind.plan(field)?;
+        if self.kind.compares_floats(&storage) {
+            return Ok(Box::new(FloatExtremes::new(self.kind == Kind::Maximum, storage)));
+        }
         let fields = [Arc::new(Field::new(field.name(), DataType::Float64, true))];
         let inner = self.kind.native().create_groups_accumulator(AccumulatorArgs { expr_fields: &fields, ..args })?;
         Ok(Box::new(FloatSums::new(inner)))
@@ -317,7 +327,7 @@ impl AggregateUDFImpl for Aggregate {
             let [argument] = params.args.as_slice() else { return original(func, params) };
             let (_, field) = argument.to_field(context.schema().as_ref())?;
             let (_, storage, Plan::Native(argument_type)) = kind.plan(&field)? else { return original(func, params) };
-            if kind.sums_floats(&storage) {
+            if kind.sums_floats(&storage) || kind.compares_floats(&storage) {
                 return original(func, params);
             }
             let argument = if field.data_type() == &argument_type {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use atoll_connector_api::types::key::{Comparison, comparison};
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::functions::encoding::expr_fn::encode;
@@ -15,13 +15,14 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, Subquery, lit,
+    Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, Subquery, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::error::{SqlError, SqlState};
 
-use super::operators::{needs_key, plan_comparison, take_type, trimmed};
+use super::operators::{have_no_common_storage, is_upscaled, needs_key, plan_comparison, take_type, trimmed};
+use super::subqueries::{outer_references, single};
 use super::{
     Operand, Settings, any, cast, catalog_array, choice, collect, compare, datetime, float, functions, grouping,
     grouping_columns, lateral, lists, operand, ordered_input, parameters, set_comparison, set_operations, statistics,
@@ -119,6 +120,14 @@ impl PostgresComparisons {
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(
                     op,
+                    Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch
+                ) && !pattern_of(&right).is_some_and(functions::is_plain_pattern) =>
+            {
+                self.matched(*left, op, *right, schema)
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+                if matches!(
+                    op,
                     Operator::RegexMatch
                         | Operator::RegexIMatch
                         | Operator::RegexNotMatch
@@ -148,6 +157,11 @@ impl PostgresComparisons {
             {
                 // Equal intervals are stored differently, and which of them counts nobody knows.
                 let message = format!("{}(DISTINCT interval) is not supported", call.func.name());
+                Err(SqlError::unsupported(message).into())
+            }
+            Expr::AggregateFunction(call) if is_of_outer_query(&call) => {
+                let message =
+                    format!("{} of an outer query's columns in a subquery is not supported", call.func.name());
                 Err(SqlError::unsupported(message).into())
             }
             Expr::AggregateFunction(call) => {
@@ -214,6 +228,23 @@ impl PostgresComparisons {
         }
     }
 
+    /// `~` and its kin as the function: DataFusion's patterns are not PostgreSQL's.
+    fn matched(&self, left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let left = self.padded(left, schema)?.data;
+        let insensitive = matches!(op, Operator::RegexIMatch | Operator::RegexNotIMatch);
+        let mut args = vec![left, right];
+        if insensitive {
+            args.push(lit("i"));
+        }
+        let function = functions::function(&self.settings, functions::REGEXP_LIKE);
+        let Some(func) = function.map(Arc::new) else {
+            return Err(SqlError::internal("a function of ours is missing").into());
+        };
+        let call = functions::bind(&self.settings, ScalarFunction { func, args }, schema)?.data;
+        let negated = matches!(op, Operator::RegexNotMatch | Operator::RegexNotIMatch);
+        Ok(Transformed::yes(if negated { Expr::Not(Box::new(call)) } else { call }))
+    }
+
     /// `$1::integer` says what `$1` is.
     fn typed_parameter(&self, args: Vec<Expr>) -> Result<Vec<Expr>> {
         let ([Expr::Placeholder(placeholder), Expr::Literal(name, _)], None) =
@@ -251,16 +282,19 @@ impl PostgresComparisons {
         let Some(Operand::Typed(data_type)) = operand(&expr, schema) else {
             return Ok(Transformed::no(Expr::InList(InList { expr, list, negated })));
         };
-        let mixed = || list.iter().any(|item| datetime::are_mixed(&data_type, type_of(item, schema).as_ref()));
+        let list = self.one_type(list, &data_type, schema)?;
         let by_rule = matches!(comparison(&data_type), Comparison::Key | Comparison::None | Comparison::Unknown);
-        // Trailing blanks of the one say nothing, and those of the other do.
-        let padded = || {
-            let is_varchar = |item: &Expr| type_of(item, schema).is_some_and(|own| own.oid == oids::VARCHAR);
-            let is_char = |item: &Expr| type_of(item, schema).is_some_and(|own| own.oid == oids::BPCHAR);
-            (data_type.oid == oids::BPCHAR && list.iter().any(is_varchar))
-                || (data_type.oid == oids::VARCHAR && list.iter().any(is_char))
+        let differs = |item: &Expr| match operand(item, schema) {
+            Some(Operand::Typed(own)) => {
+                // Trailing blanks of a `char(n)` say nothing.
+                !is_stored_alike(&data_type, &own)
+                    || needs_key(&own)
+                    || is_upscaled(&expr, item, schema)
+                    || own.oid == oids::BPCHAR
+            }
+            _ => false,
         };
-        if by_rule || float::is_float(&data_type) || mixed() || padded() {
+        if by_rule || float::is_float(&data_type) || list.iter().any(differs) {
             let mut parts = list
                 .into_iter()
                 .map(|item| plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, item, schema))
@@ -289,6 +323,29 @@ impl PostgresComparisons {
 }
 
 impl PostgresComparisons {
+    /// Several items without columns are elements of an array in PostgreSQL, whose type they and the value have in common.
+    fn one_type(&self, list: Vec<Expr>, value: &PgType, schema: &DFSchema) -> Result<Vec<Expr>> {
+        let is_element = |item: &Expr| !item.any_column_refs();
+        let types = list.iter().filter(|item| is_element(item)).map(|item| operand(item, schema));
+        let Some(types) = types.collect::<Option<Vec<_>>>().filter(|types| types.len() > 1) else {
+            return Ok(list);
+        };
+        let mut common = Some(PgType { modifier: -1, ..value.clone() });
+        for own in &types {
+            if let (Some(so_far), Operand::Typed(own)) = (&common, own) {
+                common = choice::unify(so_far, own).map(|common| PgType { modifier: -1, ..common });
+            }
+        }
+        let Some(common) = common else { return Ok(list) };
+        let converted = |item: Expr| match operand(&item, schema) {
+            Some(Operand::Typed(own)) if is_element(&item) && !is_stored_alike(&own, &common) => {
+                cast::fold(&self.settings, cast::cast_to(&self.settings, item, &common))
+            }
+            _ => Ok(item),
+        };
+        list.into_iter().map(converted).collect()
+    }
+
     /// `x IN (SELECT …)`: by keys where equal values are stored differently, in one type where the sides differ.
     fn in_subquery(&self, call: InSubquery, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let InSubquery { expr, subquery, negated } = call;
@@ -310,6 +367,7 @@ impl PostgresComparisons {
             Operand::Unknown => needs_key(&right_type) || float::is_float(&right_type),
             Operand::Typed(left_type) => {
                 [left_type, &right_type].iter().any(|side| needs_key(side) || float::is_float(side))
+                    || is_upscaled(&left, &column, &both)
             }
         };
         if !keyed {
@@ -344,19 +402,74 @@ impl PostgresComparisons {
     }
 }
 
+/// Whether DataFusion compares two types as PostgreSQL does: integers with integers, text with text, a type with itself.
+fn is_stored_alike(left: &PgType, right: &PgType) -> bool {
+    let is_integer = |own: &PgType| matches!(own.oid, oids::INT2 | oids::INT4 | oids::INT8);
+    let is_text = |own: &PgType| matches!(own.oid, oids::TEXT | oids::VARCHAR | oids::NAME);
+    (left.oid == right.oid && left.user == right.user)
+        || (is_integer(left) && is_integer(right))
+        || (is_text(left) && is_text(right))
+}
+
+/// A subquery that gives NULL where it has no row, whatever its column says of itself.
+fn nullable(subquery: Subquery) -> Result<Transformed<Subquery>> {
+    let plan = &subquery.subquery;
+    let never_null = plan.schema().fields().iter().any(|field| !field.is_nullable());
+    if !never_null || has_one_row(plan) || !outer_references(plan).is_empty() {
+        return Ok(Transformed::no(subquery));
+    }
+    let (qualifier, field) = plan.schema().qualified_field(0);
+    let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+    let aggregate = single(&column);
+    let name = aggregate.schema_name().to_string();
+    let value = Expr::Column(Column::new_unqualified(name)).alias_qualified(qualifier.cloned(), field.name());
+    let plan = LogicalPlanBuilder::from(plan.as_ref().clone())
+        .aggregate(Vec::<Expr>::new(), vec![aggregate])?
+        .project(vec![value])?
+        .build()?;
+    Ok(Transformed::yes(subquery.with_plan(Arc::new(plan))))
+}
+
+/// Whether a plan is an aggregate without groups, which has a row of nothing, too.
+fn has_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => has_one_row(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => has_one_row(&alias.input),
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
+        _ => false,
+    }
+}
+
 /// A scalar subquery says its type from outside: the value that stands for it forgets it.
 fn typed_subquery(subquery: Subquery) -> Result<Transformed<Expr>> {
+    let subquery = nullable(subquery)?;
+    let changed = subquery.transformed;
+    let subquery = subquery.data;
     let field = match &subquery.subquery.schema().fields()[..] {
         [field] => Arc::clone(field),
-        _ => return Ok(Transformed::no(Expr::ScalarSubquery(subquery))),
+        _ => return Ok(Transformed::new_transformed(Expr::ScalarSubquery(subquery), changed)),
     };
     let data_type = PgType::of_field(&field);
     let plain = matches!(data_type.oid, oids::TEXT | oids::VARCHAR | oids::NAME) && data_type.user.is_none();
     let expr = Expr::ScalarSubquery(subquery);
     if plain || PgType::of_arrow(field.data_type()) == data_type {
-        return Ok(Transformed::no(expr));
+        return Ok(Transformed::new_transformed(expr, changed));
     }
     choice::typed(expr, &data_type).map(Transformed::yes)
+}
+
+/// Whether an aggregate's arguments are the outer query's columns: PostgreSQL computes it there.
+fn is_of_outer_query(call: &AggregateFunction) -> bool {
+    call.params.args.iter().any(Expr::contains_outer) && !call.params.args.iter().any(Expr::any_column_refs)
+}
+
+/// A pattern that is written out.
+fn pattern_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
 }
 
 /// Whether an expression is the word NULL.
@@ -386,7 +499,10 @@ fn window_by_keys(settings: &Settings, mut call: Box<WindowFunction>, schema: &D
     let mut changed = order_by_keys(&mut call.params.order_by, schema, true)?;
     for item in &mut call.params.order_by {
         match type_of(&item.expr, schema).map(|own| own.oid) {
-            Some(oids::UUID) => item.expr = cast::cast_to(settings, item.expr.clone(), &PgType::new(oids::TEXT)),
+            // Frames of ranges take neither; their texts have the same order.
+            Some(oids::UUID | oids::TIME) => {
+                item.expr = cast::cast_to(settings, item.expr.clone(), &PgType::new(oids::TEXT));
+            }
             Some(oids::BYTEA) => item.expr = encode(item.expr.clone(), lit("hex")),
             _ => continue,
         }
@@ -509,7 +625,9 @@ fn join_by_keys(mut join: Join) -> Result<Transformed<LogicalPlan>> {
         let (Some(left_type), Some(right_type)) = types else { continue };
         grouping::check_equality(left, join.left.schema())?;
         grouping::check_equality(right, join.right.schema())?;
-        if needs_key(&left_type) || needs_key(&right_type) {
+        let storages = (left.get_type(join.left.schema())?, right.get_type(join.right.schema())?);
+        let upscaled = have_no_common_storage((&storages.0, false), (&storages.1, false));
+        if needs_key(&left_type) || needs_key(&right_type) || upscaled {
             let numeric = left_type.oid == atoll_connector_api::types::oids::NUMERIC
                 || right_type.oid == atoll_connector_api::types::oids::NUMERIC;
             *left = compare::key_of(left.clone(), &left_type, numeric);

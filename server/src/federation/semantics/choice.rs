@@ -118,12 +118,17 @@ impl Kind {
             });
         }
         let mut common = common.unwrap_or_else(|| (PgType::new(oids::TEXT), DataType::Utf8View));
-        // There is one equality of strings, text's, which varchar is cast to.
-        if self == Self::NullIf && common.0.user.is_none() && common.0.oid == oids::VARCHAR {
-            common.0 = PgType::new(oids::TEXT);
+        if let (Self::NullIf, [_, right]) = (self, fields) {
+            let right =
+                literals.get(1).is_some_and(|literal| !is_unknown(right, *literal)).then(|| PgType::of_field(right));
+            if let Some(compared) = compared_as(&common.0, right.as_ref()) {
+                common = (PgType::new(compared), PgType::new(compared).storage());
+            }
         }
         let literal = |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal);
-        if common.0.modifier != -1 && common.0.user.is_none() && results.iter().any(literal) {
+        // CASE without ELSE has the literal NULL there.
+        let untyped = (self == Self::Case && otherwise == 0) || results.iter().any(literal);
+        if common.0.modifier != -1 && common.0.user.is_none() && untyped {
             // A literal has no modifier, and must not be cut to the others'.
             let bare = PgType { modifier: -1, ..common.0 };
             let storage = bare.storage();
@@ -170,6 +175,21 @@ pub(super) fn typed_parameters(mut call: ScalarFunction, schema: &DFSchema) -> R
         })
         .collect();
     Ok(call)
+}
+
+/// The type of `nullif`'s value where the equality that compares it casts it.
+fn compared_as(left: &PgType, right: Option<&PgType>) -> Option<u32> {
+    let is_integer = |oid: u32| matches!(oid, oids::INT2 | oids::INT4 | oids::INT8);
+    let right = right.filter(|right| right.user.is_none());
+    match (left.oid, right.map(|right| right.oid)) {
+        _ if left.user.is_some() => None,
+        // There is one equality of strings, text's, which varchar is cast to.
+        (oids::VARCHAR, Some(oids::BPCHAR)) => Some(oids::BPCHAR),
+        (oids::VARCHAR, _) | (oids::BPCHAR, Some(oids::TEXT)) => Some(oids::TEXT),
+        (own, Some(oids::NUMERIC)) if is_integer(own) => Some(oids::NUMERIC),
+        (own, Some(oids::FLOAT4 | oids::FLOAT8)) if is_integer(own) || own == oids::NUMERIC => Some(oids::FLOAT8),
+        _ => None,
+    }
 }
 
 /// A literal that takes the type of the others.
@@ -220,7 +240,10 @@ pub(super) fn unify(left: &PgType, right: &PgType) -> Option<PgType> {
 pub(super) fn comparable(left: &PgType, right: &PgType) -> Option<PgType> {
     let common = unify(left, right)?;
     let strings = [oids::NAME, oids::BPCHAR, oids::VARCHAR];
+    let is_float = |oid: u32| matches!(oid, oids::FLOAT4 | oids::FLOAT8);
     Some(match (left.oid, right.oid) {
+        // `real` compares with `double precision` only, and other numbers with that, too.
+        (left, right) if left != right && (is_float(left) || is_float(right)) => PgType::new(oids::FLOAT8),
         // There is no operator of varchar: char's takes it, and trailing blanks say nothing.
         (oids::BPCHAR, oids::VARCHAR) | (oids::VARCHAR, oids::BPCHAR) => PgType::new(oids::BPCHAR),
         (left, right) if left != right && strings.contains(&common.oid) => PgType::new(oids::TEXT),

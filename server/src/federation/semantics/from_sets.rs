@@ -6,14 +6,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator,
-    ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    BinaryOperator, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint,
+    JoinOperator, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
     TableWithJoins, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::functions::{MATCHES, SERIES, series_of};
 use super::rewrite::{call, parsed, pg_cast};
-use super::{collect, lists, statistics};
+use super::{collect, lists, set_order, statistics};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::naming;
 
@@ -53,6 +53,7 @@ impl VisitorMut for Sets {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         join_laterals(&mut query.body);
+        set_order::carry_keys(query);
         ControlFlow::Continue(())
     }
 
@@ -369,7 +370,65 @@ fn set_columns(call_of: &Call) -> Option<Vec<Shown>> {
     Some(columns)
 }
 
+/// `json_to_recordset(j) AS r(a integer, b text)` and its like: the members of objects in columns of their types.
+fn records(factor: &TableFactor) -> SqlResult<Option<TableFactor>> {
+    let (name, args, alias) = match factor {
+        TableFactor::Table { name, args: Some(args), alias: Some(alias), with_ordinality: false, .. } => {
+            (last_name(name), plain_args(&args.args), alias)
+        }
+        TableFactor::Function { name, args, alias: Some(alias), with_ordinality: false, .. } => {
+            (last_name(name), plain_args(args), alias)
+        }
+        _ => return Ok(None),
+    };
+    let (Some(name), Some([json])) = (name, args.as_deref()) else { return Ok(None) };
+    let elements = match name.as_str() {
+        "json_to_recordset" => Some("json_array_elements"),
+        "jsonb_to_recordset" => Some("jsonb_array_elements"),
+        "json_to_record" | "jsonb_to_record" => None,
+        _ => return Ok(None),
+    };
+    let mut query = match elements {
+        Some(elements) => parsed(&format!("SELECT NULL FROM {elements}(NULL) AS record(member)"))?,
+        None => parsed("SELECT NULL FROM (SELECT NULL AS member) AS record")?,
+    };
+    let SetExpr::Select(select) = query.body.as_mut() else { return Ok(None) };
+    match select.from.first_mut().map(|from| &mut from.relation) {
+        Some(TableFactor::Table { args: Some(args), .. }) => {
+            args.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(json.clone()))];
+        }
+        Some(TableFactor::Derived { subquery, .. }) => {
+            if let SetExpr::Select(inner) = subquery.body.as_mut()
+                && let Some(SelectItem::ExprWithAlias { expr, .. }) = inner.projection.first_mut()
+            {
+                *expr = pg_cast(json.clone(), name.split('_').next().unwrap_or("json"));
+            }
+        }
+        _ => return Ok(None),
+    }
+    let mut projection = Vec::new();
+    for column in &alias.columns {
+        let Some(data_type) = &column.data_type else { return Ok(None) };
+        if matches!(data_type, DataType::Array(_)) {
+            return Err(SqlError::unsupported(format!("arrays in the column list of {name} are not supported")));
+        }
+        let text = data_type.to_string().to_lowercase();
+        let is_json = text == "json" || text == "jsonb";
+        let member = Expr::BinaryOp {
+            left: Box::new(Expr::CompoundIdentifier(vec![Ident::new("record"), Ident::new("member")])),
+            op: if is_json { BinaryOperator::Arrow } else { BinaryOperator::LongArrow },
+            right: Box::new(Expr::Value(Value::SingleQuotedString(naming::folded(&column.name)).with_empty_span())),
+        };
+        projection.push(SelectItem::ExprWithAlias { expr: pg_cast(member, &text), alias: column.name.clone() });
+    }
+    select.projection = projection;
+    Ok(Some(table(query, alias.name.clone(), reads_columns(json))))
+}
+
 fn derived(factor: &TableFactor) -> SqlResult<Option<TableFactor>> {
+    if let Some(records) = records(factor)? {
+        return Ok(Some(records));
+    }
     let Some(function) = call_of(factor) else { return Ok(None) };
     let alias = function.alias.as_ref();
     if function.name == GENERATE_SERIES && !function.ordinality && is_settled(&function.args) {

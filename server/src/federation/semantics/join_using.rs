@@ -10,13 +10,15 @@ use std::ops::ControlFlow;
 use atoll_connector_api::types::PgType;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Distinct, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, With,
+    OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor,
+    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut, With,
 };
 
 use super::around;
+use super::merged_names::Names;
 use super::{cast, choice, rewrite};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::federation::naming::folded;
+use crate::federation::naming::{self, folded};
 
 /// A column of a relation in FROM.
 #[derive(Debug, Clone)]
@@ -37,8 +39,15 @@ pub type Describe<'a> = dyn Fn(Query) -> SqlResult<Vec<JoinedColumn>> + 'a;
 /// # Errors
 /// `42703`, `42702`: a column that is not there, or there twice; what `describe` says.
 pub fn merge_join_columns(query: &mut Query, describe: &Describe<'_>) -> SqlResult<()> {
-    let text = query.to_string();
-    if !text.contains("USING(") && !text.contains("USING (") && !text.contains("NATURAL ") {
+    struct Finder;
+    impl Visitor for Finder {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            if select.from.iter().any(has_merging_join) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    if Visit::visit(query, &mut Finder).is_continue() {
         return Ok(());
     }
     Merger { describe, with: Vec::new() }.query(query)
@@ -52,11 +61,18 @@ struct Merger<'a> {
 
 /// A column that a FROM item shows.
 #[derive(Debug, Clone)]
-struct Shown {
-    name: String,
-    expr: Expr,
+pub(super) struct Shown {
+    pub(super) name: String,
+    pub(super) expr: Expr,
     data_type: PgType,
-    merged: bool,
+    pub(super) merged: bool,
+}
+
+/// What a lateral FROM item sees.
+#[derive(Clone, Copy)]
+struct Before<'a> {
+    items: &'a [TableWithJoins],
+    shown: &'a [Shown],
 }
 
 impl Merger<'_> {
@@ -107,10 +123,14 @@ impl Merger<'_> {
         if !merges {
             return Ok(());
         }
-        let mut shown = Vec::new();
-        for item in &mut select.from {
-            shown.extend(self.joined(item)?);
+        let mut shown: Vec<Shown> = Vec::new();
+        for index in 0..select.from.len() {
+            let before = select.from.get(..index).unwrap_or_default().to_vec();
+            let Some(item) = select.from.get_mut(index) else { break };
+            let own = self.joined(item, Before { items: &before, shown: &shown })?;
+            shown.extend(own);
         }
+        let names = Names { describe: self.describe, with: &self.with, shown: &shown };
         let mut outputs = HashSet::new();
         let items = std::mem::take(&mut select.projection);
         for item in items {
@@ -126,7 +146,7 @@ impl Merger<'_> {
                     let name = folded(&ident);
                     outputs.insert(name.clone());
                     let mut expr = Expr::Identifier(ident);
-                    substitute(&mut expr, &shown);
+                    names.put_into(&mut expr);
                     select.projection.push(match expr {
                         Expr::Identifier(_) => SelectItem::UnnamedExpr(expr),
                         expr => SelectItem::ExprWithAlias { expr, alias: quoted(&name) },
@@ -134,33 +154,32 @@ impl Merger<'_> {
                 }
                 SelectItem::ExprWithAlias { mut expr, alias } => {
                     outputs.insert(folded(&alias));
-                    substitute(&mut expr, &shown);
+                    names.put_into(&mut expr);
                     select.projection.push(SelectItem::ExprWithAlias { expr, alias });
                 }
                 SelectItem::UnnamedExpr(mut expr) => {
-                    substitute(&mut expr, &shown);
+                    names.put_into(&mut expr);
                     select.projection.push(SelectItem::UnnamedExpr(expr));
                 }
                 item => select.projection.push(item),
             }
         }
         for expr in select.selection.iter_mut().chain(&mut select.having) {
-            substitute(expr, &shown);
+            names.put_into(expr);
         }
         if let GroupByExpr::Expressions(exprs, _) = &mut select.group_by {
-            exprs.iter_mut().for_each(|expr| substitute(expr, &shown));
+            exprs.iter_mut().for_each(|expr| names.put_into(expr));
         }
         if let Some(Distinct::On(exprs)) = &mut select.distinct {
-            exprs.iter_mut().for_each(|expr| substitute(expr, &shown));
+            exprs.iter_mut().for_each(|expr| names.put_into(expr));
         }
         for window in &mut select.named_window {
-            let mut visitor = Substitute { shown: &shown, depth: 0 };
-            let _ = window.visit(&mut visitor);
+            names.put_into(window);
         }
         for expr in order {
             // A name alone is an output column's first.
             if !matches!(&*expr, Expr::Identifier(ident) if outputs.contains(&folded(ident))) {
-                substitute(expr, &shown);
+                names.put_into(expr);
             }
         }
         Ok(())
@@ -204,10 +223,10 @@ impl Merger<'_> {
             }
         }
         let mut inner = Inner { merger: self, depth: 0 };
-        let mut flow = select.projection.visit(&mut inner);
+        let mut flow = VisitMut::visit(&mut select.projection, &mut inner);
         for expr in select.selection.iter_mut().chain(&mut select.having) {
             if flow.is_continue() {
-                flow = expr.visit(&mut inner);
+                flow = VisitMut::visit(expr, &mut inner);
             }
         }
         match flow {
@@ -217,10 +236,19 @@ impl Merger<'_> {
     }
 
     /// Turns the merging joins of one FROM item into joins with ON, and says what the item shows.
-    fn joined(&mut self, item: &mut TableWithJoins) -> SqlResult<Vec<Shown>> {
-        let mut left = self.factor(&mut item.relation)?;
-        for join in &mut item.joins {
-            let right = self.factor(&mut join.relation)?;
+    fn joined(&mut self, item: &mut TableWithJoins, before: Before<'_>) -> SqlResult<Vec<Shown>> {
+        let mut left = self.factor(&mut item.relation, before)?;
+        for index in 0..item.joins.len() {
+            let lateral = item.joins.get(index).is_some_and(|join| is_lateral(&join.relation));
+            let (mut items, mut seen) = (Vec::new(), Vec::new());
+            if lateral {
+                items.extend_from_slice(before.items);
+                let joins = item.joins.iter().take(index).cloned().collect();
+                items.push(TableWithJoins { relation: item.relation.clone(), joins });
+                seen.extend(before.shown.iter().chain(&left).cloned());
+            }
+            let Some(join) = item.joins.get_mut(index) else { break };
+            let right = self.factor(&mut join.relation, Before { items: &items, shown: &seen })?;
             let (side, constraint) = match &mut join.join_operator {
                 JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (Side::Either, constraint),
                 JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (Side::Left, constraint),
@@ -232,7 +260,7 @@ impl Merger<'_> {
                 }
                 _ => return Err(SqlError::unsupported("this kind of join is not supported")),
             };
-            let names: Vec<String> = match &*constraint {
+            let names: Vec<String> = match constraint {
                 JoinConstraint::Using(names) => names.iter().filter_map(last_part).collect(),
                 JoinConstraint::Natural => {
                     let mut seen = HashSet::new();
@@ -242,7 +270,12 @@ impl Merger<'_> {
                         .filter(|name| seen.insert(name.clone()))
                         .collect()
                 }
-                _ => {
+                JoinConstraint::On(condition) => {
+                    left.extend(right);
+                    Names { describe: self.describe, with: &self.with, shown: &left }.put_into(condition);
+                    continue;
+                }
+                JoinConstraint::None => {
                     left.extend(right);
                     continue;
                 }
@@ -275,20 +308,38 @@ impl Merger<'_> {
         Ok(left)
     }
 
-    fn factor(&mut self, factor: &mut TableFactor) -> SqlResult<Vec<Shown>> {
+    fn factor(&mut self, factor: &mut TableFactor, before: Before<'_>) -> SqlResult<Vec<Shown>> {
         match factor {
-            TableFactor::NestedJoin { table_with_joins, alias: None } => return self.joined(table_with_joins),
-            TableFactor::NestedJoin { table_with_joins, .. } => {
-                self.joined(table_with_joins)?;
+            TableFactor::NestedJoin { table_with_joins, alias: None } => return self.joined(table_with_joins, before),
+            TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } => {
+                let shown = self.joined(table_with_joins, before)?;
+                let joined = TableWithJoins::clone(table_with_joins);
+                *factor = around_join(joined, &shown, alias.clone())?;
             }
-            TableFactor::Derived { lateral: true, .. } | TableFactor::Function { lateral: true, .. } => {
+            TableFactor::Derived { lateral: true, subquery, alias: Some(_), .. } => {
+                Names { describe: self.describe, with: &self.with, shown: before.shown }.put_into(subquery.as_mut());
+            }
+            factor if is_lateral(factor) => {
                 return Err(SqlError::unsupported("LATERAL beside a join with USING or NATURAL is not supported"));
             }
             _ => {}
         }
         let mut select = rewrite::parsed("SELECT * FROM x")?;
         if let SetExpr::Select(body) = select.body.as_mut() {
-            body.from = vec![TableWithJoins { relation: factor.clone(), joins: Vec::new() }];
+            let own = TableWithJoins { relation: factor.clone(), joins: Vec::new() };
+            if let TableFactor::Derived { lateral: true, alias: Some(alias), .. } = &*factor {
+                let mut shown = rewrite::parsed("SELECT x.* FROM x")?;
+                if let SetExpr::Select(shown) = shown.body.as_mut()
+                    && let Some(SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _)) =
+                        shown.projection.first_mut()
+                {
+                    *name = ObjectName::from(vec![alias.name.clone()]);
+                    std::mem::swap(&mut body.projection, &mut shown.projection);
+                }
+                body.from = before.items.iter().cloned().chain([own]).collect();
+            } else {
+                body.from = vec![own];
+            }
         }
         select.with = around::merged(&self.with);
         let alias = match &*factor {
@@ -364,8 +415,40 @@ fn only<'a>(columns: &'a [Shown], name: &str, side: &str) -> SqlResult<&'a Shown
     }
 }
 
+fn is_lateral(factor: &TableFactor) -> bool {
+    match factor {
+        TableFactor::Derived { lateral, .. } | TableFactor::Function { lateral, .. } => *lateral,
+        TableFactor::NestedJoin { table_with_joins, .. } => {
+            is_lateral(&table_with_joins.relation)
+                || table_with_joins.joins.iter().any(|join| is_lateral(&join.relation))
+        }
+        _ => false,
+    }
+}
+
+/// A join in parentheses that has an alias, as a query of the columns that it shows.
+fn around_join(joined: TableWithJoins, shown: &[Shown], alias: TableAlias) -> SqlResult<TableFactor> {
+    let mut query = rewrite::parsed("SELECT NULL FROM x")?;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        let mut seen = HashSet::new();
+        select.projection = shown
+            .iter()
+            .enumerate()
+            .map(|(index, column)| {
+                let repeated = !seen.insert(&column.name);
+                let name = if repeated { naming::numbered(&column.name, index) } else { column.name.clone() };
+                SelectItem::ExprWithAlias { expr: column.expr.clone(), alias: quoted(&name) }
+            })
+            .collect();
+        select.from = vec![joined];
+    }
+    Ok(TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None })
+}
+
+/// Whether a FROM item has a join that merges columns, or one with an alias, which hides the tables that it joins.
 fn has_merging_join(item: &TableWithJoins) -> bool {
     let nested = |factor: &TableFactor| match factor {
+        TableFactor::NestedJoin { alias: Some(_), .. } => true,
         TableFactor::NestedJoin { table_with_joins, .. } => has_merging_join(table_with_joins),
         _ => false,
     };
@@ -384,44 +467,6 @@ fn has_merging_join(item: &TableWithJoins) -> bool {
                         if matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
                 )
         })
-}
-
-/// Puts the merged columns' expressions in the place of their names.
-fn substitute(expr: &mut Expr, shown: &[Shown]) {
-    let _ = expr.visit(&mut Substitute { shown, depth: 0 });
-}
-
-struct Substitute<'a> {
-    shown: &'a [Shown],
-    depth: usize,
-}
-
-impl VisitorMut for Substitute<'_> {
-    type Break = ();
-
-    // In a subquery a name may be another relation's.
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let (0, Expr::Identifier(ident)) = (self.depth, &*expr) {
-            let name = folded(ident);
-            let mut found = self.shown.iter().filter(|column| column.name == name);
-            if let (Some(column), None) = (found.next(), found.next())
-                && column.merged
-            {
-                *expr = column.expr.clone();
-            }
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 fn quoted(name: &str) -> Ident {

@@ -1,6 +1,6 @@
 //! Plans binary operators by the PostgreSQL types of their sides.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
 use atoll_connector_api::types::key::{Comparison, comparison};
 use atoll_connector_api::types::text::OutputStyle;
 use atoll_connector_api::types::{PgType, format_scalar, oids, parse_scalar, parse_scalar_with};
@@ -37,6 +37,7 @@ impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
         let sides = (operand(&left, schema), operand(&right, schema));
+        check_ranges(&op, sides.0.as_ref(), sides.1.as_ref())?;
         let name = function_of(&op, sides.0.as_ref(), sides.1.as_ref())
             .or_else(|| money_function(&op, sides.0.as_ref(), sides.1.as_ref()));
         if let Some(name) = name
@@ -129,6 +130,40 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
         BinaryOperator::StringConcat if arrays => "array_cat",
         _ => return None,
     })
+}
+
+/// A range contains values of its bounds' type, to which none is cast implicitly.
+fn check_ranges(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Operand>) -> Result<()> {
+    let range = |side: Option<&Operand>| match side {
+        Some(Operand::Typed(own)) => own.range_bound().map(|bound| (own.clone(), bound)),
+        _ => None,
+    };
+    let ranges = (range(left), range(right));
+    let is_other =
+        |bound: &PgType, value: Option<&Operand>| matches!(value, Some(Operand::Typed(own)) if own.oid != bound.oid);
+    let shown = |side: Option<&Operand>| match side {
+        Some(Operand::Typed(own)) => PgType { modifier: -1, ..own.clone() }.sql_name(),
+        _ => "unknown".to_owned(),
+    };
+    let contains = match (op, &ranges) {
+        (BinaryOperator::AtArrow, (Some((_, bound)), None)) => is_other(bound, right),
+        (BinaryOperator::ArrowAt, (None, Some((_, bound)))) => is_other(bound, left),
+        _ => false,
+    };
+    if contains {
+        let message = format!("operator does not exist: {} {op} {}", shown(left), shown(right));
+        return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
+            .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+            .into());
+    }
+    let known = matches!(
+        op,
+        BinaryOperator::AtArrow | BinaryOperator::ArrowAt | BinaryOperator::PGOverlap | BinaryOperator::StringConcat
+    );
+    if (ranges.0.is_some() || ranges.1.is_some()) && !known && comparison_operator(op).is_none() {
+        return Err(SqlError::unsupported(format!("operator {op} of ranges is not supported")).into());
+    }
+    Ok(())
 }
 
 /// The function behind an operator of `money`.
@@ -297,17 +332,44 @@ fn without_blanks(expr: Expr) -> Expr {
     }
 }
 
-/// Whether a side that may hold NaN would get more digits after the point: what stands for NaN is no number to multiply.
-fn is_upscaled(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
-    let scale = |expr: &Expr| match expr.get_type(schema) {
-        Ok(DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)) => Some(scale),
+/// Whether two numbers have no common storage that holds both: a side that may hold NaN would get more digits after the
+/// point, and what stands for NaN is no number to multiply; or the digits before and after the point are too many.
+pub(super) fn is_upscaled(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
+    let storage = |expr: &Expr| match expr {
+        // As many digits as it has.
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => match value.unsigned_abs() {
+            ..10_000 => Ok(DataType::Int16),
+            ..1_000_000_000 => Ok(DataType::Int32),
+            _ => Ok(DataType::Int64),
+        },
+        expr => expr.get_type(schema),
+    };
+    let (Ok(own), Ok(other)) = (storage(left), storage(right)) else { return false };
+    have_no_common_storage((&own, is_literal(left)), (&other, is_literal(right)))
+}
+
+/// [`is_upscaled`] of types, and of whether the values are literals, which are not NaN.
+pub(super) fn have_no_common_storage(left: (&DataType, bool), right: (&DataType, bool)) -> bool {
+    let digits = |data_type: &DataType| match data_type {
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            Some((i16::from(*precision) - i16::from(*scale), i16::from(*scale)))
+        }
+        DataType::Int16 => Some((5, 0)),
+        DataType::Int32 => Some((10, 0)),
+        DataType::Int64 => Some((19, 0)),
         _ => None,
     };
-    match (scale(left), scale(right)) {
-        (Some(own), Some(other)) if own < other => !is_literal(left),
-        (Some(own), Some(other)) if own > other => !is_literal(right),
-        _ => false,
+    let is_decimal = |data_type: &DataType| matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..));
+    if !is_decimal(left.0) && !is_decimal(right.0) {
+        return false;
     }
+    let (Some(own), Some(other)) = (digits(left.0), digits(right.0)) else { return false };
+    let wide = matches!(left.0, DataType::Decimal256(..)) || matches!(right.0, DataType::Decimal256(..));
+    let room = if wide { DECIMAL256_MAX_PRECISION } else { DECIMAL128_MAX_PRECISION };
+    let upscaled = |(data_type, literal): (&DataType, bool)| is_decimal(data_type) && !literal;
+    (own.1 < other.1 && upscaled(left))
+        || (own.1 > other.1 && upscaled(right))
+        || own.0.max(other.0) + own.1.max(other.1) > i16::from(room)
 }
 
 /// PostgreSQL compares a float with any other number as double precision; DataFusion would with decimals.

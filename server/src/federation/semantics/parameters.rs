@@ -1,5 +1,7 @@
 //! Parameters that nobody gave a type take the one that their place asks for.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
@@ -9,8 +11,63 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr::{BinaryExpr, InList, Placeholder, ScalarFunction};
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator, Projection};
 
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as SqlExpr, Query, Value, VisitMut, VisitorMut};
+
+use super::rows::is_comparison;
 use super::{Operand, choice, operand};
 use crate::federation::pg_catalog;
+
+/// A query without what would be taken for another type than a parameter's first place says: `NULL` stands for the sum in
+/// `t >= $1 AND t < $1 + interval '1 day'`, so that planning the rest tells the type of `$1`. `None` where there is none.
+pub fn without_guesses(query: &Query, given: &[Option<PgType>]) -> Option<Query> {
+    struct Guesses<'a> {
+        given: &'a [Option<PgType>],
+        seen: HashSet<String>,
+        found: bool,
+    }
+    impl Guesses<'_> {
+        fn untyped<'e>(&self, expr: &'e SqlExpr) -> Option<&'e str> {
+            let SqlExpr::Value(value) = expr else { return None };
+            let Value::Placeholder(name) = &value.value else { return None };
+            let number = name.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)?;
+            self.given.get(number).is_none_or(Option::is_none).then_some(name.as_str())
+        }
+
+        fn see(&mut self, expr: &SqlExpr) {
+            if let Some(name) = self.untyped(expr).map(str::to_owned) {
+                self.seen.insert(name);
+            }
+        }
+    }
+    impl VisitorMut for Guesses<'_> {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
+            match &*expr {
+                SqlExpr::BinaryOp { left, op, right } if is_comparison(op) => {
+                    self.see(left);
+                    self.see(right);
+                }
+                SqlExpr::Between { low, .. } => self.see(low),
+                SqlExpr::BinaryOp { left, op: BinaryOperator::Plus | BinaryOperator::Minus, right } => {
+                    let guessed = [left, right]
+                        .iter()
+                        .any(|side| self.untyped(side).is_some_and(|name| self.seen.contains(name)));
+                    if guessed {
+                        self.found = true;
+                        *expr = SqlExpr::Value(Value::Null.with_empty_span());
+                    }
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut query = query.clone();
+    let mut guesses = Guesses { given, seen: HashSet::new(), found: false };
+    let _ = query.visit(&mut guesses);
+    guesses.found.then_some(query)
+}
 
 /// Whether an expression is a parameter without a type. DataFusion gives one the type of another that has none.
 pub(super) fn is_untyped(expr: &Expr) -> bool {

@@ -55,6 +55,7 @@ impl VisitorMut for Rewriter {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        show_rows(&mut query.body);
         narrow_results(&mut query.body);
         match query.body.as_mut() {
             SetExpr::Select(select) => stop(row_subqueries::conditions(select)),
@@ -63,6 +64,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        rows::arguments(expr);
         stop(array_subquery::expand(expr))
     }
 
@@ -72,6 +74,17 @@ impl VisitorMut for Rewriter {
         rows::escape(expr);
         rewrite(expr);
         ControlFlow::Continue(())
+    }
+}
+
+fn show_rows(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => rows::shown(&mut select.projection),
+        SetExpr::SetOperation { left, right, .. } => {
+            show_rows(left);
+            show_rows(right);
+        }
+        _ => {}
     }
 }
 
@@ -102,20 +115,22 @@ pub(super) fn narrow_results(body: &mut SetExpr) {
 }
 
 pub(super) fn narrow(expr: &mut Expr) {
-    let digits = |expr: &Expr| match expr {
+    if integer(expr).is_some_and(|number| i32::try_from(number).is_ok()) {
+        let null = Expr::Value(Value::Null.with_empty_span());
+        *expr = pg_cast(std::mem::replace(expr, null), "integer");
+    }
+}
+
+/// The value of an integer that is written out, with signs and parentheses.
+fn integer(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Nested(inner) => integer(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => integer(expr)?.checked_neg(),
         Expr::Value(value) => match &value.value {
-            Value::Number(digits, false) => digits.to_string().parse::<i64>().ok(),
+            Value::Number(digits, false) => digits.to_string().parse().ok(),
             _ => None,
         },
         _ => None,
-    };
-    let number = match &*expr {
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => digits(expr).map(|number| -number),
-        expr => digits(expr),
-    };
-    if number.is_some_and(|number| i32::try_from(number).is_ok()) {
-        let null = Expr::Value(Value::Null.with_empty_span());
-        *expr = pg_cast(std::mem::replace(expr, null), "integer");
     }
 }
 

@@ -1,7 +1,8 @@
 //! Comparisons of rows, which are comparisons of their fields in turn, and patterns with another escape character.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem, UnaryOperator, Value,
+    ValueWithSpan,
 };
 
 use super::functions::like_escape;
@@ -71,6 +72,53 @@ pub(super) fn expand(expr: &mut Expr) -> SqlResult<()> {
     };
     *expr = expanded;
     Ok(())
+}
+
+/// A row that is a value: what stands for it in a SELECT list, or as an argument.
+pub(super) fn record(fields: Vec<Expr>) -> Expr {
+    ours("record_of", fields)
+}
+
+/// Makes values of the rows in a SELECT list.
+pub(super) fn shown(items: &mut [SelectItem]) {
+    for item in items {
+        let shown = match item {
+            SelectItem::UnnamedExpr(expr) => fields(expr).map(|fields| (fields, Ident::with_quote('"', "row"))),
+            SelectItem::ExprWithAlias { expr, alias } => fields(expr).map(|fields| (fields, alias.clone())),
+            _ => None,
+        };
+        if let Some((fields, alias)) = shown {
+            *item = SelectItem::ExprWithAlias { expr: record(fields), alias };
+        }
+    }
+}
+
+/// Makes values of the rows among a function's arguments; of functions of JSON their members.
+pub(super) fn arguments(expr: &mut Expr) {
+    let Expr::Function(function) = expr else { return };
+    let name = function.name.to_string().to_lowercase();
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    // Rows are counted as they are.
+    if matches!(name.as_str(), "count" | "row" | "struct") {
+        return;
+    }
+    let json = name.contains("json");
+    for arg in &mut list.args {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg else { continue };
+        let Some(fields) = fields(arg) else { continue };
+        *arg = if json { numbered_members(fields, name.contains("jsonb")) } else { record(fields) };
+    }
+    if name.ends_with("row_to_json") {
+        function.name = vec![Ident::new("to_json")].into();
+    }
+}
+
+/// A row of fields without names as JSON: PostgreSQL calls them f1, f2 and so on.
+fn numbered_members(fields: Vec<Expr>, binary: bool) -> Expr {
+    let members = fields.into_iter().enumerate().flat_map(|(index, field)| {
+        [Expr::Value(Value::SingleQuotedString(format!("f{}", index + 1)).with_empty_span()), field]
+    });
+    ours(if binary { "jsonb_build_object" } else { "record_json" }, members.collect())
 }
 
 pub(super) const fn is_comparison(op: &BinaryOperator) -> bool {

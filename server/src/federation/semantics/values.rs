@@ -4,11 +4,12 @@
 
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SelectItem, SetExpr, UnaryOperator, Value, Values,
-    VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Join, Query, Select, SelectItem, SetExpr, TableFactor,
+    TableWithJoins, UnaryOperator, Value, Values, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
+use super::around::Around;
 use super::join_using::Describe;
 use super::rewrite::{parsed, pg_cast};
 use super::{cast, choice};
@@ -79,20 +80,106 @@ fn number_type(digits: &str) -> PgType {
 /// # Errors
 /// `42804` where a column's types have nothing in common; `42601` where rows differ in length.
 pub fn unify_values(query: &mut Query, describe: &Describe<'_>, parameters: &[Option<PgType>]) -> SqlResult<()> {
-    struct Lists<'a>(&'a Describe<'a>, &'a [Option<PgType>]);
-    impl VisitorMut for Lists<'_> {
-        type Break = SqlError;
-
-        fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-            match unify_body(&mut query.body, self.0, self.1) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => ControlFlow::Break(error),
-            }
-        }
-    }
-    match query.visit(&mut Lists(describe, parameters)) {
+    match query.visit(&mut Lists { describe, parameters, around: Around::default() }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// All lists: those that read no relation first, then those that read the FROM around them.
+struct Lists<'a> {
+    describe: &'a Describe<'a>,
+    parameters: &'a [Option<PgType>],
+    around: Around,
+}
+
+impl VisitorMut for Lists<'_> {
+    type Break = SqlError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        self.around.enter(query);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        self.around.leave(query);
+        stop(unify_body(&mut query.body, self.describe, self.parameters))
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        for index in 0..select.from.len() {
+            let before = select.from.get(..index).unwrap_or_default().to_vec();
+            let Some(item) = select.from.get_mut(index) else { break };
+            self.lateral(item, &before)?;
+        }
+        let from = select.from.clone();
+        select.projection.visit(&mut self.correlated(&from))?;
+        select.selection.visit(&mut self.correlated(&from))?;
+        select.having.visit(&mut self.correlated(&from))
+    }
+}
+
+impl<'a> Lists<'a> {
+    fn correlated<'b>(&'b self, from: &'b [TableWithJoins]) -> Correlated<'b> {
+        Correlated { lists: self, from }
+    }
+
+    /// The lists of lateral subqueries, which read the items before them.
+    fn lateral(&self, item: &mut TableWithJoins, before: &[TableWithJoins]) -> ControlFlow<SqlError> {
+        if let TableFactor::Derived { lateral: true, subquery, .. } = &mut item.relation {
+            subquery.visit(&mut self.correlated(before))?;
+        }
+        for index in 0..item.joins.len() {
+            let joins: Vec<Join> = item.joins.iter().take(index).cloned().collect();
+            let relation = &item.relation;
+            let from =
+                || before.iter().cloned().chain([TableWithJoins { relation: relation.clone(), joins }]).collect();
+            if let Some(join) = item.joins.get_mut(index)
+                && let TableFactor::Derived { lateral: true, subquery, .. } = &mut join.relation
+            {
+                let from: Vec<TableWithJoins> = from();
+                subquery.visit(&mut self.correlated(&from))?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Lists within a query that read its FROM.
+struct Correlated<'a> {
+    lists: &'a Lists<'a>,
+    from: &'a [TableWithJoins],
+}
+
+impl VisitorMut for Correlated<'_> {
+    type Break = SqlError;
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        if !has_values(&query.body) || self.from.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let describe = |mut part: Query| {
+            if let SetExpr::Select(select) = part.body.as_mut() {
+                select.from = self.from.to_vec();
+            }
+            part.with = self.lists.around.clause(&part, None);
+            (self.lists.describe)(part)
+        };
+        stop(unify_body(&mut query.body, &describe, self.lists.parameters))
+    }
+}
+
+fn has_values(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => has_values(left) || has_values(right),
+        body => matches!(body, SetExpr::Values(_)),
+    }
+}
+
+fn stop(result: SqlResult<()>) -> ControlFlow<SqlError> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
     }
 }
 

@@ -7,17 +7,18 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName,
-    ObjectNamePart, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor,
-    TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator,
+    ObjectName, ObjectNamePart, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::around::Around;
 use super::from_sets::set_value;
 use super::join_using::Describe;
 use super::rewrite::{call, parsed};
-use super::{collect, functions};
+use super::{collect, functions, rows};
 use crate::error::{SqlError, SqlResult};
+use crate::federation::aliases::whole_wildcards;
 use crate::federation::naming::{self, folded};
 
 /// Puts the row of the FROM items of a name in the place of the name. Returns whether there is such a place.
@@ -69,6 +70,28 @@ enum Row {
     Record(Vec<(String, Expr)>),
 }
 
+impl Row {
+    /// The row as a value. The row of an outer join's missing side is NULL, and not a record of NULLs.
+    fn value(&self, nullable: bool) -> Option<Expr> {
+        match self {
+            Self::Value(value) => Some(value.as_ref().clone()),
+            Self::Record(_) if nullable => None,
+            Self::Record(columns) => Some(rows::record(columns.iter().map(|(_, column)| column.clone()).collect())),
+        }
+    }
+
+    /// `row IS NULL`, `row IS NOT NULL`: what holds of all fields.
+    fn tested(&self, test: impl Fn(Box<Expr>) -> Expr) -> Option<Expr> {
+        let Self::Record(columns) = self else { return None };
+        let tests = columns.iter().map(|(_, column)| test(Box::new(column.clone())));
+        tests.reduce(|left, right| Expr::BinaryOp {
+            left: Box::new(left),
+            op: BinaryOperator::And,
+            right: Box::new(right),
+        })
+    }
+}
+
 impl Rows<'_> {
     fn body(&mut self, body: &mut SetExpr, order: &mut [&mut Expr]) -> SqlResult<()> {
         match body {
@@ -103,12 +126,10 @@ impl Rows<'_> {
         let is_output = select.projection.iter().any(|item| shown_as(item).as_deref() == Some(self.name));
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr @ Expr::Identifier(_)) = item
-                && let (Row::Value(value), true) = (&row, is_name(expr, self.name))
+                && is_name(expr, self.name)
             {
-                *item = SelectItem::ExprWithAlias {
-                    expr: value.as_ref().clone(),
-                    alias: Ident::with_quote('"', self.name),
-                };
+                let Some(value) = row.value(nullable) else { return Err(unsupported(self.name)) };
+                *item = SelectItem::ExprWithAlias { expr: value, alias: Ident::with_quote('"', self.name) };
                 replacer.changed = true;
             } else if flow.is_continue() {
                 flow = item.visit(&mut replacer);
@@ -158,6 +179,7 @@ impl Rows<'_> {
         let name = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![alias.clone()]));
         body.projection = vec![SelectItem::QualifiedWildcard(name, WildcardAdditionalOptions::default())];
         query.with = self.around.clause(&query.body, None);
+        whole_wildcards(&mut query);
         let columns = (self.describe)(query).ok()?;
         Some(columns.into_iter().map(|column| column.name).collect())
     }
@@ -256,13 +278,25 @@ impl VisitorMut for Replacer<'_> {
         if self.blocked > 0 {
             return ControlFlow::Continue(());
         }
+        let tested = match &*expr {
+            Expr::IsNull(inner) if is_name(inner, self.name) => self.row.tested(Expr::IsNull),
+            Expr::IsNotNull(inner) if is_name(inner, self.name) => self.row.tested(Expr::IsNotNull),
+            _ => None,
+        };
+        if let Some(tested) = tested {
+            *expr = Expr::Nested(Box::new(tested));
+            self.changed = true;
+            return ControlFlow::Continue(());
+        }
         if let (Row::Record(columns), Some(name)) = (self.row, function_of(expr, self.name)) {
             match taken(expr, &name, columns, self.nullable) {
                 Some(replaced) => {
                     *expr = replaced;
                     self.changed = true;
                 }
-                None => return ControlFlow::Break(unsupported(self.name)),
+                // A record's text is no JSON.
+                None if name.contains("json") => return ControlFlow::Break(unsupported(self.name)),
+                None => {}
             }
         }
         ControlFlow::Continue(())
@@ -270,9 +304,9 @@ impl VisitorMut for Replacer<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         if self.blocked == 0 && is_name(expr, self.name) {
-            match self.row {
-                Row::Value(value) => expr.clone_from(value),
-                Row::Record(_) => return ControlFlow::Break(unsupported(self.name)),
+            match self.row.value(self.nullable) {
+                Some(value) => *expr = value,
+                None => return ControlFlow::Break(unsupported(self.name)),
             }
             self.changed = true;
         }

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::super::super::model::{
     AclItem, BOOTSTRAP_SUPERUSER_OID, DATABASE_OID, Database, ForeignDataWrapper, ForeignTable, Header, PUBLIC_ROLE,
-    PUBLIC_SCHEMA_OID, Privilege, Role, Schema,
+    PUBLIC_SCHEMA_OID, Privilege, Role, Schema, SettingList, ViewedColumn, ViewedRelation,
 };
 use super::super::super::store::OidRange;
 use super::*;
@@ -72,7 +72,9 @@ fn bootstrap() -> Catalog {
         password: None,
         valid_until: None,
         member_of: vec![],
-        settings: std::collections::BTreeMap::new(),
+        settings: SettingList::default(),
+        database_settings: SettingList::default(),
+        default_acls: Vec::new(),
     };
     let item = |grantee, privileges: &[Privilege]| AclItem {
         grantee,
@@ -94,7 +96,8 @@ fn bootstrap() -> Catalog {
         Object::Role(role),
         Object::Database(Database {
             header: header(DATABASE_OID, "atoll"),
-            settings: std::collections::BTreeMap::new(),
+            settings: SettingList::default(),
+            global_settings: SettingList::default(),
         }),
         schema(PUBLIC_SCHEMA_OID, "public"),
         schema(super::super::super::model::PG_CATALOG_OID, "pg_catalog"),
@@ -168,6 +171,7 @@ impl Harness {
             wrappers: &Registry,
             key: &self.key,
             style: &style,
+            is_system_relation: |_, name| name == "pg_class",
         };
         f(&cx, &mut self.working)
     }
@@ -355,5 +359,20 @@ fn plan(catalog: &Catalog, query: &sql::Query) -> ViewFacts {
         columns.push((alias.unwrap_or(name), data_type));
     }
     let used = names.idents.iter().filter_map(|name| column(name)).map(|(oid, number, _)| (oid, number)).collect();
-    ViewFacts { query: query.to_string(), columns, depends_on: names.found, depends_on_columns: used }
+    let reads = relations.iter().map(|relation| ViewedRelation {
+        oid: relation.header().oid,
+        live: None,
+        columns: relation
+            .columns()
+            .iter()
+            .map(|column| ViewedColumn {
+                name: column.name.clone(),
+                number: column.number,
+                data_type: column.data_type.clone(),
+                read: true,
+            })
+            .collect(),
+    });
+    let reads = reads.collect();
+    ViewFacts { query: query.to_string(), columns, depends_on: names.found, depends_on_columns: used, reads }
 }

@@ -147,7 +147,10 @@ fn describe_object(call: &Call<'_>) -> SqlResult<Value> {
 
 /// `to_reg…`: NULL where there is nothing of the name.
 fn found(call: &Call<'_>, kind: RegKind) -> SqlResult<Value> {
-    Ok(call.context.reg_oid(kind, &call.text(0)).ok().into())
+    match call.context.reg_oid(kind, &call.text(0)) {
+        Err(error) if error.sqlstate == SqlState::INSUFFICIENT_PRIVILEGE => Err(error),
+        found => Ok(found.ok().into()),
+    }
 }
 
 fn reg_oid(call: &Call<'_>, kind: RegKind) -> SqlResult<Value> {

@@ -4,6 +4,7 @@ use super::super::access::COLUMN_PRIVILEGES;
 use super::super::context::AnyRelation;
 use super::udf::{Call, Definition, Returns, Value, strict};
 use crate::catalog::Oid;
+use crate::catalog::ddl::wrapper_alias;
 use crate::catalog::model::{DATABASE_OID, INFORMATION_SCHEMA_OID, Object, PG_CATALOG_OID, PUBLIC_ROLE, Privilege};
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -47,14 +48,15 @@ fn privileges(call: &Call<'_>, index: usize) -> SqlResult<Vec<(Option<Privilege>
     let text = call.text(index);
     let mut found = Vec::new();
     for word in text.split(',') {
-        let word = word.trim().to_uppercase();
+        let written = word.trim();
+        let word = written.to_uppercase();
         let (bare, grant_option) =
             word.strip_suffix(" WITH GRANT OPTION").map_or((word.as_str(), false), |bare| (bare, true));
         let privilege = Privilege::from_word(bare);
         // Privileges on objects that Atoll does not have are held by nobody, but known.
         let known = privilege.is_some() || matches!(bare, "EXECUTE" | "RULE" | "SET" | "ALTER SYSTEM");
         if !known {
-            let message = format!("unrecognized privilege type: \"{}\"", word.trim());
+            let message = format!("unrecognized privilege type: \"{written}\"");
             return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
         }
         found.push((privilege, grant_option));
@@ -185,8 +187,15 @@ fn server(call: &Call<'_>) -> SqlResult<Value> {
 }
 
 fn wrapper(call: &Call<'_>) -> SqlResult<Value> {
-    let by_name = |name: &str| call.context.catalog.wrapper(name).map(|wrapper| wrapper.header.oid);
+    let by_name = |name: &str| wrapper_named(call, name);
     object_privilege(call, "foreign-data wrapper", by_name, SqlState::UNDEFINED_OBJECT)
+}
+
+/// A wrapper, or what stands for one of PostgreSQL's extensions.
+fn wrapper_named(call: &Call<'_>, name: &str) -> Option<Oid> {
+    let catalog = &call.context.catalog;
+    let by_alias = || wrapper_alias(name).and_then(|name| catalog.wrapper(name));
+    catalog.wrapper(name).or_else(by_alias).map(|wrapper| wrapper.header.oid)
 }
 
 /// Functions, languages and types are everybody's to use.
@@ -217,7 +226,8 @@ fn role(call: &Call<'_>) -> SqlResult<Value> {
         _ => call.oid(at),
     };
     for word in call.text(at + 1).split(',') {
-        let word = word.trim().to_uppercase();
+        let written = word.trim();
+        let word = written.to_uppercase();
         let has = match word.as_str() {
             "USAGE" => call.context.has_role(user, target),
             "MEMBER" | "SET" => call.context.is_member(user, target),
@@ -231,7 +241,7 @@ fn role(call: &Call<'_>) -> SqlResult<Value> {
                     })
             }
             _ => {
-                let message = format!("unrecognized privilege type: \"{word}\"");
+                let message = format!("unrecognized privilege type: \"{written}\"");
                 return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
             }
         };

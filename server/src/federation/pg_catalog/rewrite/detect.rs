@@ -69,7 +69,10 @@ impl Visitor for Detector {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         let system = match expr {
-            Expr::Function(function) => in_system_schema(&function.name),
+            Expr::Function(function) => {
+                let finds_object = |name: &String| name.starts_with("to_reg");
+                in_system_schema(&function.name) || parts(&function.name).last().is_some_and(finds_object)
+            }
             Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
                 is_system_type(data_type)
             }

@@ -280,6 +280,13 @@ impl Rewriter {
             _ => None,
         };
         let reg = element.as_deref().is_some_and(|element| reg_functions(element).is_some());
+        let functions = element.as_deref().and_then(reg_functions);
+        if let (Some((_, to_oid)), Some(text)) = (functions, string_of(&inner))
+            && let Some(names) = plain_elements(&text)
+        {
+            let elements = names.map(|name| call(to_oid, vec![value(Value::SingleQuotedString(name.to_owned()))]));
+            return Expr::Array(datafusion::sql::sqlparser::ast::Array { elem: elements.collect(), named: true });
+        }
         let name = PgType::parse_name(&data_type.to_string()).filter(|_| !reg || is_placeholder(&inner));
         match name {
             Some(array) => semantics::array_cast(inner, &array.sql_name()),
@@ -302,6 +309,12 @@ impl Rewriter {
         let Some(name) = path.last().cloned() else { return };
         self.arguments(function, &name, place);
         match name.as_str() {
+            // The name of what was found, as `regclass` prints it; NULL stays NULL.
+            name if place.output && name.strip_prefix("to_").and_then(reg_functions).is_some() => {
+                if let Some((to_text, _)) = name.strip_prefix("to_").and_then(reg_functions) {
+                    wrap(expr, to_text);
+                }
+            }
             // A constant that becomes an array of whatever the first argument is an array of.
             "coalesce" => {
                 if let (Some(array), Some(empty), None) =
@@ -572,6 +585,13 @@ fn plain_operator(symbol: &str) -> Option<BinaryOperator> {
         "!~~*" => BinaryOperator::PGNotILikeMatch,
         _ => return None,
     })
+}
+
+/// The elements of an array's text that has no quotes.
+fn plain_elements(text: &str) -> Option<impl Iterator<Item = &str>> {
+    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let plain = !inner.is_empty() && !inner.contains(['"', '\\', '{', '}']);
+    plain.then(|| inner.split(',').map(str::trim))
 }
 
 /// The last part of a type's name, lower case; `None` for types that SQL spells itself, but for text.

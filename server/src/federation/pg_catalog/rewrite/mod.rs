@@ -30,6 +30,11 @@ pub fn is_system_table(name: &str) -> bool {
     facts().relation("pg_catalog", name).is_some()
 }
 
+/// Whether a name is a system relation's: unqualified, of `pg_catalog`.
+pub fn is_system_relation(schema: Option<&str>, name: &str) -> bool {
+    facts().relation(schema.unwrap_or("pg_catalog"), name).is_some()
+}
+
 /// Makes a query over the system catalogs plannable. Unqualified names of system catalogs become `pg_catalog.name`.
 ///
 /// Every unnamed output column is given the name that PostgreSQL would give it; where such names repeat, DataFusion needs

@@ -117,7 +117,10 @@ fn user_class(context: &PgCatalogContext, rows: &mut Rows, relation: AnyRelation
         return;
     }
     let is_view = matches!(relation, AnyRelation::View(_));
-    let invoker = matches!(relation, AnyRelation::View(view) if view.security_invoker);
+    let options = match relation {
+        AnyRelation::View(view) => view.shown_options(),
+        _ => Vec::new(),
+    };
     rows.push(|column| match column {
         "oid" => header.oid.into(),
         "relname" => header.name.as_str().into(),
@@ -141,7 +144,7 @@ fn user_class(context: &PgCatalogContext, rows: &mut Rows, relation: AnyRelation
         "relhasrules" => is_view.into(),
         "relispopulated" => true.into(),
         "relacl" => context.acl_texts(header.acl.as_ref()).into(),
-        "reloptions" => invoker.then(|| vec!["security_invoker=true".to_owned()]).into(),
+        "reloptions" => (!options.is_empty()).then(|| options.clone()).into(),
         _ => Cell::Unset,
     });
 }

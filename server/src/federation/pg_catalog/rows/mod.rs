@@ -330,6 +330,7 @@ fn filler(schema: &str, name: &str) -> Option<Filler> {
         "pg_group" => roles::groups,
         "pg_auth_members" => roles::members,
         "pg_db_role_setting" => roles::settings,
+        "pg_default_acl" => roles::default_acls,
         "pg_prepared_statements" => server::prepared_statements,
         "pg_cursors" => server::cursors,
         "pg_foreign_data_wrapper" => foreign::wrappers,

@@ -4,7 +4,7 @@ use super::super::context::PgCatalogContext;
 use super::classes::{DATABASE_CLASS, ROLE_CLASS};
 use super::{Cell, Rows};
 use crate::catalog::Oid;
-use crate::catalog::model::{BOOTSTRAP_SUPERUSER_OID, DATABASE_OID, Object, Privilege, Role};
+use crate::catalog::model::{BOOTSTRAP_SUPERUSER_OID, DATABASE_OID, Object, Privilege, Role, SettingList};
 use crate::catalog::privilege::effective_acl;
 
 /// What a view shows instead of a password.
@@ -57,7 +57,7 @@ fn role_settings(role: &Role) -> Option<Vec<String>> {
     stored_settings(&role.settings)
 }
 
-fn stored_settings(settings: &std::collections::BTreeMap<String, String>) -> Option<Vec<String>> {
+fn stored_settings(settings: &SettingList) -> Option<Vec<String>> {
     let texts = || settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     (!settings.is_empty()).then(texts)
 }
@@ -129,21 +129,39 @@ pub(super) fn members(context: &PgCatalogContext, rows: &mut Rows) {
 pub(super) fn settings(context: &PgCatalogContext, rows: &mut Rows) {
     for object in context.catalog.objects() {
         let Object::Database(database) = object.as_ref() else { continue };
-        if database.settings.is_empty() {
-            continue;
-        }
-        rows.push(|column| match column {
-            "setdatabase" => database.header.oid.into(),
-            "setconfig" => stored_settings(&database.settings).into(),
-            _ => Cell::Unset,
-        });
+        push_settings(rows, (database.header.oid, 0), &database.settings);
+        push_settings(rows, (0, 0), &database.global_settings);
     }
-    for role in context.roles().filter(|role| !role.settings.is_empty()) {
-        rows.push(|column| match column {
-            "setrole" => role.header.oid.into(),
-            "setconfig" => role_settings(role).into(),
-            _ => Cell::Unset,
-        });
+    for role in context.roles() {
+        push_settings(rows, (0, role.header.oid), &role.settings);
+        push_settings(rows, (DATABASE_OID, role.header.oid), &role.database_settings);
+    }
+}
+
+fn push_settings(rows: &mut Rows, (database, role): (Oid, Oid), settings: &SettingList) {
+    let Some(texts) = stored_settings(settings) else { return };
+    rows.push(|column| match column {
+        "setdatabase" => database.into(),
+        "setrole" => role.into(),
+        "setconfig" => Some(texts.clone()).into(),
+        _ => Cell::Unset,
+    });
+}
+
+/// `pg_default_acl`.
+pub(super) fn default_acls(context: &PgCatalogContext, rows: &mut Rows) {
+    for role in context.roles() {
+        for (default, number) in role.default_acls.iter().zip(0_u32..) {
+            rows.push(|column| match column {
+                // Rows of one role are told apart by their order; no client keeps these OIDs.
+                "oid" => (role.header.oid | (number + 1) << 24).into(),
+                "defaclrole" => role.header.oid.into(),
+                "defaclnamespace" => default.schema.unwrap_or(0).into(),
+                "defaclobjtype" => (if default.of_schemas { "n" } else { "r" }).into(),
+                "defaclacl" => context.acl_texts(Some(&default.acl)).into(),
+                _ => Cell::Unset,
+            });
+        }
     }
 }
 

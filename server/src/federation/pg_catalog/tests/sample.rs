@@ -11,7 +11,7 @@ use crate::catalog::Oid;
 use crate::catalog::model::{
     AclItem, Catalog, Column, DATABASE_OID, Database, ForeignDataWrapper, ForeignServer, ForeignTable, Header,
     Membership, Object, PUBLIC_ROLE, PUBLIC_SCHEMA_OID, Privilege, Role, Schema, ScramVerifier, SealedSecret,
-    StoredOption, StoredValue, UserMapping, View,
+    SettingList, StoredOption, StoredValue, UserMapping, View,
 };
 
 pub(super) const ATOLL: Oid = 10;
@@ -43,6 +43,7 @@ fn acl(grants: &[(Oid, Oid, &[Privilege])]) -> Option<Vec<AclItem>> {
 
 fn options(pairs: &[(&str, &str)]) -> Vec<StoredOption> {
     let option = |(name, value): &(&str, &str)| StoredOption {
+        implicit: false,
         name: (*name).to_owned(),
         value: StoredValue::Plain((*value).to_owned()),
     };
@@ -67,7 +68,9 @@ fn role(oid: Oid, name: &str) -> Role {
         password: None,
         valid_until: None,
         member_of: Vec::new(),
-        settings: BTreeMap::new(),
+        settings: SettingList::default(),
+        database_settings: SettingList::default(),
+        default_acls: Vec::new(),
     }
 }
 
@@ -78,7 +81,7 @@ fn roles() -> Vec<Object> {
     let mut ada = role(ADA, "ada");
     ada.header.comment = Some("first programmer".to_owned());
     ada.password = Some(ScramVerifier("SCRAM-SHA-256$4096:secret".to_owned()));
-    ada.settings.insert("search_path".to_owned(), "mart, public".to_owned());
+    ada.settings.set("search_path", "mart, public");
     let mut ben = role(BEN, "ben");
     ben.connection_limit = 5;
     ben.member_of = vec![Membership { role: READERS, grantor: ATOLL, admin_option: false }];
@@ -97,6 +100,7 @@ fn wrappers_and_servers() -> Vec<Object> {
     sales.acl = acl(&[(ATOLL, ATOLL, &[Usage]), (ADA, ATOLL, &[Usage]), (PUBLIC_ROLE, ATOLL, &[Usage])]);
     let mut password = options(&[("user", "remote_ada")]);
     password.push(StoredOption {
+        implicit: false,
         name: "password".to_owned(),
         value: StoredValue::Secret(SealedSecret("v1:c2VjcmV0".to_owned())),
     });
@@ -153,7 +157,11 @@ fn schemas() -> Vec<Object> {
     vec![
         Object::Schema(Schema { header: public }),
         Object::Schema(Schema { header: mart }),
-        Object::Database(Database { header: database, settings: std::collections::BTreeMap::new() }),
+        Object::Database(Database {
+            header: database,
+            settings: SettingList::default(),
+            global_settings: SettingList::default(),
+        }),
     ]
 }
 
@@ -216,6 +224,8 @@ fn relations() -> Vec<Object> {
             depends_on: vec![ORDERS],
             depends_on_columns: vec![(ORDERS, 1), (ORDERS, 2), (ORDERS, 3)],
             security_invoker: false,
+            options: Vec::new(),
+            reads: None,
         }),
         Object::View(View {
             header: header(SECURE, "secure", ATOLL),
@@ -225,6 +235,8 @@ fn relations() -> Vec<Object> {
             depends_on: vec![PEOPLE],
             depends_on_columns: vec![(PEOPLE, 1)],
             security_invoker: true,
+            options: Vec::new(),
+            reads: None,
         }),
     ]
 }

@@ -34,19 +34,6 @@ fn clamped(local: i64, zone: chrono_tz::Tz) -> i64 {
     local.saturating_sub(offset * USECS_PER_SEC).clamp(i64::MIN + 1, i64::MAX - 1)
 }
 
-/// Whether two types compare only once one is converted to the other.
-pub(in crate::federation::semantics) fn are_mixed(left: &PgType, right: Option<&PgType>) -> bool {
-    let Some(right) = right else { return false };
-    matches!(
-        (left.oid, right.oid),
-        (DATE, TIMESTAMP | TIMESTAMPTZ)
-            | (TIMESTAMP, DATE | TIMESTAMPTZ)
-            | (TIMESTAMPTZ, DATE | TIMESTAMP)
-            | (TIME, TIMETZ)
-            | (TIMETZ, TIME)
-    )
-}
-
 /// Both sides in the type in which PostgreSQL compares them; others stay as they are.
 pub(in crate::federation::semantics) fn common(
     settings: &Settings,

@@ -34,7 +34,7 @@ use datafusion::logical_expr::{Expr, ScalarUDF};
 
 pub(super) use aggregate::IntervalSum;
 pub(super) use arithmetic::plan as plan_operator;
-pub(super) use compare::{are_mixed, common as common_type};
+pub(super) use compare::common as common_type;
 pub(super) use series::{generate_series, series_texts};
 
 use super::cast::cast_to;

@@ -272,7 +272,8 @@ pub(super) fn sqrt(value: &Numeric) -> SqlResult<Numeric> {
     if number.is_negative() {
         return Err(negative_root());
     }
-    let weight = groups(&number).map_or(-1, |(weight, _, _)| weight);
+    // Zero has no digits, and the weight 0.
+    let weight = groups(&number).map_or(0, |(weight, _, _)| weight);
     let root_weight = (weight + 1) * 4 / 2 - 1;
     let scale = display_scale(DIGITS_MIN - root_weight, &[number.scale]);
     root(&number, scale)

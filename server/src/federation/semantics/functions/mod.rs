@@ -13,6 +13,7 @@ mod network;
 mod node;
 mod numbers;
 mod ranges;
+mod records;
 mod regex;
 mod resolve;
 mod sets;
@@ -24,9 +25,13 @@ use atoll_connector_api::types::{Numeric, PgType, oids};
 /// The function that gives a value with the padding that it prints with.
 pub(super) const PADDED: &str = "pg_padded";
 
+/// The function that says whether a regular expression matches.
+pub(super) const REGEXP_LIKE: &str = "regexp_like";
+
 pub(super) use bind::{bind, function, functions, named};
 pub(super) use decimal::sqrt_to_scale;
 pub(super) use json::to_json_text;
+pub(super) use regex::is_plain_pattern;
 pub(super) use resolve::undefined;
 pub(super) use sets::{MATCHES, SERIES, series_of};
 pub(super) use strings::like_escape;
@@ -213,6 +218,7 @@ fn all() -> impl Iterator<Item = &'static Function> {
         money::FUNCTIONS,
         network::FUNCTIONS,
         ranges::FUNCTIONS,
+        records::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

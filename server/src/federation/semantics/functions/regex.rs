@@ -115,8 +115,12 @@ fn nth(number: i64) -> SqlResult<Option<usize>> {
 /// A compiled pattern.
 struct Pattern {
     regex: Regex,
-    longest: DFA,
+    /// `None` where only whether there is a match is asked for.
+    longest: Option<DFA>,
 }
+
+/// Before the flags of a pattern of which is asked only whether it matches: how much it takes does not matter then.
+const WHETHER: char = '\u{1}';
 
 thread_local! {
     /// The last pattern: it is mostly the same one for all rows.
@@ -143,7 +147,9 @@ fn unsupported(what: &str) -> SqlError {
 
 fn compile(source: &str, flags: &str) -> SqlResult<Pattern> {
     let (mut insensitive, mut dot_newline, mut lines, mut expanded, mut literal) = (false, true, false, false, false);
-    for flag in flags.chars() {
+    let whether = flags.starts_with(WHETHER);
+    let (options, source) = embedded(source);
+    for flag in flags.trim_start_matches(WHETHER).chars().chain(options.chars()) {
         match flag {
             'i' => insensitive = true,
             'c' => insensitive = false,
@@ -161,7 +167,7 @@ fn compile(source: &str, flags: &str) -> SqlResult<Pattern> {
     if expanded {
         return Err(unsupported("expanded syntax"));
     }
-    let translated = if literal { regex::escape(source) } else { translate(source)? };
+    let translated = if literal { regex::escape(source) } else { translate(source, whether)? };
     let invalid_pattern =
         |_| SqlError::new(SqlState::INVALID_REGULAR_EXPRESSION, "invalid regular expression: the pattern is malformed");
     let regex = RegexBuilder::new(&translated)
@@ -171,16 +177,37 @@ fn compile(source: &str, flags: &str) -> SqlResult<Pattern> {
         .size_limit(PATTERN_BYTES_MAX)
         .build()
         .map_err(invalid_pattern)?;
+    if whether {
+        return Ok(Pattern { regex, longest: None });
+    }
     let longest = DFA::builder()
         .configure(DFA::config().match_kind(MatchKind::All).unicode_word_boundary(true).skip_cache_capacity_check(true))
         .syntax(syntax::Config::new().case_insensitive(insensitive).dot_matches_new_line(dot_newline).multi_line(lines))
         .build(&translated)
         .map_err(|_| unsupported("this pattern"))?;
-    Ok(Pattern { regex, longest })
+    Ok(Pattern { regex, longest: Some(longest) })
+}
+
+/// The options before a pattern, `(?i)`, and what follows them.
+fn embedded(source: &str) -> (&str, &str) {
+    let split = source.strip_prefix("(?").and_then(|rest| rest.split_once(')'));
+    match split {
+        Some((options, rest)) if !options.is_empty() && options.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+            (options, rest)
+        }
+        _ => ("", source),
+    }
+}
+
+/// Whether a pattern means the same to DataFusion: text, its ends, alternatives.
+pub(in crate::federation::semantics) fn is_plain_pattern(source: &str) -> bool {
+    let anchored = source.strip_prefix('^').unwrap_or(source);
+    let text = anchored.strip_suffix('$').unwrap_or(anchored);
+    text.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-' | '/' | ',' | ':' | ';' | '@' | '='))
 }
 
 /// PostgreSQL's escapes in the other engine's words.
-fn translate(source: &str) -> SqlResult<String> {
+fn translate(source: &str, whether: bool) -> SqlResult<String> {
     if source.starts_with("***") || source.starts_with("(?") && !source.starts_with("(?:") {
         return Err(unsupported("embedded options or lookaround"));
     }
@@ -188,6 +215,20 @@ fn translate(source: &str) -> SqlResult<String> {
     let mut chars = source.chars().peekable();
     let mut in_class = false;
     while let Some(c) = chars.next() {
+        // The ends of words in brackets, as elsewhere a class.
+        if c == '[' && !in_class {
+            let rest: String = chars.clone().take(6).collect();
+            let boundary = match rest.as_str() {
+                "[:<:]]" => Some("\\b{start}"),
+                "[:>:]]" => Some("\\b{end}"),
+                _ => None,
+            };
+            if let Some(boundary) = boundary {
+                out.push_str(boundary);
+                chars.nth(5);
+                continue;
+            }
+        }
         match c {
             '\\' => {
                 let Some(next) = chars.next() else {
@@ -253,7 +294,7 @@ fn translate(source: &str) -> SqlResult<String> {
             }
             '*' | '+' | '?' | '}' if !in_class => {
                 out.push(c);
-                if chars.peek() == Some(&'?') {
+                if chars.peek() == Some(&'?') && !whether {
                     return Err(unsupported("non-greedy quantifiers"));
                 }
             }
@@ -267,9 +308,10 @@ impl Pattern {
     /// The leftmost longest match from a byte on.
     fn find(&self, value: &str, from: usize) -> SqlResult<Option<(usize, usize)>> {
         let Some(found) = self.regex.find_at(value, from) else { return Ok(None) };
-        let mut cache = self.longest.create_cache();
+        let longest = self.longest.as_ref().ok_or_else(|| unsupported("this pattern"))?;
+        let mut cache = longest.create_cache();
         let input = Input::new(value).range(found.start()..).anchored(Anchored::Yes);
-        let end = self.longest.try_search_fwd(&mut cache, &input).map_err(|_| unsupported("this pattern"))?;
+        let end = longest.try_search_fwd(&mut cache, &input).map_err(|_| unsupported("this pattern"))?;
         Ok(Some((found.start(), end.map_or(found.end(), |end| end.offset()))))
     }
 
@@ -395,7 +437,7 @@ pub(super) fn all_matched(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
 }
 
 fn like(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
-    Ok(Datum::Bool(pattern(call.text(1), flags)?.regex.is_match(call.text(0))))
+    Ok(Datum::Bool(pattern(call.text(1), &format!("{WHETHER}{flags}"))?.regex.is_match(call.text(0))))
 }
 
 fn count(call: &Call<'_>, flags: &str, start: i64) -> SqlResult<Datum> {

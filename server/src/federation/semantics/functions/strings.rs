@@ -230,7 +230,8 @@ fn overlay(call: &Call<'_>, length: i64) -> SqlResult<Datum> {
 
 fn chr(call: &Call<'_>) -> SqlResult<Datum> {
     let limit = |message: &str| SqlError::new(SqlState(*b"54000"), message);
-    let code = u32::try_from(call.int(0)).map_err(|_| limit("character number must be positive"))?;
+    let code = u32::try_from(call.int(0))
+        .map_err(|_| SqlError::new(SqlState(*b"22023"), "character number must be positive"))?;
     if code == 0 {
         return Err(limit("null character not permitted"));
     }

@@ -69,8 +69,8 @@ impl Chain {
     }
 
     /// The base under a name of its own, with the columns that some expressions read and [`MATCHED`]; and the
-    /// expressions over it and the outer query's columns. `None` where they read what neither has.
-    pub(super) fn attach(&self, name: &str, exprs: &[Expr], outer: &DFSchema) -> Result<Option<(Side, Vec<Expr>)>> {
+    /// expressions over it and the outer query's columns.
+    pub(super) fn attach(&self, name: &str, exprs: &[Expr], outer: &DFSchema) -> Result<(Side, Vec<Expr>)> {
         let base = self.base.schema();
         let mut used: Vec<Column> = Vec::new();
         let mut renamed = Vec::new();
@@ -85,11 +85,10 @@ impl Chain {
                 });
                 Ok(Transformed::yes(Expr::Column(Column::new(Some(name), format!("c{index}")))))
             })?;
-            let Some(expr) = resolve(&expr.data, outer)? else { return Ok(None) };
-            renamed.push(expr);
+            renamed.push(resolve(&expr.data, outer)?);
         }
         if self.is_set() {
-            return Ok(Some((Side::Set { name: name.to_owned(), base: self.base.clone(), used }, renamed)));
+            return Ok((Side::Set { name: name.to_owned(), base: self.base.clone(), used }, renamed));
         }
         let mut columns: Vec<Expr> = used
             .into_iter()
@@ -98,7 +97,7 @@ impl Chain {
             .collect();
         columns.push(lit(true).alias(MATCHED));
         let side = LogicalPlanBuilder::from(self.base.clone()).project(columns)?.alias(name)?.build()?;
-        Ok(Some((Side::Plan(side), renamed)))
+        Ok((Side::Plan(side), renamed))
     }
 }
 
@@ -283,29 +282,36 @@ pub(super) fn without_limit_one(plan: &LogicalPlan) -> (&LogicalPlan, bool) {
     }
 }
 
-/// An expression with its outer references resolved to columns; `None` where one belongs to a query further out.
-pub(super) fn resolve(expr: &Expr, outer: &DFSchema) -> Result<Option<Expr>> {
-    let mut complete = true;
+/// An expression with its outer references resolved to columns; those that belong to a query further out stay.
+pub(super) fn resolve(expr: &Expr, outer: &DFSchema) -> Result<Expr> {
     let resolved = expr.clone().transform_up(|expr| {
-        let Expr::OuterReferenceColumn(_, column) = &expr else { return Ok(Transformed::no(expr)) };
-        if outer.index_of_column(column).is_err() {
-            complete = false;
-            return Ok(Transformed::no(expr));
-        }
-        Ok(Transformed::yes(Expr::Column(column.clone())))
+        Ok(match &expr {
+            Expr::OuterReferenceColumn(_, column) if outer.maybe_index_of_column(column).is_some() => {
+                Transformed::yes(Expr::Column(column.clone()))
+            }
+            _ => Transformed::no(expr),
+        })
     })?;
-    Ok(complete.then_some(resolved.data))
+    Ok(resolved.data)
 }
 
-fn has_subquery(expr: &Expr) -> bool {
-    expr.exists(|expr| {
-        Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)))
-    })
-    .unwrap_or(true)
+pub(super) fn has_subquery(expr: &Expr) -> bool {
+    expr.exists(|expr| Ok(is_subquery(expr))).unwrap_or(true)
+}
+
+pub(super) const fn is_subquery(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))
+}
+
+/// The columns of the query around an expression, and of those further out, that the expression's subqueries read.
+pub(super) fn outer_references_in(expr: &Expr) -> Result<Vec<Column>> {
+    let mut found = Vec::new();
+    outer_references_of(expr, &DFSchema::empty(), &mut found)?;
+    Ok(found)
 }
 
 /// The columns of outer queries that a plan reads, in its own subqueries too.
-pub(super) fn outer_references(plan: &LogicalPlan) -> Vec<Column> {
+pub(in crate::federation::semantics) fn outer_references(plan: &LogicalPlan) -> Vec<Column> {
     let mut found = Vec::new();
     let visited = plan.apply(|node| {
         let schema = merge_schema(&node.inputs());

@@ -1,7 +1,5 @@
 //! `LATERAL`: a join whose right side reads columns of its left side.
 
-use std::sync::Arc;
-
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType};
 use datafusion::error::Result;
@@ -9,29 +7,87 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder, lit};
 
-use super::chain::{Chain, MATCHED, outer_references, peel};
-use super::{Parts, as_outer, join_grouped, numbered, unsupported, where_true};
+use super::chain::{Chain, MATCHED, has_subquery, outer_references, peel};
+use super::spread::{Outer, passing};
+use super::{Parts, Rewriter, as_outer, join_grouped, numbered, unsupported, where_true};
 
-/// Plans a lateral join as a join; another one stays.
-///
-/// # Errors
-/// `0A000` where the right side cannot be taken apart.
-pub(super) fn join(join: Join, mut name: impl FnMut() -> String) -> Result<Transformed<LogicalPlan>> {
-    // A right side that reads a query further out reads it below a plain join: nothing to do here.
-    if !is_lateral(&join.right) || outer_references(&join.right).is_empty() {
-        return Ok(Transformed::no(LogicalPlan::Join(join)));
+impl Rewriter<'_> {
+    /// Plans a lateral join as a join; another one stays.
+    ///
+    /// # Errors
+    /// `0A000` where the right side cannot be taken apart.
+    pub(super) fn lateral(&mut self, join: Join) -> Result<Transformed<LogicalPlan>> {
+        // A right side that reads a query further out reads it below a plain join: nothing to do here.
+        let reads_left = |column: &Column| join.left.schema().maybe_index_of_column(column).is_some();
+        if !is_lateral(&join.right) || !outer_references(&join.right).iter().any(reads_left) {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        }
+        if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
+            return Err(unsupported());
+        }
+        let planned = match self.lateral_by_chain(&join)? {
+            Some(plan) => Some(plan),
+            None => self.lateral_by_spread(&join)?,
+        };
+        Ok(Transformed::yes(planned.ok_or_else(unsupported)?))
     }
-    if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
-        return Err(unsupported());
+
+    fn lateral_by_chain(&mut self, join: &Join) -> Result<Option<LogicalPlan>> {
+        let Some(chain) = peel(&join.right)? else { return Ok(None) };
+        let left = join.left.as_ref().clone();
+        match chain.open_aggregate().map(Parts::of).transpose()? {
+            Some(Some(parts)) if chain.limit.is_none() => aggregated(join, left, &chain, &parts, &self.next()),
+            None => rows(join, left, &chain, &self.next()),
+            Some(_) => Ok(None),
+        }
     }
-    let chain = peel(&join.right)?.ok_or_else(unsupported)?;
-    let left = Arc::unwrap_or_clone(Arc::clone(&join.left));
-    let planned = match chain.open_aggregate().map(Parts::of).transpose()? {
-        Some(Some(parts)) if chain.limit.is_none() => aggregated(&join, left, &chain, &parts, &name())?,
-        None => rows(&join, left, &chain, &name())?,
-        Some(_) => None,
-    };
-    Ok(Transformed::yes(planned.ok_or_else(unsupported)?))
+
+    fn lateral_by_spread(&mut self, join: &Join) -> Result<Option<LogicalPlan>> {
+        let name = self.next();
+        let outer = Outer::of(&name, join.left.as_ref().clone())?;
+        let Some(spread) = self.spread(&join.right, &outer)? else { return Ok(None) };
+        let mut matched = Expr::Column(spread.matched.clone());
+        for condition in join_conditions(join) {
+            if has_subquery(&condition) {
+                return Ok(None);
+            }
+            matched = passing(matched, spread.over(condition)?);
+        }
+        if join.join_type == JoinType::Inner {
+            let plan = LogicalPlanBuilder::from(spread.plan).filter(matched)?;
+            return plan.project(named(join, spread.columns))?.build().map(Some);
+        }
+        let (plan, matched) = one_at_least(&name, spread.plan, matched)?;
+        let columns = spread.columns.into_iter();
+        let values = columns.map(|value| where_true(vec![matched.clone()], value, plan.schema()));
+        let values = values.collect::<Result<_>>()?;
+        LogicalPlanBuilder::from(plan).project(named(join, values))?.build().map(Some)
+    }
+}
+
+/// Of the rows of each numbered row those that match, or one that is matched by nothing; and whether a row is matched.
+pub(super) fn one_at_least(name: &str, plan: LogicalPlan, matched: Expr) -> Result<(LogicalPlan, Expr)> {
+    let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+    let (is_matched, place) = (format!("{name}_is_matched"), format!("{name}_place"));
+    columns.push(matched.alias(&is_matched));
+    let is_matched = Expr::Column(Column::new_unqualified(is_matched));
+    let row = Expr::Column(Column::new_unqualified(format!("{name}_row")));
+    let order = vec![is_matched.clone().sort(false, false)];
+    let number = row_number().partition_by(vec![row]).order_by(order).build()?.alias(&place);
+    let first = Expr::Column(Column::new_unqualified(place)).eq(lit(1_u64));
+    let plan = LogicalPlanBuilder::from(plan)
+        .project(columns)?
+        .window(vec![number])?
+        .filter(is_matched.clone().is_true().or(first))?
+        .build()?;
+    Ok((plan, is_matched))
+}
+
+/// The conditions of a join, without those that always hold.
+pub(super) fn join_conditions(join: &Join) -> impl Iterator<Item = Expr> {
+    let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
+    let filter = join.filter.iter().flat_map(|filter| split_conjunction(filter)).cloned();
+    on.chain(filter).filter(|condition| *condition != lit(true))
 }
 
 fn is_lateral(plan: &LogicalPlan) -> bool {
@@ -45,12 +101,7 @@ fn is_lateral(plan: &LogicalPlan) -> bool {
 
 /// The join's own conditions over the right side's base and outer references to the left.
 fn conditions(join: &Join, chain: &Chain) -> Result<Vec<Expr>> {
-    let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
-    let filter = join.filter.iter().flat_map(|filter| split_conjunction(filter)).cloned();
-    on.chain(filter)
-        .filter(|condition| *condition != lit(true))
-        .map(|condition| chain.substitute(&as_outer(condition, join.left.schema())?))
-        .collect()
+    join_conditions(join).map(|condition| chain.substitute(&as_outer(condition, join.left.schema())?)).collect()
 }
 
 /// The right side's columns under their own names.
@@ -78,7 +129,7 @@ fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Opt
     let order: Vec<Expr> = chain.order.iter().map(|item| item.expr.clone()).collect();
     let (columns, ordered) = (chain.columns.len(), order.len());
     let exprs: Vec<Expr> = chain.columns.iter().cloned().chain(order).chain(chain.filters.clone()).chain(own).collect();
-    let Some((side, exprs)) = chain.attach(name, &exprs, left.schema())? else { return Ok(None) };
+    let (side, exprs) = chain.attach(name, &exprs, left.schema())?;
     let (columns, rest) = exprs.split_at(columns);
     let (order, conditions) = rest.split_at(ordered);
 
@@ -86,12 +137,7 @@ fn rows(join: &Join, left: LogicalPlan, chain: &Chain, name: &str) -> Result<Opt
     let Some(mut plan) = side.join(left, join.join_type, conditions)? else { return Ok(None) };
     let matched = Expr::Column(Column::new(Some(name), MATCHED));
     if repeats {
-        let place = format!("{name}_place");
-        let row = Expr::Column(Column::new_unqualified(format!("{name}_row")));
-        let order = vec![matched.clone().sort(false, false)];
-        let number = row_number().partition_by(vec![row]).order_by(order).build()?.alias(&place);
-        let first = Expr::Column(Column::new_unqualified(place)).eq(lit(1_u64));
-        plan = plan.window(vec![number])?.filter(matched.clone().is_true().or(first))?;
+        plan = LogicalPlanBuilder::from(one_at_least(name, plan.build()?, matched.clone())?.0);
     }
     if let Some((skip, fetch)) = chain.limit {
         let order = chain.order.iter().zip(order).map(|(item, expr)| item.with_expr(expr.clone())).collect();

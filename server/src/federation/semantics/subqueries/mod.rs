@@ -6,7 +6,9 @@
 
 mod chain;
 mod lateral;
+mod on;
 mod single_value;
+mod spread;
 
 use std::sync::Arc;
 
@@ -29,9 +31,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use self::chain::{
-    Chain, Side, is_open_set, outer_references, peel, peel_rows, reads_outer, resolve, without_limit_one,
-};
+pub(super) use self::chain::outer_references;
+use self::chain::{Chain, Side, is_open_set, peel, peel_rows, reads_outer, resolve, without_limit_one};
+use self::spread::Outer;
 use super::operators::{needs_key, plan_comparison};
 use super::{Settings, choice};
 use crate::error::SqlError;
@@ -50,7 +52,7 @@ impl CorrelatedSubqueries {
 
 impl AnalyzerRule for CorrelatedSubqueries {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let mut rewriter = Rewriter { settings: &self.settings, count: 0 };
+        let mut rewriter = Rewriter { settings: &self.settings, count: 0, moving: false, as_columns: false };
         Ok(plan.transform_up_with_subqueries(|node| rewriter.node(node))?.data)
     }
 
@@ -63,12 +65,16 @@ struct Rewriter<'a> {
     settings: &'a Settings,
     /// Subqueries joined so far: a part of the names of their columns.
     count: usize,
+    /// Whether the plan at hand is part of a subquery that is being moved: nothing in it is left to DataFusion.
+    moving: bool,
+    /// Whether a scalar subquery must become a column: DataFusion takes it in projections and filters only.
+    as_columns: bool,
 }
 
 impl Rewriter<'_> {
     fn node(&mut self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         if let LogicalPlan::Join(join) = plan {
-            return lateral::join(join, || self.next());
+            return if on::has_subqueries(&join) { self.join_on(join) } else { self.lateral(join) };
         }
         let filters = matches!(plan, LogicalPlan::Filter(_));
         let widens = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_));
@@ -80,6 +86,7 @@ impl Rewriter<'_> {
         let mut joined = input;
         let mut changed = false;
         let mut exprs = Vec::new();
+        self.as_columns = !matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Projection(_));
         for expr in plan.expressions() {
             let name = names.save(&expr);
             let rewritten =
@@ -117,10 +124,13 @@ impl Rewriter<'_> {
     }
 
     fn joins_natively(&self, condition: &Expr) -> bool {
+        let movable = |plan| matches!(peel_rows(plan), Ok(Some(_)));
         match condition {
             Expr::Not(inner) => self.joins_natively(inner) && matches!(inner.as_ref(), Expr::Exists(_)),
             // DataFusion does not see through an alias that the outer query is read beneath.
-            Expr::Exists(Exists { subquery, .. }) => !reads_outer_beneath_alias(&subquery.subquery),
+            Expr::Exists(Exists { subquery, .. }) => {
+                !reads_outer_beneath_alias(&subquery.subquery) && movable(without_limit_one(&subquery.subquery).0)
+            }
             Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
                 // An anti join that knows of NULLs takes one pair of columns and nothing more.
                 let joins = !negated
@@ -128,6 +138,7 @@ impl Rewriter<'_> {
                 let keyed = subquery.subquery.schema().fields().iter().any(|field| needs_key(&PgType::of_field(field)));
                 let beneath_alias = reads_outer_beneath_alias(&subquery.subquery);
                 joins
+                    && movable(&subquery.subquery)
                     && !keyed
                     && !beneath_alias
                     && !expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_)))).unwrap_or(true)
@@ -140,9 +151,10 @@ impl Rewriter<'_> {
         expr.transform_up(|expr| {
             let replaced = match &expr {
                 Expr::ScalarSubquery(subquery) => match self.scalar(subquery, joined)? {
+                    Place::Native if self.as_columns => Some(self.column(expr.clone(), joined)?),
                     Place::Native => return Ok(Transformed::no(expr)),
                     Place::Joined(value) => Some(value),
-                    Place::Unmovable => None,
+                    Place::Unmovable => self.scalar_by_spread(subquery, joined)?,
                 },
                 Expr::Exists(Exists { subquery, negated }) => {
                     self.exists(subquery, joined)?.map(|found| if *negated { not(found) } else { found })
@@ -153,6 +165,15 @@ impl Rewriter<'_> {
             };
             replaced.map(Transformed::yes).ok_or_else(unsupported)
         })
+    }
+
+    /// A value as a column of a plan whose columns it reads.
+    fn column(&mut self, value: Expr, plan: &mut LogicalPlan) -> Result<Expr> {
+        let name = format!("{}_value", self.next());
+        let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+        columns.push(value.alias(&name));
+        *plan = LogicalPlanBuilder::from(plan.clone()).project(columns)?.build()?;
+        Ok(Expr::Column(Column::new_unqualified(name)))
     }
 
     fn next(&mut self) -> String {
@@ -171,11 +192,11 @@ impl Rewriter<'_> {
         // More columns than one are DataFusion's error.
         let [value] = upper.columns.as_slice() else { return Ok(Place::Native) };
         if upper.reads_one_row() && upper.filters.is_empty() {
-            return Ok(resolve(value, &outer)?.map_or(Place::Unmovable, Place::Joined));
+            return Ok(Place::Joined(resolve(value, &outer)?));
         }
         let parts = if let Some(aggregate) = upper.open_aggregate() {
             let Some(parts) = Parts::of(aggregate)? else { return Ok(Place::Unmovable) };
-            if is_native(&upper, aggregate, &parts.inner) {
+            if !self.moving && is_native(&upper, aggregate, &parts.inner) {
                 return Ok(Place::Native);
             }
             parts
@@ -216,32 +237,34 @@ impl Rewriter<'_> {
 
     fn exists(&mut self, subquery: &Subquery, joined: &mut LogicalPlan) -> Result<Option<Expr>> {
         let (plan, _) = without_limit_one(&subquery.subquery);
-        let Some(chain) = peel_rows(plan)? else { return Ok(None) };
-        self.mark(&chain, &[], joined)
+        if let Some(chain) = peel_rows(plan)?
+            && let Some(mark) = self.mark(&chain, &[], joined)?
+        {
+            return Ok(Some(mark));
+        }
+        let marks = self.marks_by_spread(&subquery.subquery, joined, |_, _| Ok(vec![lit(true)]))?;
+        Ok(marks.and_then(|marks| marks.into_iter().next()))
     }
 
     /// `x IN (SELECT y …)`: true where a row matches, null where one might, else false.
     fn is_in(&mut self, list: &InSubquery, joined: &mut LogicalPlan) -> Result<Option<Expr>> {
         let InSubquery { expr, subquery, negated } = list;
-        let Some(chain) = peel_rows(&subquery.subquery)? else { return Ok(None) };
-        let [value] = chain.columns.as_slice() else { return Ok(None) };
         let outer = Arc::clone(joined.schema());
-        let mut schema = outer.as_ref().clone();
-        schema.merge(chain.base.schema());
-        let (x_nullable, y_nullable) = (expr.nullable(outer.as_ref())?, value.nullable(&schema)?);
-        let x = as_outer(expr.as_ref().clone(), &outer)?;
-        let equal = plan_comparison(self.settings, x, Operator::Eq, value.clone(), &schema)?;
-        let unknown = value.clone().is_null();
-
-        let Some(found) = self.mark(&chain, &[equal], joined)? else { return Ok(None) };
+        let x_is_null = expr.nullable(outer.as_ref())?.then(|| expr.as_ref().clone().is_null());
+        let settings = self.settings;
+        let marks = self.marks(&subquery.subquery, joined, |value, x_of, schema| {
+            let equal = plan_comparison(settings, x_of(expr)?, Operator::Eq, value.clone(), schema)?;
+            let unknown = value.nullable(schema)?.then(|| value.clone().is_null());
+            Ok([Some(equal), unknown, x_is_null.as_ref().map(|_| lit(true))])
+        })?;
+        let Some([Some(found), unknown, any]) = marks else { return Ok(None) };
+        let null = || Expr::Literal(ScalarValue::Boolean(None), None);
         let mut case = when(found, lit(true));
-        if y_nullable {
-            let Some(null) = self.mark(&chain, &[unknown], joined)? else { return Ok(None) };
-            case.when(null, Expr::Literal(ScalarValue::Boolean(None), None));
+        if let Some(unknown) = unknown {
+            case.when(unknown, null());
         }
-        if x_nullable {
-            let Some(any) = self.mark(&chain, &[], joined)? else { return Ok(None) };
-            case.when(expr.as_ref().clone().is_null().and(any), Expr::Literal(ScalarValue::Boolean(None), None));
+        if let (Some(x_is_null), Some(any)) = (x_is_null, any) {
+            case.when(x_is_null.and(any), null());
         }
         let result = case.otherwise(lit(false))?;
         Ok(Some(if *negated { not(result) } else { result }))
@@ -251,26 +274,109 @@ impl Rewriter<'_> {
     fn compares(&mut self, comparison: &SetComparison, joined: &mut LogicalPlan) -> Result<Option<Expr>> {
         let SetComparison { expr, subquery, op, quantifier } = comparison;
         let all = matches!(quantifier, SetQuantifier::All);
-        let Some(chain) = peel_rows(&subquery.subquery)? else { return Ok(None) };
-        let [value] = chain.columns.as_slice() else { return Ok(None) };
-        let outer = Arc::clone(joined.schema());
-        let mut schema = outer.as_ref().clone();
-        schema.merge(chain.base.schema());
-        let x = as_outer(expr.as_ref().clone(), &outer)?;
-        let compared = plan_comparison(self.settings, x, *op, value.clone(), &schema)?;
-        let decides = if all { not(compared.clone()) } else { compared.clone() };
-        let Some(decided) = self.mark(&chain, &[decides], joined)? else { return Ok(None) };
-        let Some(unknown) = self.mark(&chain, &[compared.is_null()], joined)? else { return Ok(None) };
+        let settings = self.settings;
+        let marks = self.marks(&subquery.subquery, joined, |value, x_of, schema| {
+            let compared = plan_comparison(settings, x_of(expr)?, *op, value.clone(), schema)?;
+            let decides = if all { not(compared.clone()) } else { compared.clone() };
+            Ok([Some(decides), Some(compared.is_null())])
+        })?;
+        let Some([Some(decided), Some(unknown)]) = marks else { return Ok(None) };
         let mut case = when(decided, lit(!all));
         let case = case.when(unknown, Expr::Literal(ScalarValue::Boolean(None), None)).otherwise(lit(all))?;
         Ok(Some(case))
+    }
+
+    /// Whether a row of a subquery of one column passes each of some conditions: columns of `joined` from now on. The
+    /// conditions are over the subquery's value; the outer query's expressions are seen through the second argument.
+    fn marks<const N: usize>(
+        &mut self,
+        subquery: &LogicalPlan,
+        joined: &mut LogicalPlan,
+        conditions: impl Fn(&Expr, &dyn Fn(&Expr) -> Result<Expr>, &DFSchema) -> Result<[Option<Expr>; N]>,
+    ) -> Result<Option<[Option<Expr>; N]>> {
+        let outer = Arc::clone(joined.schema());
+        if let Some(chain) = peel_rows(subquery)? {
+            let [value] = chain.columns.as_slice() else { return Ok(None) };
+            let mut schema = outer.as_ref().clone();
+            schema.merge(chain.base.schema());
+            let before = joined.clone();
+            let x_of = |expr: &Expr| as_outer(expr.clone(), &outer);
+            let mut marks = std::array::from_fn(|_| None);
+            let mut complete = true;
+            for (mark, condition) in marks.iter_mut().zip(conditions(value, &x_of, &schema)?) {
+                let Some(condition) = condition else { continue };
+                let always = condition == lit(true);
+                let more = if always { Vec::new() } else { vec![condition] };
+                *mark = self.mark(&chain, &more, joined)?;
+                complete &= mark.is_some();
+            }
+            if complete {
+                return Ok(Some(marks));
+            }
+            *joined = before;
+        }
+        let mut wanted = [false; N];
+        let marks = self.marks_by_spread(subquery, joined, |columns, schema| {
+            let [value] = columns else { return Ok(Vec::new()) };
+            let conditions = conditions(value, &|expr| Ok(expr.clone()), schema)?;
+            for (wanted, condition) in wanted.iter_mut().zip(&conditions) {
+                *wanted = condition.is_some();
+            }
+            Ok(conditions.into_iter().flatten().collect())
+        })?;
+        let Some(mut marks) = marks.map(Vec::into_iter) else { return Ok(None) };
+        Ok(Some(wanted.map(|wanted| if wanted { marks.next() } else { None })))
+    }
+
+    /// The same for a subquery that only [`spread`] can move.
+    fn marks_by_spread(
+        &mut self,
+        subquery: &LogicalPlan,
+        joined: &mut LogicalPlan,
+        conditions: impl FnOnce(&[Expr], &DFSchema) -> Result<Vec<Expr>>,
+    ) -> Result<Option<Vec<Expr>>> {
+        let name = self.next();
+        let shown = joined.schema().columns().into_iter().map(Expr::Column);
+        let outer = Outer::of(&name, joined.clone())?;
+        let Some(spread) = self.spread(subquery, &outer)? else { return Ok(None) };
+        let mut columns: Vec<Expr> = shown.collect();
+        let mut aggregates = Vec::new();
+        let mut marks = Vec::new();
+        let matched = Expr::Column(spread.matched.clone());
+        for (index, condition) in conditions(&spread.columns, spread.plan.schema())?.into_iter().enumerate() {
+            let found = format!("{name}_found_{index}");
+            let passes = spread::passing(matched.clone(), condition);
+            aggregates.push(aggregate(bool_or_udaf(), passes, Vec::new()).alias(&found));
+            let mark = format!("{name}_mark_{index}");
+            columns.push(Expr::Column(Column::new_unqualified(found)).is_true().alias(&mark));
+            marks.push(Expr::Column(Column::new_unqualified(mark)));
+        }
+        *joined =
+            LogicalPlanBuilder::from(spread.plan).aggregate(outer.columns(), aggregates)?.project(columns)?.build()?;
+        Ok(Some(marks))
+    }
+
+    /// The value of a scalar subquery that only [`spread`] can move.
+    fn scalar_by_spread(&mut self, subquery: &Subquery, joined: &mut LogicalPlan) -> Result<Option<Expr>> {
+        let name = self.next();
+        let mut columns: Vec<Expr> = joined.schema().columns().into_iter().map(Expr::Column).collect();
+        let outer = Outer::of(&name, joined.clone())?;
+        let Some(spread) = self.spread(&subquery.subquery, &outer)? else { return Ok(None) };
+        let [value] = spread.columns.as_slice() else { return Ok(None) };
+        let result = format!("{name}_value");
+        let value = only_matched(single(value), &spread.matched)?.alias(&result);
+        let result = Expr::Column(Column::new_unqualified(result));
+        columns.push(result.clone());
+        *joined =
+            LogicalPlanBuilder::from(spread.plan).aggregate(outer.columns(), vec![value])?.project(columns)?.build()?;
+        Ok(Some(result))
     }
 
     /// Whether a row of a chain passes its filters and `more`: a column of `joined` from now on.
     fn mark(&mut self, chain: &Chain, more: &[Expr], joined: &mut LogicalPlan) -> Result<Option<Expr>> {
         let name = self.next();
         let conditions: Vec<Expr> = chain.filters.iter().chain(more).cloned().collect();
-        let Some((side, conditions)) = chain.attach(&name, &conditions, joined.schema())? else { return Ok(None) };
+        let (side, conditions) = chain.attach(&name, &conditions, joined.schema())?;
         let (below, hoisted) = hoist(joined, true);
         let marked = match side {
             Side::Plan(side) if conditions.is_empty() => {
@@ -379,7 +485,7 @@ fn join_grouped(
     let Parts { inner, calls, schema, .. } = parts;
     let outer_schema = Arc::clone(outer.schema());
     let exprs: Vec<Expr> = calls.iter().chain(&inner.filters).cloned().collect();
-    let Some((side, exprs)) = inner.attach(name, &exprs, &outer_schema)? else { return Ok(None) };
+    let (side, exprs) = inner.attach(name, &exprs, &outer_schema)?;
     let (calls, conditions) = exprs.split_at(calls.len());
     let matched = Column::new(Some(name), chain::MATCHED);
     let numbered = numbered(name, outer)?;
@@ -403,8 +509,7 @@ fn join_grouped(
                 |index| Transformed::yes(Expr::Column(Column::new_unqualified(format!("{name}_{index}")))),
             ))
         })?;
-        let Some(expr) = resolve(&renamed.data, &outer_schema)? else { return Ok(None) };
-        over.push(expr);
+        over.push(resolve(&renamed.data, &outer_schema)?);
     }
     Ok(Some((grouped, over)))
 }
@@ -419,10 +524,15 @@ fn where_true(conditions: Vec<Expr>, value: Expr, schema: &DFSchema) -> Result<E
     let Some(condition) = conjunction(conditions) else { return Ok(value) };
     let field = value.to_field(schema)?.1;
     let null = ScalarValue::try_from(field.data_type())?;
-    let chosen = when(condition, value).otherwise(Expr::Literal(null, None))?;
-    // A CASE forgets its type's tag, by which keys are made of it.
+    let chosen = when(condition, value.clone()).otherwise(Expr::Literal(null, None))?;
+    typed_as(chosen, &value, schema)
+}
+
+/// A `CASE` with the type of one of its values: it forgets the type's tag, by which keys are made of it.
+fn typed_as(case: Expr, value: &Expr, schema: &DFSchema) -> Result<Expr> {
+    let field = value.to_field(schema)?.1;
     let data_type = PgType::of_field(&field);
-    if PgType::of_arrow(field.data_type()) == data_type { Ok(chosen) } else { choice::typed(chosen, &data_type) }
+    if PgType::of_arrow(field.data_type()) == data_type { Ok(case) } else { choice::typed(case, &data_type) }
 }
 
 /// What DataFusion decorrelates well: an aggregate over equalities of inner and outer columns becomes a hash join.
@@ -449,7 +559,7 @@ fn first(value: &Expr, chain: &Chain) -> Expr {
 }
 
 /// The value of the only row.
-fn single(value: &Expr) -> Expr {
+pub(super) fn single(value: &Expr) -> Expr {
     aggregate(single_value::single_value(), value.clone(), Vec::new())
 }
 

@@ -22,6 +22,7 @@ pub(super) fn filler(name: &str) -> Option<Filler> {
         "views" => views,
         "columns" => columns::columns,
         "view_table_usage" => view_table_usage,
+        "view_column_usage" => view_column_usage,
         "table_constraints" => table_constraints,
         "key_column_usage" => key_column_usage,
         "constraint_column_usage" => constraint_column_usage,
@@ -151,6 +152,27 @@ fn view_table_usage(context: &PgCatalogContext, rows: &mut Rows) {
                 "view_catalog" => context.database.as_str().into(),
                 "view_schema" => context.schema_name(view.schema).into(),
                 "view_name" => view.header.name.as_str().into(),
+                other => relation_cell(context, target, other),
+            });
+        }
+    }
+}
+
+fn view_column_usage(context: &PgCatalogContext, rows: &mut Rows) {
+    for relation in context.user_relations() {
+        let AnyRelation::View(view) = relation else { continue };
+        for (oid, number) in &view.depends_on_columns {
+            let Some(target) = context.relation(*oid) else { continue };
+            let column = target.columns().iter().find(|column| column.number == *number);
+            let (Some(column), true) = (column, target.header().is_some_and(|header| owns(context, header.owner)))
+            else {
+                continue;
+            };
+            rows.push(|name| match name {
+                "view_catalog" => context.database.as_str().into(),
+                "view_schema" => context.schema_name(view.schema).into(),
+                "view_name" => view.header.name.as_str().into(),
+                "column_name" => column.name.as_str().into(),
                 other => relation_cell(context, target, other),
             });
         }

@@ -1,0 +1,3 @@
+select s_store_name, sum(ss_net_profit) from store_sales, date_dim, store, (select ca_zip from (select substring(ca_zip,1,5) ca_zip from customer_address where substring(ca_zip,1,5) in ('24128','76232','65084','85669','86197','88274','83405','86475')
+intersect select ca_zip from (select substring(ca_zip,1,5) ca_zip, count(*) cnt from customer_address, customer where ca_address_sk = c_current_addr_sk and c_preferred_cust_flag = 'Y' group by ca_zip having count(*) > 1) a1) a2) v1
+where ss_store_sk = s_store_sk and ss_sold_date_sk = d_date_sk and d_qoy = 2 and d_year = 1998 and (substring(s_zip,1,2) = substring(v1.ca_zip,1,2)) group by s_store_name order by s_store_name limit 100

@@ -697,7 +697,7 @@ async fn logs_in_by_ed25519() {
     shop.run(&format!("DROP USER '{user}'@'%'")).await;
     if shop.conn.query_drop("INSTALL SONAME 'auth_pam'").await.is_ok() {
         shop.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED VIA pam")).await;
-        let error = login("right").schemas().await.unwrap_err();
+        let error = shop.source_with(&[], &[("user", &user), ("password", "right")]).schemas().await.unwrap_err();
         assert!(
             matches!(&error, ConnectorError::Login { message, .. } if message.contains("plugin that it asks for")),
             "{error:?}"

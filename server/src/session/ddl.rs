@@ -12,7 +12,7 @@ use crate::catalog::ddl::{self, DdlContext, Facts, ImportedTable, Need, ViewFact
 use crate::catalog::model::{Change, Object};
 use crate::catalog::store::{CommitError, StoreError};
 use crate::catalog::{Catalog, Oid};
-use crate::error::{SqlError, SqlResult, SqlState};
+use crate::error::{Notice, SqlError, SqlResult, SqlState};
 use crate::federation::view_facts;
 use crate::host::Registry;
 use crate::statement::ParsedStatement;
@@ -199,7 +199,7 @@ impl Session {
     }
 
     async fn import_facts(
-        &self,
+        &mut self,
         catalog: &Arc<Catalog>,
         server: Oid,
         (schema, filter): (&str, &ImportFilter),
@@ -207,7 +207,7 @@ impl Session {
     ) -> SqlResult<Facts> {
         let (host, catalog, user) = (Arc::clone(&self.engine.host), Arc::clone(catalog), self.current_user);
         let (schema, filter) = (schema.to_owned(), filter.clone());
-        limits
+        let (tables, undescribed) = limits
             .run(self.engine.cpu(), async move {
                 let server = catalog
                     .server_by_oid(server)
@@ -221,7 +221,8 @@ impl Session {
                     return Err(SqlError::new(
                         SqlState::FDW_SCHEMA_NOT_FOUND,
                         format!("schema \"{schema}\" is not present on foreign server \"{}\"", server.header.name),
-                    ));
+                    )
+                    .hint(schemas_hint(&schemas)));
                 }
                 let mut names: Vec<String> =
                     source.tables(&schema).await.map_err(failed)?.into_iter().map(|table| table.name).collect();
@@ -238,7 +239,8 @@ impl Session {
                     .hint("Use LIMIT TO to import some of them."));
                 }
                 let described = source.import(&schema, &names).await.map_err(failed)?;
-                let tables = described
+                names.retain(|name| !described.iter().any(|(found, _)| found == name));
+                let tables: Vec<_> = described
                     .into_iter()
                     .map(|(name, definition)| ImportedTable {
                         options: source.live_options(&schema, &name),
@@ -246,9 +248,14 @@ impl Session {
                         definition,
                     })
                     .collect();
-                Ok(Facts::Import(tables))
+                Ok((tables, names))
             })
-            .await
+            .await?;
+        self.notices.extend(undescribed.iter().map(|name| {
+            let message = format!("table \"{name}\" cannot be described by its foreign server, skipping");
+            Notice::warning(SqlState::WARNING, message)
+        }));
+        Ok(Facts::Import(tables))
     }
 
     async fn view_facts(
@@ -340,4 +347,15 @@ fn commit_error(error: &CommitError) -> SqlError {
 fn store_error(error: &StoreError) -> SqlError {
     tracing::error!(error = error as &dyn std::error::Error, "the catalog store failed");
     SqlError::new(SqlState::IO_ERROR, format!("the catalog could not be written: {error}"))
+}
+
+/// Names some of the schemas that there are.
+fn schemas_hint(schemas: &[String]) -> String {
+    const SHOWN_MAX: usize = 8;
+    let shown: Vec<_> = schemas.iter().take(SHOWN_MAX).map(|name| format!("\"{name}\"")).collect();
+    match schemas.len() {
+        0 => "It has no schema that its user may see.".to_owned(),
+        count if count > SHOWN_MAX => format!("Among its schemas are {}.", shown.join(", ")),
+        _ => format!("It has the schemas: {}.", shown.join(", ")),
+    }
 }

@@ -112,6 +112,7 @@ fn next(number: u64) -> Vec<Statement> {
             name: Some("odd".to_owned()),
             if_not_exists: false,
             authorization: None,
+            elements: Vec::new(),
         })
     } else {
         let names = vec![QualifiedName { parts: vec!["odd".to_owned()], position: 1 }];

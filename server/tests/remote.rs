@@ -169,6 +169,59 @@ async fn mariadb_stops_with_the_statement() {
     mariadb(&arguments, &format!("DROP VIEW {view}"));
 }
 
+/// A view over live tables shows the columns that it was made with, or says which one is gone.
+#[tokio::test]
+async fn a_view_over_live_tables_never_shows_other_columns() {
+    let Ok(url) = std::env::var("ATOLL_TEST_POSTGRES_URL") else {
+        return println!(
+            "SKIPPED a_view_over_live_tables_never_shows_other_columns: ATOLL_TEST_POSTGRES_URL is not set"
+        );
+    };
+    let (user, password, host, port, database) = parts(&url);
+    let source = admin(&url).await;
+    let schema = format!("live_{:08x}", rand::random::<u32>());
+    source
+        .batch_execute(&format!(
+            "CREATE SCHEMA {schema}; SET search_path = {schema}; \
+             CREATE TABLE m1 (id int, price text, cost text); INSERT INTO m1 VALUES (1, 'p1', 'c1'); \
+             CREATE TABLE m2 (id int, price text, cost text); INSERT INTO m2 VALUES (2, 'p2', 'c2')"
+        ))
+        .await
+        .unwrap();
+    let server = TestServer::start(&[]).await;
+    let client = server.connect().await;
+    client
+        .batch_execute(&format!(
+            "CREATE SERVER pg FOREIGN DATA WRAPPER postgres OPTIONS (host '{host}', port '{port}', dbname '{database}'); \
+             CREATE USER MAPPING FOR atoll SERVER pg OPTIONS (user '{user}', password '{password}'); \
+             CREATE VIEW united AS SELECT * FROM pg.{schema}.m1 UNION ALL SELECT * FROM pg.{schema}.m2; \
+             CREATE VIEW joined AS SELECT * FROM pg.{schema}.m1 a JOIN pg.{schema}.m2 b USING (id, price, cost); \
+             CREATE VIEW ids AS SELECT id FROM (SELECT * FROM pg.{schema}.m1) q"
+        ))
+        .await
+        .unwrap();
+    source.batch_execute("ALTER TABLE m1 ADD secret text; ALTER TABLE m2 ADD secret text").await.unwrap();
+    assert_eq!(
+        simple_value(&client, "SELECT json_agg(u ORDER BY id)::text FROM united u").await,
+        concat!(r#"[{"id":1,"price":"p1","cost":"c1"}, "#, "\n ", r#"{"id":2,"price":"p2","cost":"c2"}]"#)
+    );
+    assert_eq!(simple_value(&client, "SELECT count(*) FROM joined").await, "0");
+    // As many columns as before, and of the same types: only the name tells.
+    source.batch_execute("ALTER TABLE m1 DROP price; ALTER TABLE m2 DROP price").await.unwrap();
+    for view in ["united", "joined"] {
+        let error = client.simple_query(&format!("SELECT * FROM {view}")).await.unwrap_err();
+        assert_eq!(code(&error), "HV005");
+        let error = error.as_db_error().unwrap();
+        assert!(error.message().contains("column \"price\""), "{error:?}");
+        assert!(error.hint().unwrap().contains(view), "{error:?}");
+    }
+    // What a view does not depend on may go.
+    assert_eq!(simple_value(&client, "SELECT id FROM ids").await, "1");
+    source.batch_execute("ALTER TABLE m1 ALTER id TYPE bigint").await.unwrap();
+    assert_eq!(code(&client.simple_query("SELECT * FROM ids").await.unwrap_err()), "HV005");
+    source.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
+}
+
 /// Turns TLS on at the PostgreSQL server of the tests, with a certificate made here, and off again.
 #[tokio::test]
 async fn a_shared_catalog_is_reached_over_tls() {

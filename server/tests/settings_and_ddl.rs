@@ -52,7 +52,7 @@ async fn stored_settings_are_checked_and_applied_at_the_next_connection() {
                   FROM pg_db_role_setting WHERE setrole = 0";
     assert_eq!(
         simple_value(&client, stored).await,
-        "5 0 TimeZone=europe/berlin;search_path=\"A b\", public;statement_timeout=90s"
+        "5 0 statement_timeout=90s;TimeZone=europe/berlin;search_path=\"A b\", public"
     );
     client.batch_execute("ALTER DATABASE atoll RESET ALL; ALTER ROLE ann RESET statement_timeout").await.unwrap();
     let ann = server.connect_as("ann", "ann", "atoll").await.unwrap();

@@ -84,6 +84,16 @@ pub trait ForeignSource: Debug + Send + Sync {
     /// [`ConnectorError::TableMissing`] where it does not exist; option, connection and remote errors.
     async fn describe(&self, options: &Options) -> Result<TableDefinition>;
 
+    /// Reads a live table's columns and keys. Unlike [`Self::describe`], whose options a user may spell freely, it takes
+    /// the names as [`Self::schemas`] and [`Self::tables`] give them.
+    ///
+    /// # Errors
+    /// [`ConnectorError::SchemaMissing`] and [`ConnectorError::TableMissing`] where there is none of that name, and for
+    /// nothing else; connection and remote errors.
+    async fn describe_live(&self, schema: &str, table: &str) -> Result<TableDefinition> {
+        self.describe(&self.live_options(schema, table)).await
+    }
+
     /// Describes many tables of one schema, as IMPORT needs them, in few round trips.
     ///
     /// # Errors
@@ -103,6 +113,15 @@ pub trait ForeignSource: Debug + Send + Sync {
     /// # Errors
     /// [`ConnectorError::ColumnChanged`] where a column has vanished at the source; all others.
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>>;
+
+    /// The same for a live table, whose columns are what [`Self::describe_live`] said some time ago: where the source has
+    /// looked at it anew and a type is another one now, nobody declared the old one.
+    ///
+    /// # Errors
+    /// [`ConnectorError::ColumnChanged`] for a changed type too; all those of [`Self::provider`].
+    async fn live_provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
+        self.provider(table).await
+    }
 }
 
 /// What kind of relation a live table is.

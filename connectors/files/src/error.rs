@@ -10,6 +10,11 @@ use object_store::client::{HttpError, HttpErrorKind};
 
 /// Longest chain of causes that is walked; a cycle would otherwise never end.
 const CAUSES_MAX: usize = 32;
+/// Bytes of the code in an S3 error document that are shown.
+const CODE_BYTES_MAX: usize = 64;
+/// Codes of S3 that speak of the credentials rather than of their rights.
+const CREDENTIAL_CODES: [&str; 5] =
+    ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "NotSignedUp"];
 
 /// Whose file it is, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,10 +84,16 @@ impl Owner {
             return self.io(path, error);
         }
         match error {
-            object_store::Error::NotFound { .. } => self.missing(path, "no such file"),
+            object_store::Error::NotFound { .. } => match remote_code(error) {
+                Some(code) if code == "NoSuchBucket" => self.missing(path, code),
+                _ => self.missing(path, "no such file"),
+            },
             object_store::Error::Unauthenticated { .. } => self.login(path, error),
             object_store::Error::PermissionDenied { .. } => self.refused(path, error),
             object_store::Error::Precondition { .. } => self.unreadable(path, "the file changed while it was read"),
+            object_store::Error::Generic { store: crate::store::LOCAL_STORE, source } => {
+                self.unreadable(path, one_line(&innermost(source.as_ref())))
+            }
             _ => self.transport(path, error),
         }
     }
@@ -98,9 +109,7 @@ impl Owner {
     fn refused(&self, path: &str, error: &object_store::Error) -> ConnectorError {
         let code = remote_code(error).unwrap_or_else(|| "AccessDenied".into());
         // S3 answers 403 both to a wrong key and to a right one without the permission.
-        let credentials =
-            ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "NotSignedUp"];
-        if credentials.contains(&code.as_str()) {
+        if CREDENTIAL_CODES.contains(&code.as_str()) {
             return self.login(path, error);
         }
         ConnectorError::Denied {
@@ -110,18 +119,27 @@ impl Owner {
     }
 
     fn transport(&self, path: &str, error: &object_store::Error) -> ConnectorError {
-        let kind = find::<HttpError>(error).map(HttpError::kind);
-        let cause = io_cause(error);
-        match kind {
-            Some(HttpErrorKind::Connect | HttpErrorKind::Timeout) => {
-                ConnectorError::Connect { server: self.server.clone(), source: cause }
+        if let Some(kind) = find::<HttpError>(error).map(HttpError::kind) {
+            let (server, source) = (self.server.clone(), io_cause(error));
+            return match kind {
+                HttpErrorKind::Connect | HttpErrorKind::Timeout => ConnectorError::Connect { server, source },
+                _ => ConnectorError::ConnectionLost { server, source },
+            };
+        }
+        // Listings have no error of their own for what was refused.
+        match (remote_code(error), remote_status(error)) {
+            (Some(code), _) if code == "NoSuchBucket" || code == "NoSuchKey" => self.missing(path, code),
+            (Some(code), _) if code == "AccessDenied" || CREDENTIAL_CODES.contains(&code.as_str()) => {
+                self.refused(path, error)
             }
-            Some(_) => ConnectorError::ConnectionLost { server: self.server.clone(), source: cause },
-            None => match remote_code(error) {
-                Some(code) if code == "NoSuchBucket" || code == "NoSuchKey" => self.missing(path, code),
-                Some(code) => self.unreadable(path, format!("the object store answered {code}")),
-                None => self.unreadable(path, one_line(&innermost(error))),
-            },
+            (_, Some(401)) => self.login(path, error),
+            (_, Some(403)) => self.refused(path, error),
+            (Some(code), _) => self.unreadable(path, format!("the object store answered {code}")),
+            (None, Some(status)) => {
+                self.unreadable(path, format!("the object store answered with HTTP status {status}"))
+            }
+            // An answer's body may be that of any service behind the address: nothing of it is shown.
+            (None, None) => self.unreadable(path, "the object store's answer is not understood"),
         }
     }
 
@@ -195,17 +213,29 @@ fn io_cause(error: &(dyn StdError + 'static)) -> Arc<dyn StdError + Send + Sync>
 
 /// The code of an S3 error document, when the text holds one.
 fn remote_code(error: &(dyn StdError + 'static)) -> Option<String> {
+    in_texts(error, |text| {
+        let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code)?;
+        let is_code =
+            !code.is_empty() && code.len() <= CODE_BYTES_MAX && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_code.then(|| code.to_owned())
+    })
+}
+
+/// The HTTP status of an answer that was an error. The client's own type for it is private.
+fn remote_status(error: &(dyn StdError + 'static)) -> Option<u16> {
+    in_texts(error, |text| {
+        let (_, rest) = text.split_once("non-2xx status code: ")?;
+        rest.get(..3)?.parse().ok().filter(|status| (100..600).contains(status))
+    })
+}
+
+/// The first thing that is found in the texts of a chain of causes.
+fn in_texts<T>(error: &(dyn StdError + 'static), find: impl Fn(&str) -> Option<T>) -> Option<T> {
     let mut current = Some(error);
     for _ in 0..CAUSES_MAX {
         let error = current?;
-        let text = error.to_string();
-        if let Some(code) =
-            text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code)
-            && !code.is_empty()
-            && code.len() <= 64
-            && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        {
-            return Some(code.to_owned());
+        if let Some(found) = find(&error.to_string()) {
+            return Some(found);
         }
         current = error.source();
     }

@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod hive;
 mod listing;
 mod location;
+mod names;
 mod options;
 mod parquet;
 mod provider;

@@ -11,6 +11,7 @@ use object_store::{ListResult, ObjectMeta, ObjectStoreExt};
 use crate::error::Owner;
 use crate::hive::{PartitionValue, parse_directory};
 use crate::location::{MATCHING, is_pattern, pattern};
+use crate::names;
 use crate::options::Format;
 use crate::store::Store;
 
@@ -358,7 +359,7 @@ impl Lister<'_> {
             let taken = tables.contains_key(name);
             tables.insert(if taken { format!("{name}/") } else { name.to_owned() }, format!("{name}/"));
         }
-        Ok(tables)
+        Ok(names::shortened(tables.keys().map(String::as_str)).into_iter().zip(tables.into_values()).collect())
     }
 
     /// Whether a directory holds files of the format, directly or in Hive partitions.

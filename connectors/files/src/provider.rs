@@ -11,8 +11,9 @@ use atoll_connector_api::{ConnectorError, TableSpec};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Result as DfResult, ScalarValue, Statistics};
+use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::exec::{Description, FileScanExec, TextOutput, TextWork, Work};
@@ -20,7 +21,7 @@ use crate::listing::FileEntry;
 use crate::options::Format;
 use crate::parquet::filter::{FilterColumn, translate};
 use crate::parquet::scan::{ParquetScan, ScanRequest};
-use crate::parquet::table::ParquetTable;
+use crate::parquet::table::{FileShape, ParquetTable};
 use crate::text::TextTable;
 
 /// Where a declared column comes from.
@@ -36,7 +37,11 @@ pub(crate) enum ColumnSource {
 #[derive(Debug)]
 pub(crate) enum Reader {
     Text(Arc<TextTable>),
-    Parquet { table: Arc<ParquetTable>, filter_columns: Vec<FilterColumn> },
+    /// For each shape of the table's files, its columns as filters see them.
+    Parquet {
+        table: Arc<ParquetTable>,
+        filter_columns: Vec<Vec<FilterColumn>>,
+    },
 }
 
 /// A foreign table over files that were listed when it was made.
@@ -76,13 +81,20 @@ impl FilesTable {
         let schema = DFSchema::try_from(self.partition_schema.as_ref().clone())?;
         for filter in filters {
             let expr = state.create_physical_expr(unqualified((*filter).clone())?, &schema)?;
-            let mask = expr.evaluate(&batch)?.into_array(self.files.len())?;
-            let Some(mask) = mask.as_any().downcast_ref::<BooleanArray>() else {
-                return Err(ConnectorError::Internal { message: "a filter is not boolean".into() }.into());
+            let keeps = |batch: &RecordBatch| -> DfResult<BooleanArray> {
+                let mask = expr.evaluate(batch)?.into_array(batch.num_rows())?;
+                let Some(mask) = mask.as_any().downcast_ref::<BooleanArray>() else {
+                    return Err(ConnectorError::Internal { message: "a filter is not boolean".into() }.into());
+                };
+                // NULL keeps a row no more than false does.
+                Ok(if mask.null_count() > 0 { prep_null_mask_filter(mask) } else { mask.clone() })
             };
-            // NULL keeps a row no more than false does.
-            let mask = if mask.null_count() > 0 { prep_null_mask_filter(mask) } else { mask.clone() };
-            kept.retain(|index| mask.value(*index));
+            match keeps(&batch) {
+                Ok(mask) => kept.retain(|index| mask.value(*index)),
+                Err(error) if cannot_fail(filter) => return Err(error),
+                // Where it fails for one file, the filter above the scan tells so, if a row ever gets there.
+                Err(_) => kept.retain(|index| keeps(&batch.slice(*index, 1)).map_or(true, |mask| mask.value(0))),
+            }
         }
         Ok(kept)
     }
@@ -150,21 +162,23 @@ impl FilesTable {
         &self,
         state: &dyn Session,
         table: &Arc<ParquetTable>,
-        pushed: Option<Expr>,
+        pushed: Vec<Option<Expr>>,
         request: Request<'_>,
     ) -> DfResult<Work> {
-        let file_columns = table.columns.len();
+        let file_columns = table.width;
         let projection = request.projection.iter().map(|index| match self.sources[*index] {
             ColumnSource::File(file) => file,
             ColumnSource::Partition(column) => file_columns + column,
         });
-        let predicate = pushed
-            .map(|expr| {
+        let predicate = |(pushed, shape): (Option<Expr>, &FileShape)| {
+            let expr = pushed.map(|expr| {
                 // The files' columns are the first ones of what the source sees, so their places are the same.
-                let schema = DFSchema::try_from(table.file_schema.as_ref().clone())?;
+                let schema = DFSchema::try_from(shape.file_schema.as_ref().clone())?;
                 state.create_physical_expr(expr, &schema)
-            })
-            .transpose()?;
+            });
+            expr.transpose()
+        };
+        let predicates = pushed.into_iter().zip(&table.shapes).map(predicate).collect::<DfResult<_>>()?;
         let values = |row: usize| {
             self.partition_values
                 .iter()
@@ -186,7 +200,7 @@ impl FilesTable {
                 partition_values: (0..self.files.len()).map(values).collect::<DfResult<_>>()?,
                 projection: projection.collect(),
                 limit: request.limit,
-                predicate,
+                predicates,
                 target_partitions: request.partitions,
             },
         )?;
@@ -200,6 +214,60 @@ struct Request<'a> {
     projection: &'a [usize],
     limit: Option<usize>,
     partitions: usize,
+}
+
+/// Whether a filter has an answer for every row: comparisons of columns and literals, and what is made of such.
+fn cannot_fail(filter: &Expr) -> bool {
+    let plain = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::Literal(_, _));
+    match filter {
+        Expr::Column(_) | Expr::Literal(_, _) => true,
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
+            cannot_fail(left) && cannot_fail(right)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let compares = matches!(
+                op,
+                Operator::Eq
+                    | Operator::NotEq
+                    | Operator::Lt
+                    | Operator::LtEq
+                    | Operator::Gt
+                    | Operator::GtEq
+                    | Operator::IsDistinctFrom
+                    | Operator::IsNotDistinctFrom
+            );
+            compares && plain(left) && plain(right)
+        }
+        Expr::Not(inner)
+        | Expr::IsTrue(inner)
+        | Expr::IsFalse(inner)
+        | Expr::IsUnknown(inner)
+        | Expr::IsNotTrue(inner)
+        | Expr::IsNotFalse(inner)
+        | Expr::IsNotUnknown(inner) => cannot_fail(inner),
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) => plain(inner),
+        Expr::Between(between) => plain(&between.expr) && plain(&between.low) && plain(&between.high),
+        Expr::InList(list) => plain(&list.expr) && list.list.iter().all(plain),
+        // A pattern may end in its escape character, which is an error.
+        Expr::Like(like) => {
+            let fixed = matches!(like.pattern.as_ref(), Expr::Literal(pattern, _)
+                if pattern.try_as_str().flatten().is_some_and(|pattern| !pattern.contains('\\')));
+            fixed && like.escape_char.is_none() && plain(&like.expr)
+        }
+        _ => false,
+    }
+}
+
+/// A filter as EXPLAIN shows it: what literals carry besides their values is none of the reader's business.
+fn shown(filter: &Expr) -> String {
+    use datafusion::common::tree_node::{Transformed, TreeNode};
+    let plain = filter.clone().transform(|expr| {
+        Ok(match expr {
+            Expr::Literal(value, Some(_)) => Transformed::yes(Expr::Literal(value, None)),
+            other => Transformed::no(other),
+        })
+    });
+    plain.map_or_else(|_| filter.to_string(), |plain| plain.data.to_string())
 }
 
 /// The filters' columns without the table's name, which the schemas here do not have.
@@ -248,11 +316,18 @@ impl TableProvider for FilesTable {
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
         let support = |filter: &&Expr| {
             if self.is_partition_filter(filter) {
-                // Evaluated on each file's values by DataFusion itself: the same answer as above the scan.
-                return TableProviderFilterPushDown::Exact;
+                // Evaluated on each file's values by DataFusion itself: the same answer as above the scan. A filter
+                // that may fail is asked again above it, where another one may keep the failing rows away.
+                return if cannot_fail(filter) {
+                    TableProviderFilterPushDown::Exact
+                } else {
+                    TableProviderFilterPushDown::Inexact
+                };
             }
             match &self.reader {
-                Reader::Parquet { filter_columns, .. } if translate(filter, filter_columns).is_some() => {
+                Reader::Parquet { filter_columns, .. }
+                    if filter_columns.iter().any(|columns| translate(filter, columns).is_some()) =>
+                {
                     TableProviderFilterPushDown::Inexact
                 }
                 _ => TableProviderFilterPushDown::Unsupported,
@@ -278,14 +353,22 @@ impl TableProvider for FilesTable {
         let files = self.prune(state, &of_partitions)?;
         let projection = projection.cloned().unwrap_or_else(|| (0..self.sources.len()).collect());
         let partitions = state.config().target_partitions();
-        let mut shown: Vec<String> = of_partitions.iter().map(|filter| filter.to_string()).collect();
+        let mut texts: Vec<String> = of_partitions.iter().map(|filter| shown(filter)).collect();
         let work = match &self.reader {
             Reader::Text(table) => self.text_work(table, &files, &projection, limit, partitions),
             Reader::Parquet { table, filter_columns } => {
-                let pushed: Vec<Expr> = of_rows.iter().filter_map(|filter| translate(filter, filter_columns)).collect();
-                shown.extend(pushed.iter().map(Expr::to_string));
+                let mut pushed = Vec::with_capacity(filter_columns.len());
+                for columns in filter_columns {
+                    let filters: Vec<Expr> = of_rows.iter().filter_map(|filter| translate(filter, columns)).collect();
+                    for text in filters.iter().map(Expr::to_string) {
+                        if !texts.contains(&text) {
+                            texts.push(text);
+                        }
+                    }
+                    pushed.push(conjunction(filters));
+                }
                 let request = Request { files: &files, projection: &projection, limit, partitions };
-                self.parquet_work(state, table, conjunction(pushed), request)?
+                self.parquet_work(state, table, pushed, request)?
             }
         };
         let mut statistics = self.statistics_of(&files, &projection);
@@ -298,7 +381,7 @@ impl TableProvider for FilesTable {
             format: self.format.name(),
             files: files.len(),
             files_in_all: self.files.len(),
-            filters: shown,
+            filters: texts,
             limit,
         };
         let schema = Arc::new(Schema::new(self.projected(&projection)));

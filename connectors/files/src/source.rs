@@ -15,15 +15,18 @@ use crate::error::Owner;
 use crate::hive;
 use crate::listing::{FileEntry, Lister, Target, at_once};
 use crate::location::{Location, Root};
+use crate::names;
 use crate::options::{Format, Header, TableOptions, TableSource};
 use crate::parquet::footer::FooterCache;
-use crate::parquet::table::{self as parquet_table, ParquetTable};
+use crate::parquet::table::{self as parquet_table, FileShape, ParquetTable};
 use crate::provider::{ColumnSource, FilesTable, Reader};
 use crate::store::Stores;
 use crate::text::{self, FileColumn, TextTable};
 
 /// The one schema that a server of files has.
 const SCHEMA: &str = "main";
+/// Another name of it, by which PostgreSQL's users look for tables first.
+const SCHEMA_ALIAS: &str = "public";
 /// Tables that an import describes at a time.
 const IMPORTS_AT_ONCE: usize = 8;
 
@@ -56,6 +59,13 @@ impl FilesSource {
             stores: Stores::new(&spec),
             footers: FooterCache::default(),
         })
+    }
+
+    fn check_schema(&self, schema: &str) -> Result<()> {
+        if is_schema(schema) {
+            return Ok(());
+        }
+        Err(ConnectorError::SchemaMissing { server: self.server.clone(), schema: schema.to_owned() })
     }
 
     fn lister<'a>(&self, owner: &'a Owner) -> Lister<'a> {
@@ -153,9 +163,13 @@ impl FilesSource {
     ) -> Result<Reader> {
         let footers = parquet_table::read_footers(&self.footers, &owner, files).await?;
         let table = Arc::new(ParquetTable::new(owner, &spec.name, declared, Arc::clone(files), footers)?);
-        let filter_columns = table.filter_columns();
+        let filter_columns = table.shapes.iter().map(FileShape::filter_columns).collect();
         Ok(Reader::Parquet { table, filter_columns })
     }
+}
+
+fn is_schema(schema: &str) -> bool {
+    matches!(schema, SCHEMA | SCHEMA_ALIAS)
 }
 
 /// The keys of a table's partitions, the same for all files.
@@ -217,7 +231,7 @@ impl ForeignSource for FilesSource {
         let owner = Owner::server(&self.server);
         match self.base_target()? {
             Some(target)
-                if schema == SCHEMA
+                if is_schema(schema)
                     && !matches!(self.base, Some(Location { root: Root::Remote { .. }, .. }) if !target.store.lists) =>
             {
                 let tables = self.lister(&owner).live(&target).await?;
@@ -250,13 +264,23 @@ impl ForeignSource for FilesSource {
         for (index, key) in keys.iter().enumerate() {
             columns.push(ColumnDefinition::new(*key, hive::infer_type(partition_values(&files, index))));
         }
+        let names = names::shortened(columns.iter().map(|column| column.name.as_str()));
+        for (column, name) in columns.iter_mut().zip(names).filter(|(column, name)| column.name != *name) {
+            let whole = std::mem::replace(&mut column.name, name);
+            if column.options.get("column_name").is_none() {
+                column.options.set("column_name", &whole);
+            }
+        }
         Ok(TableDefinition { columns, ..TableDefinition::default() })
     }
 
+    async fn describe_live(&self, schema: &str, table: &str) -> Result<TableDefinition> {
+        self.check_schema(schema)?;
+        self.describe(&self.live_options(schema, table)).await
+    }
+
     async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
-        if schema != SCHEMA {
-            return Err(ConnectorError::SchemaMissing { server: self.server.clone(), schema: schema.to_owned() });
-        }
+        self.check_schema(schema)?;
         let described = tables.iter().map(|table| async move {
             let definition = self.describe(&self.live_options(schema, table)).await?;
             Ok((table.clone(), definition))

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -81,22 +82,37 @@ impl Pool {
         self.spec.options.get(options::DBNAME)
     }
 
-    /// A connection that works, pooled or new.
+    /// A connection that works, pooled or new. A pooled one that was used a moment ago is not asked whether it lives: who
+    /// finds it gone takes [`Self::lease_new`].
     pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease> {
-        let permit = tokio::time::timeout(CONNECTION_WAIT_MAX, Arc::clone(&self.permits).acquire_owned()).await;
-        let permit = permit.ok().and_then(std::result::Result::ok).ok_or_else(|| ConnectorError::Limit {
-            message: format!("all {} connections to server \"{}\" are in use", self.max_connections, self.server()),
-            hint: Some("Raise the server's option max_connections, or try again when other queries have ended.".into()),
-        })?;
+        let permit = self.permit().await?;
         while let Some(idle) = self.take_idle() {
-            let mut lease = Lease { pool: Arc::clone(self), conn: Some(idle.conn), _permit: None };
+            let mut lease = Lease { pool: Arc::clone(self), conn: Some(idle.conn), pooled: true, _permit: None };
             if idle.since.elapsed() < IDLE_UNCHECKED_MAX || lease.answers().await {
                 lease._permit = Some(permit);
                 return Ok(lease);
             }
         }
         let conn = self.connect().await?;
-        Ok(Lease { pool: Arc::clone(self), conn: Some(conn), _permit: Some(permit) })
+        Ok(Lease { pool: Arc::clone(self), conn: Some(conn), pooled: false, _permit: Some(permit) })
+    }
+
+    /// A new connection. The idle ones are closed: whatever ended one of them most likely ended all.
+    pub(crate) async fn lease_new(self: &Arc<Self>) -> Result<Lease> {
+        while let Some(idle) = self.take_idle() {
+            close(idle.conn);
+        }
+        let permit = self.permit().await?;
+        let conn = self.connect().await?;
+        Ok(Lease { pool: Arc::clone(self), conn: Some(conn), pooled: false, _permit: Some(permit) })
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        let permit = tokio::time::timeout(CONNECTION_WAIT_MAX, Arc::clone(&self.permits).acquire_owned()).await;
+        permit.ok().and_then(std::result::Result::ok).ok_or_else(|| ConnectorError::Limit {
+            message: format!("all {} connections to server \"{}\" are in use", self.max_connections, self.server()),
+            hint: Some("Raise the server's option max_connections, or try again when other queries have ended.".into()),
+        })
     }
 
     fn take_idle(&self) -> Option<Idle> {
@@ -115,8 +131,12 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Conn> {
-        match tokio::time::timeout(self.connect_timeout, self.connect_as_wanted()).await {
-            Ok(connected) => connected,
+        // The driver gives up with a panic where a server asks for a way to log in that it does not know. What the panic
+        // says is not for users.
+        let connecting = AssertUnwindSafe(self.connect_as_wanted()).catch_unwind();
+        match tokio::time::timeout(self.connect_timeout, connecting).await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(_panic)) => Err(self.login_unknown()),
             Err(_) => Err(self.unreachable(std::io::Error::new(
                 std::io::ErrorKind::TimedOut,
                 format!("no connection within {} seconds", self.connect_timeout.as_secs()),
@@ -195,15 +215,23 @@ impl Pool {
         ConnectorError::Connect { server: self.server().to_owned(), source: Arc::new(source) }
     }
 
+    fn login_unknown(&self) -> ConnectorError {
+        ConnectorError::Login {
+            server: self.server().to_owned(),
+            message: "the authentication plugin that it asks for is not supported".into(),
+        }
+    }
+
     fn connect_error(&self, error: Error) -> ConnectorError {
         match error {
             Error::Server(error) if is_login(&error) => {
                 ConnectorError::Login { server: self.server().to_owned(), message: error.message }
             }
             Error::Server(error) => self.remote(error, None),
-            // The driver's two layers say the same.
-            Error::Io(IoError::Io(error)) => self.unreachable(error),
-            other => self.unreachable(other),
+            Error::Driver(DriverError::UnknownAuthPlugin { .. } | DriverError::CleartextPluginDisabled) => {
+                self.login_unknown()
+            }
+            other => ConnectorError::Connect { server: self.server().to_owned(), source: cause(other) },
         }
     }
 
@@ -217,7 +245,7 @@ impl Pool {
                 ConnectorError::ConnectionLost { server: self.server().to_owned(), source: Arc::new(error) }
             }
             Error::Server(error) => self.remote(error, sql),
-            other => ConnectorError::ConnectionLost { server: self.server().to_owned(), source: Arc::new(other) },
+            other => ConnectorError::ConnectionLost { server: self.server().to_owned(), source: cause(other) },
         }
     }
 
@@ -231,6 +259,17 @@ impl Pool {
             hint: None,
             remote_sql: sql.map(str::to_owned),
         }
+    }
+}
+
+/// The driver's error without the layers that repeat its text.
+fn cause(error: Error) -> Arc<dyn std::error::Error + Send + Sync> {
+    match error {
+        Error::Io(IoError::Io(error)) => match error.downcast::<Error>() {
+            Ok(inner) => cause(inner),
+            Err(error) => Arc::new(error),
+        },
+        other => Arc::new(other),
     }
 }
 
@@ -310,6 +349,7 @@ fn close(conn: Conn) {
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     conn: Option<Conn>,
+    pooled: bool,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -319,6 +359,11 @@ impl Lease {
         self.conn
             .as_mut()
             .ok_or_else(|| ConnectorError::Internal { message: "a connection was used after its end".into() })
+    }
+
+    /// Whether it was used before.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.pooled
     }
 
     async fn answers(&mut self) -> bool {

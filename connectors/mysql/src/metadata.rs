@@ -51,6 +51,8 @@ pub(crate) struct RemoteColumn {
     pub(crate) name: String,
     pub(crate) class: Class,
     pub(crate) data_type: PgType,
+    /// Digits of a second's fraction that a time or timestamp shows.
+    pub(crate) fraction: usize,
     not_null: bool,
     comment: Option<String>,
     key: bool,
@@ -179,7 +181,8 @@ async fn describe_some(
 
     let columns = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_MAXIMUM_LENGTH, \
-         NUMERIC_PRECISION, NUMERIC_SCALE, CHARACTER_SET_NAME, IS_NULLABLE, COLUMN_KEY, COLUMN_COMMENT \
+         NUMERIC_PRECISION, NUMERIC_SCALE, CHARACTER_SET_NAME, IS_NULLABLE, COLUMN_KEY, COLUMN_COMMENT, \
+         DATETIME_PRECISION \
          FROM information_schema.COLUMNS WHERE {scope} ORDER BY TABLE_NAME, ORDINAL_POSITION"
     );
     let columns: Vec<ColumnRow> = select(pool, conn, &columns).await?;
@@ -258,6 +261,7 @@ struct ColumnRow {
     nullable: bool,
     key: bool,
     comment: Option<String>,
+    fraction: Option<u64>,
 }
 
 impl FromRow for ColumnRow {
@@ -276,6 +280,7 @@ impl FromRow for ColumnRow {
                 nullable: row.take_opt::<String, _>(9)?.ok()? != "NO",
                 key: row.take_opt::<String, _>(10)?.ok()? == "PRI",
                 comment: row.take_opt(11)?.ok()?,
+                fraction: row.take_opt(12)?.ok()?,
             })
         };
         read().ok_or(FromRowError(row))
@@ -296,6 +301,7 @@ impl ColumnRow {
             name: self.column,
             class,
             data_type,
+            fraction: self.fraction.and_then(|digits| usize::try_from(digits).ok()).unwrap_or(0),
             not_null: !may_be_null,
             comment: self.comment.filter(|text| !text.is_empty()),
             key: self.key,

@@ -17,7 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use crate::connection::Pool;
 use crate::dialect::{ColumnFacts, MysqlDialect, identifier};
 use crate::metadata::RemoteTable;
-use crate::scan::MysqlScan;
+use crate::scan::{MysqlScan, ScanColumn};
 
 /// Connectives in one filter beyond which it is not sent: MySQL's parser has a stack, not a bound.
 const FILTER_NODES_MAX: usize = 400;
@@ -43,7 +43,8 @@ impl MysqlTable {
             if let Some(found) = remote.column(remote_name) {
                 let fact = ColumnFacts { class: found.class, native: found.data_type.clone() };
                 facts.push((remote_name.to_owned(), fact));
-                columns.insert(column.name.clone(), (remote_name.to_owned(), found.class));
+                let (class, fraction) = (found.class, found.fraction);
+                columns.insert(column.name.clone(), ScanColumn { remote: remote_name.to_owned(), class, fraction });
             }
         }
         let scan =

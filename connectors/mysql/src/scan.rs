@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::connection::{Lease, Pool, is_shape_changed};
 use crate::metadata::{self, Class, RemoteTable};
-use crate::values::{ColumnReader, Place};
+use crate::values::{ColumnReader, Place, RemoteForm};
 
 /// Rows in a batch.
 const BATCH_ROWS_MAX: usize = 8192;
@@ -35,8 +35,17 @@ pub(crate) struct MysqlScan {
     pub(crate) table: Arc<str>,
     /// The remote table's database and name.
     pub(crate) remote: Arc<(String, String)>,
-    /// By the foreign table's column names: the remote name and class.
-    pub(crate) columns: Arc<HashMap<String, (String, Class)>>,
+    /// By the foreign table's column names.
+    pub(crate) columns: Arc<HashMap<String, ScanColumn>>,
+}
+
+/// What the remote declares of a column, as far as its values care.
+#[derive(Debug, Clone)]
+pub(crate) struct ScanColumn {
+    pub(crate) remote: String,
+    pub(crate) class: Class,
+    /// Digits of a second's fraction.
+    pub(crate) fraction: usize,
 }
 
 type Sender = mpsc::Sender<Result<Option<RecordBatch>>>;
@@ -72,20 +81,37 @@ impl SqlScan for MysqlScan {
 
 impl MysqlScan {
     async fn work(&self, mut lease: Lease, sql: &str, schema: &SchemaRef, sender: &Sender) {
-        let state = tokio::select! {
-            state = self.read(&mut lease, sql, schema, sender) => state,
-            () = sender.closed() => ConnectionState::Busy,
-        };
-        match state {
-            ConnectionState::Free => lease.give_back(),
-            ConnectionState::Busy => lease.kill().await,
-            ConnectionState::Lost => drop(lease),
+        loop {
+            let state = tokio::select! {
+                state = self.read(&mut lease, sql, schema, sender) => state,
+                () = sender.closed() => ConnectionState::Busy,
+            };
+            match state {
+                ConnectionState::Free => lease.give_back(),
+                ConnectionState::Busy => lease.kill().await,
+                ConnectionState::Lost => drop(lease),
+                ConnectionState::Stale => {
+                    drop(lease);
+                    match self.pool.lease_new().await {
+                        // A new connection is not stale: this comes round once.
+                        Ok(fresh) => {
+                            lease = fresh;
+                            continue;
+                        }
+                        Err(error) => {
+                            let _ = sender.send(Err(error)).await;
+                        }
+                    }
+                }
+            }
+            return;
         }
     }
 
     /// Reads to the end, and sends it or the error.
     async fn read(&self, lease: &mut Lease, sql: &str, schema: &SchemaRef, sender: &Sender) -> ConnectionState {
-        let (last, state) = match self.rows(lease, sql, schema, sender).await {
+        let mut answered = false;
+        let (last, state) = match self.rows(lease, sql, (schema, sender), &mut answered).await {
             Ok(()) => (Ok(None), ConnectionState::Free),
             Err(Failure::Connector(error)) => (Err(error), ConnectionState::Busy),
             Err(Failure::Driver(error)) => {
@@ -93,6 +119,11 @@ impl MysqlScan {
                 let error = changed.unwrap_or_else(|| self.pool.error(error, Some(sql)));
                 // The server's own error ends the result.
                 let lost = matches!(error, ConnectorError::ConnectionLost { .. });
+                // A pooled connection that is gone shows it at once. What breaks later broke while the query ran, and an
+                // administrator who kills a query does not mean that it be run again.
+                if lost && !answered && lease.is_pooled() {
+                    return ConnectionState::Stale;
+                }
                 (Err(error), if lost { ConnectionState::Lost } else { ConnectionState::Free })
             }
         };
@@ -100,10 +131,17 @@ impl MysqlScan {
         state
     }
 
-    async fn rows(&self, lease: &mut Lease, sql: &str, schema: &SchemaRef, sender: &Sender) -> Result<(), Failure> {
+    async fn rows(
+        &self,
+        lease: &mut Lease,
+        sql: &str,
+        (schema, sender): (&SchemaRef, &Sender),
+        answered: &mut bool,
+    ) -> Result<(), Failure> {
         let conn = lease.conn()?;
         // Prepared: values come in their own binary formats, floats with every bit.
         let statement = conn.prep(sql).await?;
+        *answered = true;
         let result = conn.exec_iter(&statement, ()).await?;
         self.batches(result, schema, sender).await?;
         conn.close(statement).await?;
@@ -156,8 +194,10 @@ impl MysqlScan {
     }
 
     fn reader(&self, field: &Field) -> ColumnReader {
-        let bits = self.columns.get(field.name()).is_some_and(|(_, class)| *class == Class::Bit);
-        ColumnReader::new(field.name(), PgType::of_field(field), bits, field.is_nullable(), BATCH_ROWS_MAX)
+        let (class, fraction) =
+            self.columns.get(field.name()).map_or((Class::Other, 0), |column| (column.class, column.fraction));
+        let form = RemoteForm { class, fraction };
+        ColumnReader::new(field.name(), PgType::of_field(field), form, field.is_nullable(), BATCH_ROWS_MAX)
     }
 
     /// Why a statement of ours does not prepare any more: its table or one of its columns is gone.
@@ -167,7 +207,7 @@ impl MysqlScan {
             Ok(remote) => remote,
             Err(error) => return Some(error),
         };
-        self.columns.iter().find_map(|(name, (column, _))| self.gone(&remote, name, column))
+        self.columns.iter().find_map(|(name, column)| self.gone(&remote, name, &column.remote))
     }
 
     fn gone(&self, remote: &RemoteTable, name: &str, column: &str) -> Option<ConnectorError> {
@@ -193,6 +233,8 @@ enum ConnectionState {
     Busy,
     /// It is gone.
     Lost,
+    /// It came out of the pool and was gone already: another one can answer.
+    Stale,
 }
 
 /// Why rows ended early: for a reason of ours, or one that the driver tells.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use atoll_connector_api::source::missing_option;
 use atoll_connector_api::{
-    Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec, TableDefinition,
-    TableSpec, TableSummary,
+    ColumnDefinition, Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec,
+    TableDefinition, TableSpec, TableSummary,
 };
 use datafusion::catalog::TableProvider;
 use futures::future::BoxFuture;
 use mysql_async::Conn;
 
 use crate::connection::Pool;
-use crate::metadata;
+use crate::metadata::{self, RemoteTable};
 use crate::options;
 use crate::provider::MysqlTable;
 use crate::scan::column_gone;
@@ -53,29 +53,38 @@ struct MysqlSource {
 }
 
 impl MysqlSource {
-    /// Runs `work` on a connection, which goes back to the pool where the work came to its end.
+    /// Runs `work` on a connection, which goes back to the pool where the work came to its end. A pooled connection may be
+    /// gone: then a new one is asked.
     async fn with<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(&'a Pool, &'a mut Conn) -> BoxFuture<'a, Result<T>> + Send + 'static,
+        F: for<'a> Fn(&'a Pool, &'a mut Conn) -> BoxFuture<'a, Result<T>> + Send + 'static,
     {
         let pool = Arc::clone(&self.pool);
         // A task of its own: what a hostile server does to the driver stays there.
         let task = tokio::spawn(async move {
             let mut lease = pool.lease().await?;
-            let result = work(&pool, lease.conn()?).await;
-            match &result {
-                Ok(_) | Err(ConnectorError::TableMissing { .. } | ConnectorError::SchemaMissing { .. }) => {
-                    lease.give_back();
+            loop {
+                let result = work(&pool, lease.conn()?).await;
+                match &result {
+                    Err(ConnectorError::ConnectionLost { .. }) if lease.is_pooled() => {
+                        drop(lease);
+                        lease = pool.lease_new().await?;
+                        continue;
+                    }
+                    Ok(_) | Err(ConnectorError::TableMissing { .. } | ConnectorError::SchemaMissing { .. }) => {
+                        lease.give_back();
+                    }
+                    Err(_) => drop(lease),
                 }
-                Err(_) => drop(lease),
+                return result;
             }
-            result
         });
         let _abort = AbortOnDrop(task.abort_handle());
-        task.await.unwrap_or_else(|error| {
-            let server = self.pool.server().to_owned();
-            Err(ConnectorError::ConnectionLost { server, source: Arc::new(error) })
+        task.await.unwrap_or_else(|_panic| {
+            // What a panic of the driver says is not for users.
+            let (server, source) = (self.pool.server().to_owned(), std::io::Error::other("the answer broke off"));
+            Err(ConnectorError::ConnectionLost { server, source: Arc::new(source) })
         })
     }
 
@@ -89,6 +98,27 @@ impl MysqlSource {
         let table =
             options.get(options::TABLE_NAME).or(table).ok_or_else(|| missing_option(options::TABLE_NAME, object))?;
         Ok((database.to_owned(), table.to_owned()))
+    }
+}
+
+impl MysqlSource {
+    /// A foreign table's remote table, which has all of its columns.
+    async fn look(&self, table: &TableSpec) -> Result<((String, String), RemoteTable)> {
+        let name = self.remote(&table.options, Some(&last_part(&table.name)))?;
+        let (database, remote) = name.clone();
+        let remote = self
+            .with(move |pool, conn| {
+                let (database, remote) = (database.clone(), remote.clone());
+                Box::pin(async move { metadata::table(pool, conn, &database, &remote).await })
+            })
+            .await?;
+        for column in &table.columns {
+            let remote_name = table.remote_column(column);
+            if remote.column(remote_name).is_none() {
+                return Err(column_gone(self.pool.server(), &table.name, &column.name, remote_name));
+            }
+        }
+        Ok((name, remote))
     }
 }
 
@@ -108,7 +138,11 @@ impl ForeignSource for MysqlSource {
 
     async fn tables(&self, schema: &str) -> Result<Vec<TableSummary>> {
         let schema = schema.to_owned();
-        self.with(|pool, conn| Box::pin(async move { metadata::tables(pool, conn, &schema).await })).await
+        self.with(move |pool, conn| {
+            let schema = schema.clone();
+            Box::pin(async move { metadata::tables(pool, conn, &schema).await })
+        })
+        .await
     }
 
     fn live_options(&self, schema: &str, table: &str) -> Options {
@@ -120,17 +154,19 @@ impl ForeignSource for MysqlSource {
 
     async fn describe(&self, options: &Options) -> Result<TableDefinition> {
         let (database, table) = self.remote(options, None)?;
-        self.with(|pool, conn| {
-            Box::pin(async move {
-                metadata::table(pool, conn, &database, &table).await.map(metadata::RemoteTable::into_definition)
-            })
+        self.with(move |pool, conn| {
+            let (database, table) = (database.clone(), table.clone());
+            Box::pin(
+                async move { metadata::table(pool, conn, &database, &table).await.map(RemoteTable::into_definition) },
+            )
         })
         .await
     }
 
     async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
         let (schema, tables) = (schema.to_owned(), tables.to_vec());
-        self.with(|pool, conn| {
+        self.with(move |pool, conn| {
+            let (schema, tables) = (schema.clone(), tables.clone());
             Box::pin(async move {
                 if !metadata::schemas(pool, conn).await?.contains(&schema) {
                     return Err(ConnectorError::SchemaMissing { server: pool.server().to_owned(), schema });
@@ -147,16 +183,22 @@ impl ForeignSource for MysqlSource {
     }
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
-        let name = self.remote(&table.options, Some(&last_part(&table.name)))?;
-        let (database, remote) = name.clone();
-        let remote = self
-            .with(|pool, conn| Box::pin(async move { metadata::table(pool, conn, &database, &remote).await }))
-            .await?;
-        for column in &table.columns {
-            let remote_name = table.remote_column(column);
-            if remote.column(remote_name).is_none() {
-                return Err(column_gone(self.pool.server(), &table.name, &column.name, remote_name));
-            }
+        let (name, remote) = self.look(&table).await?;
+        Ok(Arc::new(MysqlTable::new(table, name, &remote, Arc::clone(&self.pool))))
+    }
+
+    async fn live_provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
+        let (name, remote) = self.look(&table).await?;
+        let other = |column: &&ColumnDefinition| {
+            remote.column(table.remote_column(column)).is_some_and(|found| found.data_type != column.data_type)
+        };
+        if let Some(column) = table.columns.iter().find(other) {
+            return Err(ConnectorError::ColumnChanged {
+                server: self.pool.server().to_owned(),
+                table: table.name.clone(),
+                column: column.name.clone(),
+                problem: "has another type by now".into(),
+            });
         }
         Ok(Arc::new(MysqlTable::new(table, name, &remote, Arc::clone(&self.pool))))
     }

@@ -4,6 +4,8 @@ use atoll_connector_api::types::{ColumnBuilder, PgType, oids};
 use atoll_connector_api::{ConnectorError, Result};
 use mysql_async::Value;
 
+use crate::metadata::Class;
+
 /// PostgreSQL's `invalid_text_representation`, `numeric_value_out_of_range`, `datetime_field_overflow`,
 /// `character_not_in_repertoire`, `null_value_not_allowed`.
 const INVALID: &str = "22P02";
@@ -56,14 +58,22 @@ impl Kind {
     }
 }
 
+/// In which form the remote declares a column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RemoteForm {
+    /// The bytes of a `bit` are a number, and a `date` has no time of day.
+    pub(crate) class: Class,
+    /// Digits of a second's fraction.
+    pub(crate) fraction: usize,
+}
+
 /// Reads one column of a scan.
 #[derive(Debug)]
 pub(crate) struct ColumnReader {
     name: String,
     data_type: PgType,
     kind: Kind,
-    /// The remote column is a `bit`, whose bytes are a number.
-    bits: bool,
+    form: RemoteForm,
     nullable: bool,
     builder: ColumnBuilder,
 }
@@ -76,9 +86,9 @@ pub(crate) struct Place<'a> {
 }
 
 impl ColumnReader {
-    pub(crate) fn new(name: &str, data_type: PgType, bits: bool, nullable: bool, capacity: usize) -> Self {
+    pub(crate) fn new(name: &str, data_type: PgType, form: RemoteForm, nullable: bool, capacity: usize) -> Self {
         let builder = ColumnBuilder::new(&data_type, capacity);
-        Self { name: name.to_owned(), kind: Kind::of(&data_type), data_type, bits, nullable, builder }
+        Self { name: name.to_owned(), kind: Kind::of(&data_type), data_type, form, nullable, builder }
     }
 
     pub(crate) fn finish(&mut self) -> arrow::array::ArrayRef {
@@ -112,7 +122,7 @@ impl ColumnReader {
                 Kind::Float | Kind::Numeric | Kind::Text => code(self.builder.append_f64(*number)),
                 _ => Err(INVALID),
             },
-            Value::Bytes(bytes) if self.bits && self.kind != Kind::Bytes => self.append_bits(bytes),
+            Value::Bytes(bytes) if self.form.class == Class::Bit && self.kind != Kind::Bytes => self.append_bits(bytes),
             Value::Bytes(bytes) => self.append_bytes(bytes),
             Value::Date(year, month, day, hour, minute, second, micros) => {
                 self.append_moment(&Moment::new(*year, *month, *day, [*hour, *minute, *second], *micros))
@@ -173,7 +183,7 @@ impl ColumnReader {
                 code(self.builder.append_date(i32::try_from(days).map_err(|_| DATE_OUT_OF_RANGE)?))
             }
             Kind::Timestamp => code(self.builder.append_timestamp(days * MICROS_A_DAY + moment.micros_of_day)),
-            Kind::Text => code(self.builder.append_text(&moment.text())),
+            Kind::Text => code(self.builder.append_text(&moment.text(self.form))),
             _ => Err(INVALID),
         }
     }
@@ -183,7 +193,7 @@ impl ColumnReader {
             Kind::Interval => code(self.builder.append_interval(0, 0, micros)),
             Kind::Time if (0..=MICROS_A_DAY).contains(&micros) => code(self.builder.append_time(micros)),
             Kind::Time => Err(DATE_OUT_OF_RANGE),
-            Kind::Text => code(self.builder.append_text(&duration_text(micros))),
+            Kind::Text => code(self.builder.append_text(&duration_text(micros, self.form.fraction))),
             _ => Err(INVALID),
         }
     }
@@ -207,6 +217,10 @@ impl ColumnReader {
         let hint = match sqlstate {
             UNEXPECTED_NULL => "Declare the column without NOT NULL in CREATE FOREIGN TABLE.",
             BAD_ENCODING => "Declare the column as bytea in CREATE FOREIGN TABLE.",
+            _ if self.kind == Kind::Enum => "The label is new at the source: import the table again.",
+            _ if self.kind == Kind::Date && matches!(value, Value::Date(..)) => {
+                "It has a time of day: declare the column as timestamp in CREATE FOREIGN TABLE, or as text."
+            }
             _ => {
                 "Declare the column in CREATE FOREIGN TABLE with the type that IMPORT FOREIGN SCHEMA gives it, or as text."
             }
@@ -272,9 +286,13 @@ impl Moment {
         Some(years * 365 + years / 4 - years / 100 + years / 400 + day_of_year - DAYS_TO_EPOCH)
     }
 
-    fn text(&self) -> String {
+    /// As MySQL prints it.
+    fn text(&self, form: RemoteForm) -> String {
         let date = format!("{:04}-{:02}-{:02}", self.year, self.month, self.day);
-        format!("{date} {}", duration_text(self.micros_of_day))
+        if form.class == Class::Date {
+            return date;
+        }
+        format!("{date} {}", duration_text(self.micros_of_day, form.fraction))
     }
 }
 
@@ -286,13 +304,18 @@ fn duration_micros(days: u32, [hours, minutes, seconds]: [u8; 3], micros: u32) -
         .ok_or(DATE_OUT_OF_RANGE)
 }
 
-/// A duration as MySQL prints it: `-838:59:59.000001`.
-fn duration_text(micros: i64) -> String {
+/// A duration as MySQL prints it: `-838:59:59.000001`, with the digits of a second's fraction that its type has.
+fn duration_text(micros: i64, digits: usize) -> String {
     let absolute = micros.unsigned_abs();
     let (seconds, fraction) = (absolute / 1_000_000, absolute % 1_000_000);
     let sign = if micros < 0 { "-" } else { "" };
     let whole = format!("{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if fraction == 0 { whole } else { format!("{whole}.{fraction:06}") }
+    // No digit is lost where the type has fewer than the value.
+    let mut shown = format!("{fraction:06}");
+    while shown.len() > digits && shown.ends_with('0') {
+        shown.pop();
+    }
+    if shown.is_empty() { whole } else { format!("{whole}.{shown}") }
 }
 
 #[cfg(test)]
@@ -333,8 +356,11 @@ mod tests {
 
     #[test]
     fn prints_durations_as_mysql_does() {
-        assert_eq!(duration_text(duration_micros(34, [22, 59, 59], 0).unwrap_or_default()), "838:59:59");
-        assert_eq!(duration_text(-1), "-00:00:00.000001");
+        assert_eq!(duration_text(duration_micros(34, [22, 59, 59], 0).unwrap_or_default(), 0), "838:59:59");
+        assert_eq!(duration_text(-1, 6), "-00:00:00.000001");
+        assert_eq!(duration_text(1_500_000, 3), "00:00:01.500");
+        assert_eq!(duration_text(1_500_000, 0), "00:00:01.5");
+        assert_eq!(duration_text(0, 2), "00:00:00.00");
         assert_eq!(duration_micros(u32::MAX, [255; 3], u32::MAX), Err(DATE_OUT_OF_RANGE));
     }
 }

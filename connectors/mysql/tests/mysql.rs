@@ -296,6 +296,17 @@ async fn reads_every_type() {
         ["-838:59:59|00:00:00.000001", "838:59:59|-00:00:00.500000", "00:00:00|NULL", "NULL|NULL"]
     );
     assert_eq!(rows(&declared, "SELECT b FROM w WHERE id = 2").await, ["2024-02-29 12:30:00"]);
+    // As MySQL itself prints them: a date alone, and all digits that the type has.
+    let texts = [("id", oids::INT4), ("a", oids::TEXT), ("c", oids::TEXT), ("d", oids::TEXT)];
+    let declared = shop.declared("w", &texts).await;
+    assert_eq!(
+        rows(&declared, "SELECT a, c, d FROM w WHERE id <= 2 ORDER BY id").await,
+        [
+            "1000-01-01|9999-12-31 23:59:59.999999|1970-01-01 00:00:01.000000",
+            "2024-02-29|1969-12-31 23:59:59.500000|2038-01-19 03:14:07.999999"
+        ]
+    );
+    assert_eq!(rows(&declared, "SELECT id FROM w WHERE a = '2024-02-29'").await, ["2"]);
     let intervals = shop.context("w").await;
     let all = intervals.sql("SELECT e FROM w ORDER BY id").await.unwrap().collect().await.unwrap();
     assert_eq!(lines(&all)[0], "-838 hours -59 mins -59.000000000 secs");
@@ -596,7 +607,104 @@ async fn keeps_the_remote_error_and_its_sqlstate() {
     shop.run(&format!("KILL {}", id.unwrap())).await;
     let error = connector_error(&running.await.unwrap().unwrap_err());
     assert!(matches!(error, ConnectorError::ConnectionLost { .. }), "{error:?}");
+    let shown = format!("{}", std::error::Error::source(&error).unwrap());
+    assert!(!shown.contains("Input/output error: Input/output error"), "{shown}");
     assert_eq!(rows(&context, "SELECT count(*) FROM slow").await, ["1"]);
+    shop.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_ended_in_the_pool_costs_no_query() {
+    let tables = ["CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)"];
+    let Some(mut shop) = Shop::new("a_connection_that_was_ended_in_the_pool_costs_no_query", &tables).await else {
+        return;
+    };
+    let user = format!("k{}", std::process::id());
+    shop.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'x'")).await;
+    let grant = format!("GRANT SELECT ON `{}`.* TO '{user}'@'%'", shop.name);
+    shop.run(&grant).await;
+    let source = shop.source_with(&[], &[("user", &user), ("password", "x")]);
+    let context = context(&source, "t", spec("t", &[("id", oids::INT4)])).await;
+    for round in 0..4 {
+        assert_eq!(rows(&context, "SELECT id FROM t").await, ["1"]);
+        shop.run(&format!("KILL USER '{user}'")).await;
+        // Scans and questions about tables alike, at once and a moment later.
+        if round % 2 == 1 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        if round < 2 {
+            assert_eq!(source.tables(&shop.name).await.unwrap().len(), 1);
+        }
+    }
+    assert_eq!(rows(&context, "SELECT id FROM t").await, ["1"]);
+    shop.run(&format!("DROP USER '{user}'@'%'")).await;
+    shop.end().await;
+}
+
+#[tokio::test]
+async fn says_that_a_label_is_new() {
+    let tables =
+        ["CREATE TABLE t (id INT, e ENUM('a', 'b'), d DATETIME)", "INSERT INTO t VALUES (1, 'a', '2024-01-01 10:00')"];
+    let Some(mut shop) = Shop::new("says_that_a_label_is_new", &tables).await else { return };
+    let source = shop.source();
+    let options = source.live_options(&shop.name, "t");
+    let columns = source.describe(&options).await.unwrap().columns;
+    let imported_columns = columns.clone();
+    let imported = TableSpec { name: "public.t".into(), options, columns };
+    let before = imported.columns[1].data_type.clone();
+    shop.run("ALTER TABLE t MODIFY e ENUM('new', 'a', 'b')").await;
+    shop.run("INSERT INTO t VALUES (2, 'new', NULL)").await;
+    let context = context(&source, "t", imported).await;
+    let error = connector_error(&query(&context, "SELECT e FROM t").await.unwrap_err());
+    assert!(
+        matches!(&error, ConnectorError::Remote { sqlstate, hint: Some(hint), .. } if sqlstate == "22P02" && hint.contains("import")),
+        "{error:?}"
+    );
+    // A live table is what it is now: whoever remembers the old labels has to look again.
+    let remembered = TableSpec { columns: imported_columns, ..spec("t", &[]) };
+    let error = source.live_provider(remembered).await.unwrap_err();
+    assert!(matches!(&error, ConnectorError::ColumnChanged { column, .. } if column == "e"), "{error:?}");
+    // The type of the same name with other labels is another one: their values do not compare by their places.
+    let options = source.live_options(&shop.name, "t");
+    let after = source.describe(&options).await.unwrap().columns[1].data_type.clone();
+    assert_eq!(before.sql_name(), after.sql_name());
+    assert_ne!(before.oid, after.oid);
+    let dated = shop.declared("t", &[("id", oids::INT4), ("d", oids::DATE)]).await;
+    let error = connector_error(&query(&dated, "SELECT d FROM t").await.unwrap_err());
+    assert!(
+        matches!(&error, ConnectorError::Remote { hint: Some(hint), .. } if hint.contains("timestamp")),
+        "{error:?}"
+    );
+    shop.end().await;
+}
+
+/// MariaDB's `ed25519`, where the plugin is installed, and `pam`, whose dialog the driver does not know.
+#[tokio::test]
+async fn logs_in_by_ed25519() {
+    let Some(mut shop) = Shop::new("logs_in_by_ed25519", &["CREATE TABLE t (id INT)"]).await else { return };
+    if shop.conn.query_drop("INSTALL SONAME 'auth_ed25519'").await.is_err() {
+        println!("SKIPPED logs_in_by_ed25519: the server has no plugin auth_ed25519");
+        return;
+    }
+    let user = format!("e{}", std::process::id());
+    shop.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('right')")).await;
+    let grant = format!("GRANT SELECT ON `{}`.* TO '{user}'@'%'", shop.name);
+    shop.run(&grant).await;
+    let login = |password: &'static str| shop.source_with(&[], &[("user", &user), ("password", password)]);
+    assert_eq!(login("right").tables(&shop.name).await.unwrap().len(), 1);
+    let error = login("wrong").schemas().await.unwrap_err();
+    assert!(matches!(error, ConnectorError::Login { .. }), "{error:?}");
+    shop.run(&format!("DROP USER '{user}'@'%'")).await;
+    if shop.conn.query_drop("INSTALL SONAME 'auth_pam'").await.is_ok() {
+        shop.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED VIA pam")).await;
+        let error = shop.source_with(&[], &[("user", &user), ("password", "right")]).schemas().await.unwrap_err();
+        assert!(
+            matches!(&error, ConnectorError::Login { message, .. } if message.contains("plugin that it asks for")),
+            "{error:?}"
+        );
+        shop.run(&format!("DROP USER '{user}'@'%'")).await;
+        shop.run("UNINSTALL SONAME 'auth_pam'").await;
+    }
     shop.end().await;
 }
 

@@ -314,7 +314,6 @@ mod tests {
             ("port", "0"),
             ("port", "x"),
             ("port", "70000"),
-            ("host", ""),
             ("host", "a,b"),
             ("host", "a b"),
             ("host", "a/b"),
@@ -357,13 +356,22 @@ mod tests {
     fn an_unknown_option_lists_the_valid_ones() {
         let error = check_options(OPTIONS, UserMapping, [("username", "x")]).unwrap_err();
         let ConnectorError::UnknownOption { option, valid } = error else { panic!("{error}") };
-        assert_eq!((option.as_str(), valid), ("username", vec!["password", "user"]));
+        assert_eq!((option.as_str(), valid), ("username", vec!["password", "password_required", "user"]));
         assert!(check_options(OPTIONS, Server, [("password", "x")]).is_err());
     }
 
     #[test]
+    fn a_mapping_may_say_that_no_password_is_required() {
+        assert!(ServerConfig::new(&spec(false, &[], &[("user", "u")])).is_err());
+        let said = |value| ServerConfig::new(&spec(false, &[], &[("user", "u"), ("password_required", value)]));
+        assert!(said("false").unwrap().trusted);
+        assert!(said("true").is_err());
+    }
+
+    #[test]
     fn defaults_are_those_of_the_documentation() {
-        let config = ServerConfig::new(&spec(true, &[], &[("user", "u")])).unwrap();
+        // libpq takes an empty host for none.
+        let config = ServerConfig::new(&spec(true, &[("host", "")], &[("user", "u")])).unwrap();
         assert_eq!(config.host, Host::Network { name: "localhost".into(), address: None });
         assert_eq!((config.port, config.connections_max, config.partitions, config.batch_rows), (5432, 8, 1, 8192));
         assert_eq!((config.ssl_mode, config.connect_timeout.as_secs()), (SslMode::Prefer, 10));

@@ -211,7 +211,7 @@ const BUSY_SQLSTATE: &str = "55P03";
 const WAL_HINT: &str = "A database in WAL mode can be read only where the server may write to its directory, or after journal_mode = delete.";
 const RECOVERY_HINT: &str = "Open the database once with a program that may write to it.";
 
-fn is_busy(error: &ConnectorError) -> bool {
+pub(crate) fn is_busy(error: &ConnectorError) -> bool {
     matches!(error, ConnectorError::Remote { sqlstate, .. } if sqlstate == BUSY_SQLSTATE)
 }
 

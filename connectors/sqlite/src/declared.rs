@@ -47,6 +47,9 @@ pub(crate) fn pg_type(declared: &str) -> PgType {
         "time" | "time without time zone" => oids::TIME,
         "uuid" => oids::UUID,
         "json" => oids::JSON,
+        "jsonb" => oids::JSONB,
+        "binary" | "varbinary" | "image" | "bytea" => oids::BYTEA,
+        "smallserial" | "serial" | "bigserial" => oids::INT8,
         "numeric" | "decimal" | "dec" | "number" | "num" => return numeric(arguments),
         _ if base.split_whitespace().any(is_integer_word) => oids::INT8,
         _ => match Affinity::of(declared, false) {
@@ -133,6 +136,12 @@ mod tests {
             ("UUID", "uuid"),
             ("JSON", "json"),
             ("STRING", "text"),
+            ("BINARY(16)", "bytea"),
+            ("varbinary(20)", "bytea"),
+            ("IMAGE", "bytea"),
+            ("BYTEA", "bytea"),
+            ("JSONB", "jsonb"),
+            ("BIGSERIAL", "bigint"),
         ];
         for (declared, expected) in cases {
             assert_eq!(pg_type(declared).sql_name(), expected, "{declared}");

@@ -13,7 +13,7 @@ use datafusion::catalog::TableProvider;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use crate::connection::Database;
+use crate::connection::{Database, is_busy};
 use crate::declared::{self, Affinity};
 use crate::dialect::{ColumnFacts, identifier};
 use crate::options;
@@ -59,6 +59,16 @@ struct SqliteSource {
     permits: Arc<Semaphore>,
 }
 
+impl SqliteSource {
+    fn check_schema(&self, schema: &str) -> Result<()> {
+        if schema == MAIN {
+            return Ok(());
+        }
+        let server = self.database.server().to_owned();
+        Err(ConnectorError::SchemaMissing { server, schema: schema.to_owned() })
+    }
+}
+
 #[async_trait]
 impl ForeignSource for SqliteSource {
     async fn schemas(&self) -> Result<Vec<String>> {
@@ -87,19 +97,25 @@ impl ForeignSource for SqliteSource {
             .await
     }
 
-    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
-        if schema != MAIN {
-            let server = self.database.server().to_owned();
-            return Err(ConnectorError::SchemaMissing { server, schema: schema.to_owned() });
-        }
-        let tables = tables.to_vec();
-        let describe = move |database: &Database, connection: &Connection| {
-            let define = |table: &String| {
-                shape(database, connection, table).map(|shape| (table.clone(), shape.into_definition()))
-            };
-            tables.iter().map(define).collect()
+    async fn describe_live(&self, schema: &str, table: &str) -> Result<TableDefinition> {
+        self.check_schema(schema)?;
+        let table = table.to_owned();
+        let exact = move |database: &Database, connection: &Connection| {
+            let found = shape(database, connection, &table)?;
+            // A name in a catalog is one name; SQLite takes it in any case.
+            if found.name != table {
+                let (server, table) = (database.server().to_owned(), table.clone());
+                return Err(ConnectorError::TableMissing { server, table });
+            }
+            Ok(found.into_definition())
         };
-        self.database.call(describe).await
+        self.database.call(exact).await
+    }
+
+    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
+        self.check_schema(schema)?;
+        let tables = tables.to_vec();
+        self.database.call(move |database, connection| describe_all(database, connection, &tables)).await
     }
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
@@ -195,6 +211,32 @@ impl TableShape {
             })
             .collect();
         TableDefinition { columns, comment: None, primary_key }
+    }
+}
+
+/// The tables that can be described. A view over a table that is gone, or a virtual table of an unknown module, has no
+/// columns to show; it must not hide the others. Where nothing can be read, it is not one table's fault.
+fn describe_all(
+    database: &Database,
+    connection: &Connection,
+    tables: &[String],
+) -> Result<Vec<(String, TableDefinition)>> {
+    let mut described = Vec::with_capacity(tables.len());
+    let mut broken = None;
+    for table in tables {
+        match shape(database, connection, table) {
+            Ok(shape) => described.push((table.clone(), shape.into_definition())),
+            // SQLite's own word on this table, and not that the file is locked.
+            Err(error @ ConnectorError::Remote { .. }) if !is_busy(&error) => {
+                tracing::debug!(server = database.server(), table, %error, "a table cannot be described");
+                broken.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match broken {
+        Some(error) if described.is_empty() => Err(error),
+        _ => Ok(described),
     }
 }
 

@@ -501,6 +501,56 @@ fn scan_threads() -> usize {
 }
 
 #[tokio::test]
+async fn a_live_table_goes_by_its_one_name() {
+    let shop = Shop::new("CREATE TABLE Aff (id INTEGER);");
+    let source = shop.source();
+    assert_eq!(source.describe_live("main", "Aff").await.unwrap().columns.len(), 1);
+    for (schema, table) in [("main", "aff"), ("main", "AFF"), ("main", "nothing")] {
+        let error = source.describe_live(schema, table).await.unwrap_err();
+        assert!(matches!(error, ConnectorError::TableMissing { .. }), "{schema}.{table}: {error:?}");
+    }
+    for schema in ["other", "MAIN", "temp", "public"] {
+        let error = source.describe_live(schema, "Aff").await.unwrap_err();
+        assert!(matches!(error, ConnectorError::SchemaMissing { .. }), "{schema}: {error:?}");
+    }
+    // What a user writes as an option is taken as SQLite takes it.
+    assert_eq!(source.describe(&options(&[("table", "AFF")])).await.unwrap().columns.len(), 1);
+}
+
+#[tokio::test]
+async fn one_broken_view_hides_no_other_table() {
+    let shop = Shop::new(
+        "CREATE TABLE good (id INTEGER); CREATE TABLE gone (id INTEGER); CREATE VIEW bad AS SELECT id FROM gone;
+         DROP TABLE gone;",
+    );
+    let source = shop.source();
+    let names: Vec<_> = source.tables("main").await.unwrap().into_iter().map(|table| table.name).collect();
+    assert_eq!(names, ["bad", "good"]);
+    let described = source.import("main", &names).await.unwrap();
+    assert_eq!(described.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["good"]);
+    for error in [
+        source.import("main", &["bad".into()]).await.unwrap_err(),
+        source.describe_live("main", "bad").await.unwrap_err(),
+    ] {
+        assert!(matches!(&error, ConnectorError::Remote { message, .. } if message.contains("gone")), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn reads_bytes_under_their_other_names() {
+    let shop = Shop::new(
+        "CREATE TABLE t (id INTEGER, a BINARY(16), b VARBINARY(20), c IMAGE, d JSONB);
+         INSERT INTO t VALUES (1, x'00ff', x'ff', x'', '{\"b\": 1, \"a\":  2}'), (2, NULL, NULL, x'01', NULL);",
+    );
+    let context = shop.context("t").await;
+    assert_eq!(
+        rows(&context, "SELECT a, b, c, d FROM t ORDER BY id").await,
+        ["00ff|ff||{\"a\": 2, \"b\": 1}", "NULL|NULL|01|NULL"]
+    );
+    assert_eq!(rows(&context, "SELECT id FROM t WHERE a = X'00ff'").await, ["1"]);
+}
+
+#[tokio::test]
 async fn views_and_virtual_tables_are_read() {
     let shop = Shop::new(
         "CREATE TABLE a (name TEXT); CREATE TABLE b (number INTEGER);

@@ -711,3 +711,41 @@ by_name! {
     /// A server by name.
     server, server_by_oid, 's', Server, ForeignServer;
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn objects_of_older_catalogs_are_read() {
+        let view = json!({
+            "kind": "View", "oid": 20000, "name": "v", "owner": 10, "schema": 2200, "query": "SELECT 1 AS a",
+            "columns": [], "security_invoker": true,
+        });
+        let Object::View(view) = serde_json::from_value(view).unwrap() else { panic!("a view") };
+        assert_eq!(view.reads, None);
+        assert_eq!(view.shown_options(), ["security_invoker=true"]);
+        let database = json!({
+            "kind": "Database", "oid": 5, "name": "atoll", "owner": 10,
+            "settings": { "work_mem": "4MB", "DateStyle": "SQL" },
+        });
+        let Object::Database(database) = serde_json::from_value(database).unwrap() else { panic!("a database") };
+        assert_eq!(database.settings.iter().collect::<Vec<_>>(), [("DateStyle", "SQL"), ("work_mem", "4MB")]);
+        assert!(database.global_settings.is_empty());
+    }
+
+    #[test]
+    fn settings_keep_the_order_in_which_they_were_set() {
+        let mut settings = SettingList::default();
+        for (name, value) in [("b", "1"), ("a", "2"), ("c", "3"), ("b", "4")] {
+            settings.set(name, value);
+        }
+        settings.remove("a");
+        let written = serde_json::to_value(&settings).unwrap();
+        assert_eq!(written, json!([["b", "4"], ["c", "3"]]));
+        assert_eq!(serde_json::from_value::<SettingList>(written).unwrap(), settings);
+    }
+}

@@ -78,6 +78,9 @@ pub(super) const RELATION: &[Privilege] = &[
     Privilege::Trigger,
 ];
 
+/// The privileges that a schema can have.
+pub(super) const SCHEMA: &[Privilege] = &[Privilege::Usage, Privilege::Create];
+
 /// The privileges that a column can have.
 pub const COLUMN: &[Privilege] = &[Privilege::Insert, Privilege::Select, Privilege::Update, Privilege::References];
 
@@ -85,7 +88,7 @@ pub const COLUMN: &[Privilege] = &[Privilege::Insert, Privilege::Select, Privile
 pub fn all_privileges(object: &Object) -> &'static [Privilege] {
     match object {
         Object::ForeignTable(_) | Object::View(_) => RELATION,
-        Object::Schema(_) => &[Privilege::Usage, Privilege::Create],
+        Object::Schema(_) => SCHEMA,
         Object::Wrapper(_) | Object::Server(_) => &[Privilege::Usage],
         Object::Database(_) => &[Privilege::Create, Privilege::Temporary, Privilege::Connect],
         Object::Role(_) | Object::UserMapping(_) => &[],

@@ -47,6 +47,7 @@ fn plain_body(body: &mut SetExpr) {
         SetExpr::Select(select) => {
             if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
                 keys.iter_mut().for_each(unwrap);
+                *keys = distinct_keys(std::mem::take(keys), &select.projection);
             }
             let Some(Distinct::On(keys)) = &mut select.distinct else { return };
             for key in keys {
@@ -62,6 +63,43 @@ fn plain_body(body: &mut SetExpr) {
             plain_body(right);
         }
         _ => {}
+    }
+}
+
+/// Keys of GROUP BY without those that say the same again: DataFusion, which adds the columns that a key of a derived table
+/// decides, then takes one of them for an aggregate.
+fn distinct_keys(keys: Vec<Expr>, items: &[SelectItem]) -> Vec<Expr> {
+    // Sets of keys count as often as they are written.
+    if keys.iter().any(|key| matches!(key, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_) | Expr::Tuple(_))) {
+        return keys;
+    }
+    let meant = |key: &Expr| match position_of(key).and_then(|place| items.get(place)) {
+        Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => expr.clone(),
+        _ => key.clone(),
+    };
+    let mut kept: Vec<(Expr, Expr)> = Vec::with_capacity(keys.len());
+    for key in keys {
+        let expr = meant(&key);
+        match kept.iter_mut().find(|(_, other)| are_same(other, &expr)) {
+            None => kept.push((key, expr)),
+            // A name alone may be ambiguous, which is found later.
+            Some(other) if matches!(expr, Expr::Identifier(_)) => *other = (key, expr),
+            Some(_) => {}
+        }
+    }
+    kept.into_iter().map(|(key, _)| key).collect()
+}
+
+/// Whether two expressions are written alike, but for the relation of a column.
+fn are_same(left: &Expr, right: &Expr) -> bool {
+    let names = |expr: &Expr| match expr {
+        Expr::Identifier(name) => Some(vec![name.clone()]),
+        Expr::CompoundIdentifier(names) => Some(names.clone()),
+        _ => None,
+    };
+    match (names(left), names(right)) {
+        (Some(left), Some(right)) => left.ends_with(&right) || right.ends_with(&left),
+        _ => left == right,
     }
 }
 

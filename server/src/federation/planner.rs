@@ -567,7 +567,7 @@ impl Planner {
             options: live.options,
             columns: live.definition.columns.clone(),
         };
-        Ok(Some(source.provider(spec).await))
+        Ok(Some(source.live_provider(spec).await))
     }
 
     /// A view's plan under its owner's rights, as a table of the columns it was created with.

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use datafusion::common::DFSchema;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
-    TableFactor, VisitMut, VisitorMut,
+    TableFactor, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::planner::{Analyzed, Named, Planned, Planner};
@@ -26,12 +26,9 @@ use crate::wire::sqlstate;
 /// What planning finds; `42P16` where two columns would have one name.
 pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<ViewFacts> {
     let Analyzed { planned, query: rewritten, sources, system, .. } = planner.analyze(query.clone(), text, &[]).await?;
-    let parameters = planned.plan.get_parameter_names().map_err(|error| sqlstate::sql_error(&error))?;
-    if let Some(parameter) = parameters.iter().min() {
+    if let Some((parameter, place)) = parameter_of(&query) {
         let message = format!("there is no parameter {parameter}");
-        let place =
-            text.find(parameter.as_str()).and_then(|start| text.get(..start)).map(|text| text.chars().count() + 1);
-        return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message).at(place));
+        return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message).at(Some(place).filter(|place| *place > 0)));
     }
     let optimized = planner.state.optimize(&planned.plan).map_err(|error| sqlstate::sql_error(&error))?;
     let analyzed =
@@ -76,6 +73,25 @@ pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<Vie
         depends_on_columns: depends_on_columns.into_iter().collect(),
         reads,
     })
+}
+
+/// The first parameter in a query, and where it stands: a view has none.
+fn parameter_of(query: &Query) -> Option<(String, usize)> {
+    struct Finder;
+    impl Visitor for Finder {
+        type Break = (String, usize);
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<(String, usize)> {
+            match expr {
+                Expr::Value(ValueWithSpan { value: Value::Placeholder(name), span }) => {
+                    let place = usize::try_from(span.start.column).unwrap_or_default();
+                    ControlFlow::Break((name.clone(), place))
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    query.visit(&mut Finder).break_value()
 }
 
 fn is_kept(named: Option<&Named>) -> bool {

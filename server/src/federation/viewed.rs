@@ -130,7 +130,7 @@ fn is_of(relation: &ViewedRelation, meaning: &Named) -> bool {
 /// Labels that an enum got since are values like its others.
 fn is_type(now: &PgType, column: &ViewedColumn) -> bool {
     let was = &column.data_type;
-    now.oid == was.oid && now.modifier == was.modifier && now.sql_name().to_string() == was.sql_name().to_string()
+    now.oid == was.oid && now.modifier == was.modifier && now.sql_name() == was.sql_name()
 }
 
 /// A stored relation with the columns, and their names, that a view knows: rights on columns go by these names.

@@ -225,17 +225,14 @@ impl Host {
         if let Some(definition) = lock(&self.definitions).get(&key) {
             return Ok(Some(LiveTable { options, definition }));
         }
-        match source.describe(&options).await {
+        match source.describe_live(schema, table).await {
             Ok(definition) => {
                 let definition = Arc::new(definition);
                 lock(&self.definitions).put(key, Arc::clone(&definition));
                 Ok(Some(LiveTable { options, definition }))
             }
-            Err(
-                ConnectorError::TableMissing { .. }
-                | ConnectorError::SchemaMissing { .. }
-                | ConnectorError::File { missing: true, .. },
-            ) => Ok(None),
+            // A database file or bucket that is missing is the server's fault, and no relation would be found in it.
+            Err(ConnectorError::TableMissing { .. } | ConnectorError::SchemaMissing { .. }) => Ok(None),
             Err(error) => Err(sqlstate::connector_error(&error)),
         }
     }

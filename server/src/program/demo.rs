@@ -113,7 +113,15 @@ fn write_sample(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Runs the set-up script as the superuser.
 async fn set_up(engine: &Arc<Engine>) -> Result<()> {
-    let startup = Startup { user: "atoll".to_owned(), database: None, settings: Vec::new(), peer: None, pid: 0 };
+    let startup = Startup {
+        user: "atoll".to_owned(),
+        database: None,
+        settings: Vec::new(),
+        peer: None,
+        pid: 0,
+        tls_offered: false,
+        tls: None,
+    };
     let mut session = Session::open(Arc::clone(engine), startup).await?;
     for statement in session.parse(SETUP)? {
         let prepared = session.prepare(Some(statement), &[]).await?;

@@ -27,6 +27,7 @@ pub struct Backend {
     pub state_changed: SystemTime,
     pub state: &'static str,
     pub query: String,
+    pub tls: Option<super::TlsInfo>,
     pub canceller: Canceller,
 }
 

@@ -12,7 +12,7 @@ use crate::catalog::ddl::{self, DdlContext, Facts, ImportedTable, Need, ViewFact
 use crate::catalog::model::{Change, Object};
 use crate::catalog::store::{CommitError, StoreError};
 use crate::catalog::{Catalog, Oid};
-use crate::error::{SqlError, SqlResult, SqlState};
+use crate::error::{Notice, SqlError, SqlResult, SqlState};
 use crate::federation::view_facts;
 use crate::host::Registry;
 use crate::statement::ParsedStatement;
@@ -26,6 +26,12 @@ const COMMIT_RETRIES_MAX: u32 = 10;
 const COMMIT_TURN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Tables that one IMPORT may make.
 const IMPORT_TABLES_MAX: usize = 100_000;
+
+/// As whom, and in which schemas, a statement is run.
+struct Acting {
+    user: Oid,
+    search_path: Vec<String>,
+}
 
 impl WrapperRegistry for Registry {
     fn options(&self, connector: &str) -> Option<&'static [OptionSpec]> {
@@ -60,7 +66,7 @@ impl Session {
             Some(working) => working,
             None => Working::new(self.engine.catalog()),
         };
-        let done = self.define_in(&mut working, statement, limits).await;
+        let done = self.define_all(&mut working, statement, limits).await;
         // A statement that failed has changed nothing: the block is failed, and a savepoint before it may still be kept.
         self.transaction.working = Some(working);
         let outcome = done?;
@@ -70,20 +76,53 @@ impl Session {
         Ok(Outcome::Command(outcome.tag.to_owned()))
     }
 
-    async fn define_in(
+    /// A statement, and what CREATE SCHEMA includes: all of it or nothing.
+    async fn define_all(
         &mut self,
         working: &mut Working,
         statement: &ParsedStatement,
         limits: &Limits,
     ) -> SqlResult<ddl::DdlOutcome> {
         let user = self.catalog_role_name();
-        let search_path = self.settings.search_path(&user);
+        let mut acting = Acting { user: self.current_user, search_path: self.settings.search_path(&user) };
+        let Statement::CreateSchema(create) = &statement.statement else {
+            return self.define_in(working, statement, &acting, limits).await;
+        };
+        let mut draft = working.clone();
+        let mut outcome = self.define_in(&mut draft, statement, &acting, limits).await?;
+        let schema = ddl::schema_made(&draft, self.session_user, self.current_user, create);
+        if let Some((name, owner)) = schema.filter(|_| !create.elements.is_empty()) {
+            acting.user = owner;
+            acting.search_path.insert(0, name.clone());
+            for element in &create.elements {
+                if let Statement::CreateView(view) = &element.statement
+                    && let Some(other) = view.name.schema().filter(|other| *other != name)
+                {
+                    let message =
+                        format!("CREATE specifies a schema ({other}) different from the one being created ({name})");
+                    return Err(SqlError::new(SqlState::INVALID_SCHEMA_DEFINITION, message));
+                }
+                let made = self.define_in(&mut draft, element, &acting, limits).await?;
+                outcome.notices.extend(made.notices);
+            }
+        }
+        *working = draft;
+        Ok(outcome)
+    }
+
+    async fn define_in(
+        &mut self,
+        working: &mut Working,
+        statement: &ParsedStatement,
+        acting: &Acting,
+        limits: &Limits,
+    ) -> SqlResult<ddl::DdlOutcome> {
         let engine = Arc::clone(&self.engine);
         let style = self.output_style();
         let context = DdlContext {
             session_user: self.session_user,
-            current_user: self.current_user,
-            search_path: &search_path,
+            current_user: acting.user,
+            search_path: &acting.search_path,
             wrappers: &engine.host.registry,
             key: engine.host.key(),
             style: &style,
@@ -97,7 +136,7 @@ impl Session {
             }
             Need::View(create) => {
                 let catalog = Arc::clone(working.current());
-                Facts::View(self.view_facts(create, catalog, statement, limits).await?)
+                Facts::View(self.view_facts(create, catalog, (statement, acting), limits).await?)
             }
         };
         let wanted = ddl::oids_needed(&statement.statement, &facts);
@@ -160,7 +199,7 @@ impl Session {
     }
 
     async fn import_facts(
-        &self,
+        &mut self,
         catalog: &Arc<Catalog>,
         server: Oid,
         (schema, filter): (&str, &ImportFilter),
@@ -168,7 +207,7 @@ impl Session {
     ) -> SqlResult<Facts> {
         let (host, catalog, user) = (Arc::clone(&self.engine.host), Arc::clone(catalog), self.current_user);
         let (schema, filter) = (schema.to_owned(), filter.clone());
-        limits
+        let (tables, undescribed) = limits
             .run(self.engine.cpu(), async move {
                 let server = catalog
                     .server_by_oid(server)
@@ -182,7 +221,8 @@ impl Session {
                     return Err(SqlError::new(
                         SqlState::FDW_SCHEMA_NOT_FOUND,
                         format!("schema \"{schema}\" is not present on foreign server \"{}\"", server.header.name),
-                    ));
+                    )
+                    .hint(schemas_hint(&schemas)));
                 }
                 let mut names: Vec<String> =
                     source.tables(&schema).await.map_err(failed)?.into_iter().map(|table| table.name).collect();
@@ -199,7 +239,8 @@ impl Session {
                     .hint("Use LIMIT TO to import some of them."));
                 }
                 let described = source.import(&schema, &names).await.map_err(failed)?;
-                let tables = described
+                names.retain(|name| !described.iter().any(|(found, _)| found == name));
+                let tables: Vec<_> = described
                     .into_iter()
                     .map(|(name, definition)| ImportedTable {
                         options: source.live_options(&schema, &name),
@@ -207,19 +248,26 @@ impl Session {
                         definition,
                     })
                     .collect();
-                Ok(Facts::Import(tables))
+                Ok((tables, names))
             })
-            .await
+            .await?;
+        self.notices.extend(undescribed.iter().map(|name| {
+            let message = format!("table \"{name}\" cannot be described by its foreign server, skipping");
+            Notice::warning(SqlState::WARNING, message)
+        }));
+        Ok(Facts::Import(tables))
     }
 
     async fn view_facts(
         &mut self,
         create: &CreateView,
         catalog: Arc<Catalog>,
-        statement: &ParsedStatement,
+        (statement, acting): (&ParsedStatement, &Acting),
         limits: &Limits,
     ) -> SqlResult<ViewFacts> {
         let mut planner = self.planner(&create.query_text, limits).await?;
+        planner.scope.search_path = self.usable_path(&catalog, acting.user, acting.search_path.clone());
+        (planner.role, planner.invoker) = (acting.user, acting.user);
         planner.catalog = catalog;
         planner.declared = true;
         let (query, text) = (create.query.as_ref().clone(), statement.text.clone());
@@ -249,7 +297,7 @@ impl Session {
             let limits = self.limits();
             let mut working = Working::new(self.engine.catalog());
             // Its notices were sent the first time.
-            result = match self.define_in(&mut working, &statement, &limits).await {
+            result = match self.define_all(&mut working, &statement, &limits).await {
                 Ok(_) => self.commit_once(working).await,
                 Err(error) => Err(error),
             };
@@ -299,4 +347,15 @@ fn commit_error(error: &CommitError) -> SqlError {
 fn store_error(error: &StoreError) -> SqlError {
     tracing::error!(error = error as &dyn std::error::Error, "the catalog store failed");
     SqlError::new(SqlState::IO_ERROR, format!("the catalog could not be written: {error}"))
+}
+
+/// Names some of the schemas that there are.
+fn schemas_hint(schemas: &[String]) -> String {
+    const SHOWN_MAX: usize = 8;
+    let shown: Vec<_> = schemas.iter().take(SHOWN_MAX).map(|name| format!("\"{name}\"")).collect();
+    match schemas.len() {
+        0 => "It has no schema that its user may see.".to_owned(),
+        count if count > SHOWN_MAX => format!("Among its schemas are {}.", shown.join(", ")),
+        _ => format!("It has the schemas: {}.", shown.join(", ")),
+    }
 }

@@ -54,6 +54,19 @@ pub struct Startup {
     pub peer: Option<std::net::SocketAddr>,
     /// The process id of the cancel key.
     pub pid: i32,
+    /// Whether the server speaks TLS: the setting `ssl`.
+    pub tls_offered: bool,
+    /// How this connection is encrypted, for `pg_stat_ssl`.
+    pub tls: Option<TlsInfo>,
+}
+
+/// How a connection is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `TLSv1.3`.
+    pub version: &'static str,
+    /// `TLS_AES_256_GCM_SHA384`.
+    pub cipher: String,
 }
 
 /// A statement that was parsed and described.
@@ -149,6 +162,9 @@ impl Session {
         check_connect(&catalog, user)?;
         let live = system::database_of(&engine, &catalog, user, startup.database.as_deref(), &startup.user)?;
         let mut settings = Settings::default();
+        if startup.tls_offered {
+            settings.set_base("ssl", "on");
+        }
         // The role's own count more than the database's. One that was stored may have become invalid: PostgreSQL warns and
         // goes on.
         for (name, value) in catalog.initial_settings(&role) {
@@ -174,6 +190,7 @@ impl Session {
             state_changed: now,
             state: "idle",
             query: String::new(),
+            tls: startup.tls,
             canceller: canceller.clone(),
         });
         let advisory = AdvisoryGuard(engine.advisory.session());
@@ -338,7 +355,9 @@ impl Session {
             Statement::CloseCursor { name } => self.close_cursor(name.as_deref()),
             Statement::Unlisten => Ok(Outcome::Command("UNLISTEN".to_owned())),
             Statement::Maintenance(maintenance) => self.maintain(maintenance),
-            Statement::Unsupported { message, hint } => Err(unsupported(message, hint.as_deref())),
+            Statement::Unsupported { message, hint, position } => {
+                Err(unsupported(message, hint.as_deref()).at(*position))
+            }
             _ => self.define(statement, &limits).await,
         }
     }
@@ -613,6 +632,7 @@ fn holds_no_secret(statement: &Statement) -> bool {
         | Statement::RenameRole { .. }
         | Statement::GrantRole(_)
         | Statement::Grant(_)
+        | Statement::AlterDefaultPrivileges(_)
         | Statement::Drop(_)
         | Statement::DropUserMapping(_)
         | Statement::DropOwned { .. }

@@ -77,8 +77,8 @@ impl Session {
     ) -> SqlResult<Prepared> {
         let limits = self.limits();
         // Before a client sends parameters that nothing reads.
-        if let Statement::Unsupported { message, hint } = &statement.statement {
-            return Err(super::unsupported(message, hint.as_deref()));
+        if let Statement::Unsupported { message, hint, position } = &statement.statement {
+            return Err(super::unsupported(message, hint.as_deref()).at(*position));
         }
         let query = match &statement.statement {
             Statement::Query(query) => Some((query.as_ref(), statement.text.as_str())),

@@ -80,13 +80,16 @@ impl Session {
     /// The search path; of our own database's schemas those that the current user may use, as in PostgreSQL's
     /// `recomputeNamespacePath`.
     fn usable_search_path(&self, catalog: &Catalog) -> Vec<String> {
-        let mut path = self.settings.search_path(&catalog.role_name(self.current_user));
+        let path = self.settings.search_path(&catalog.role_name(self.current_user));
+        self.usable_path(catalog, self.current_user, path)
+    }
+
+    /// Of a search path what a user may use.
+    pub(super) fn usable_path(&self, catalog: &Catalog, user: Oid, mut path: Vec<String>) -> Vec<String> {
         if self.live.is_none() {
             let usable = |name: &String| {
                 let schema = catalog.schema(name).and_then(|schema| catalog.get(schema.header.oid));
-                schema.is_some_and(|schema| {
-                    privilege::has_privilege(catalog, self.current_user, schema, Privilege::Usage)
-                })
+                schema.is_some_and(|schema| privilege::has_privilege(catalog, user, schema, Privilege::Usage))
             };
             path.retain(usable);
         }
@@ -296,6 +299,7 @@ fn backend_info(backend: &Backend) -> BackendInfo {
         state_change: Some(microseconds(backend.state_changed)),
         state: Some(backend.state.to_owned()),
         query: backend.query.clone(),
+        tls: backend.tls.as_ref().map(|tls| (tls.version, tls.cipher.clone())),
     }
 }
 

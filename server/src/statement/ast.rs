@@ -79,6 +79,7 @@ pub enum Statement {
     },
     GrantRole(GrantRole),
     Grant(Grant),
+    AlterDefaultPrivileges(AlterDefaultPrivileges),
     /// Of wrappers, servers, foreign tables, views, schemas and roles.
     Drop(Drop),
     Comment(Comment),
@@ -133,6 +134,8 @@ pub enum Statement {
     Unsupported {
         message: String,
         hint: Option<String>,
+        /// Where in what the client sent, if it is known: characters from 1.
+        position: Option<usize>,
     },
     /// Nothing between two semicolons. The parser leaves these out, as PostgreSQL's does.
     Empty,
@@ -390,13 +393,15 @@ pub enum ImportFilter {
     Except(Vec<String>),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the SQL clauses of their names")]
 pub struct CreateSchema {
     /// `None` with AUTHORIZATION: the role's name.
     pub name: Option<String>,
     pub if_not_exists: bool,
     pub authorization: Option<RoleSpec>,
+    /// CREATE VIEW and GRANT, to be run in the new schema.
+    pub elements: Vec<ParsedStatement>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -499,6 +504,24 @@ pub struct Grant {
     pub grant_option: bool,
     pub granted_by: Option<RoleSpec>,
     pub cascade: bool,
+}
+
+/// ALTER DEFAULT PRIVILEGES.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlterDefaultPrivileges {
+    /// `FOR ROLE`; empty: the current user.
+    pub roles: Vec<RoleSpec>,
+    /// `IN SCHEMA`; empty: in all.
+    pub schemas: Vec<String>,
+    /// What is granted, on no objects yet: a kind with an empty list.
+    pub grant: Grant,
+}
+
+impl AlterDefaultPrivileges {
+    /// Whether it is about schemas, else relations.
+    pub const fn of_schemas(&self) -> bool {
+        matches!(self.grant.objects, GrantObjects::Schemas(_))
+    }
 }
 
 /// `SELECT (a, b)`.

@@ -160,7 +160,10 @@ fn table_elements(c: &mut Cursor) -> SqlResult<Option<Vec<ColumnClause>>> {
 
 fn table_element(c: &mut Cursor) -> SqlResult<ColumnClause> {
     match c.word_at(0) {
-        Some("like") => Err(SqlError::unsupported("LIKE is not supported for creating foreign tables")),
+        Some("like") => {
+            c.bump();
+            Err(SqlError::unsupported("LIKE is not supported for creating foreign tables").at(c.position()))
+        }
         Some("constraint" | "check" | "unique" | "primary" | "foreign") => {
             if c.eat(&["constraint"]) {
                 c.name()?;

@@ -57,7 +57,7 @@ pub fn parse(sql: &str) -> SqlResult<Vec<ParsedStatement>> {
             let statement = match result {
                 Ok(statement) => statement,
                 Err(error) if error.sqlstate == SqlState::FEATURE_NOT_SUPPORTED => {
-                    Statement::Unsupported { message: error.message, hint: error.hint }
+                    Statement::Unsupported { message: error.message, hint: error.hint, position: error.position }
                 }
                 Err(error) => return Err(error),
             };

@@ -1,7 +1,8 @@
 //! Schemas, views, extensions, comments, DROP.
 
 use super::ast::{
-    AlterObject, Comment, CommentTarget, CreateSchema, CreateView, Drop, DropKind, QualifiedName, RoleSpec, Statement,
+    AlterObject, Comment, CommentTarget, CreateSchema, CreateView, Drop, DropKind, ParsedStatement, QualifiedName,
+    RoleSpec, Statement,
 };
 use super::cursor::Cursor;
 use super::lexer::TokenKind;
@@ -20,9 +21,44 @@ pub(super) fn create_schema(c: &mut Cursor) -> SqlResult<Statement> {
         Some("create" | "grant") if if_not_exists => {
             Err(SqlError::unsupported("CREATE SCHEMA IF NOT EXISTS cannot include schema elements").at(c.position()))
         }
-        Some("create" | "grant") => Err(SqlError::unsupported("CREATE SCHEMA with schema elements is not supported")
-            .hint("Create the schema first, then what it shall hold.")),
-        _ => Ok(Statement::CreateSchema(CreateSchema { name, if_not_exists, authorization })),
+        _ => {
+            let elements = schema_elements(c)?;
+            Ok(Statement::CreateSchema(CreateSchema { name, if_not_exists, authorization, elements }))
+        }
+    }
+}
+
+/// The statements in CREATE SCHEMA. Nothing stands between them, but CREATE and GRANT are reserved words.
+fn schema_elements(c: &mut Cursor) -> SqlResult<Vec<ParsedStatement>> {
+    let mut elements = Vec::new();
+    while matches!(c.word_at(0), Some("create" | "grant")) {
+        let start = c.index();
+        let mut ahead = 1;
+        while c.peek_at(ahead).is_some() && !begins_element(c, ahead) {
+            ahead += 1;
+        }
+        let end = start + ahead;
+        let mut part = Cursor::new(c.lexed(), start, end);
+        let statement = super::statement(&mut part)?;
+        part.expect_end()?;
+        if !matches!(statement, Statement::CreateView(_) | Statement::Grant(_)) {
+            return Err(SqlError::unsupported("CREATE SCHEMA can include only CREATE VIEW and GRANT")
+                .hint("Create the schema first, then what it shall hold."));
+        }
+        elements.push(part.parsed(statement, start));
+        c.seek(end);
+    }
+    Ok(elements)
+}
+
+fn begins_element(c: &Cursor, ahead: usize) -> bool {
+    let before = c.peek_at(ahead - 1).map(|token| &token.kind);
+    let label = matches!(before, Some(TokenKind::Symbol('.'))) || c.word_at(ahead - 1) == Some("as");
+    match c.word_at(ahead) {
+        // GRANT CREATE ON …
+        Some("create") => !label && c.word_at(ahead + 1).is_some_and(|word| word != "on"),
+        Some("grant") => !label && c.word_at(ahead - 1) != Some("with"),
+        _ => false,
     }
 }
 
@@ -315,6 +351,9 @@ pub(super) fn alter(c: &mut Cursor) -> SqlResult<Statement> {
     if c.sees(&["database"]) && matches!(c.word_at(2), Some("set" | "reset")) && c.word_at(3) != Some("tablespace") {
         c.bump();
         return roles::alter_database_setting(c);
+    }
+    if c.eat(&["default", "privileges"]) {
+        return roles::alter_default_privileges(c);
     }
     match c.eat_any(&["server", "schema", "view", "role", "user", "group"]) {
         Some("server") => foreign::alter_server(c),

@@ -12,7 +12,6 @@ const KINDS: &[&[&str]] = &[
     &["text", "search", "parser"],
     &["text", "search", "template"],
     &["trusted", "procedural", "language"],
-    &["default", "privileges"],
     &["materialized", "view"],
     &["access", "method"],
     &["constraint", "trigger"],

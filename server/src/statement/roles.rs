@@ -1,8 +1,8 @@
 //! Roles, GRANT and REVOKE, REASSIGN OWNED.
 
 use super::ast::{
-    AlterDatabaseSetting, AlterRole, AlterRoleSetting, CreateRole, Grant, GrantObjects, GrantRole, OptionValue,
-    PrivilegeClause, RoleAttributes, RoleSpec, Statement,
+    AlterDatabaseSetting, AlterDefaultPrivileges, AlterRole, AlterRoleSetting, CreateRole, Grant, GrantObjects,
+    GrantRole, OptionValue, PrivilegeClause, RoleAttributes, RoleSpec, Statement,
 };
 use super::cursor::Cursor;
 use super::{refused, session};
@@ -286,6 +286,40 @@ fn grant_objects(
     let cascade = !grant && c.cascade();
     let grant_option = option_for || with_option;
     Ok(Statement::Grant(Grant { grant, privileges, objects, grantees, grant_option, granted_by, cascade }))
+}
+
+/// ALTER DEFAULT PRIVILEGES, behind these words.
+pub(super) fn alter_default_privileges(c: &mut Cursor) -> SqlResult<Statement> {
+    let (mut roles, mut schemas) = (Vec::new(), Vec::new());
+    loop {
+        if roles.is_empty() && (c.eat(&["for", "role"]) || c.eat(&["for", "user"])) {
+            roles = c.list(Cursor::role_not_public)?;
+        } else if schemas.is_empty() && c.eat(&["in", "schema"]) {
+            schemas = c.list(Cursor::name)?;
+        } else {
+            break;
+        }
+    }
+    let grant = match c.eat_any(&["grant", "revoke"]) {
+        Some(word) => word == "grant",
+        None => return c.unexpected(),
+    };
+    let option_for = !grant && c.eat(&["grant", "option", "for"]);
+    let privileges = privileges(c)?;
+    c.expect(&["on"])?;
+    let objects = match c.eat_any(&["tables", "schemas", "sequences", "functions", "routines", "types"]) {
+        Some("tables") => GrantObjects::Tables(Vec::new()),
+        Some("schemas") => GrantObjects::Schemas(Vec::new()),
+        Some(kind) => return Err(SqlError::unsupported(format!("default privileges on {kind} are not supported"))),
+        None => return c.unexpected(),
+    };
+    c.expect(&[if grant { "to" } else { "from" }])?;
+    let grantees = c.list(grantee)?;
+    let with_option = grant && c.eat(&["with", "grant", "option"]);
+    let cascade = !grant && c.cascade();
+    let grant_option = option_for || with_option;
+    let grant = Grant { grant, privileges, objects, grantees, grant_option, granted_by: None, cascade };
+    Ok(Statement::AlterDefaultPrivileges(AlterDefaultPrivileges { roles, schemas, grant }))
 }
 
 /// `[GROUP] role`

@@ -16,7 +16,7 @@ use super::sqlstate::cancel_error;
 use super::startup::{ClientStartup, Opened, Opening, Refused, open};
 use super::stream::{BoxedStream, Inbox, Outbox};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::session::{CancelReason, Session, Startup};
+use crate::session::{CancelReason, Session, Startup, TlsInfo};
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,7 @@ fn split(stream: BoxedStream) -> (Inbox, Outbox) {
 }
 
 async fn serve_opened(shared: Arc<Shared>, opened: Opened, peer: Peer, deadline: Instant) {
-    let Opened { stream, encrypted, end_point, opening } = opened;
+    let Opened { stream, encrypted: tls, end_point, opening } = opened;
     let startup = match opening {
         Opening::Cancel { pid, key } => {
             // No answer either way: a client learns nothing about keys.
@@ -75,7 +75,8 @@ async fn serve_opened(shared: Arc<Shared>, opened: Opened, peer: Peer, deadline:
         Opening::Session(startup) => startup,
     };
     let (mut inbox, mut outbox) = split(stream);
-    let admitted = admit(&shared, &mut inbox, &mut outbox, &startup, Channel { peer, encrypted, end_point });
+    let admitted =
+        admit(&shared, &mut inbox, &mut outbox, &startup, Channel { peer, encrypted: tls.is_some(), end_point });
     let slot = match tokio::time::timeout_at(deadline, admitted).await {
         Ok(Ok(slot)) => slot,
         Ok(Err(AuthError::Refused(error))) => {
@@ -89,14 +90,14 @@ async fn serve_opened(shared: Arc<Shared>, opened: Opened, peer: Peer, deadline:
         }
     };
     inbox.admit(shared.config.message_bytes_max);
-    serve_session(shared, inbox, outbox, startup, peer, slot).await;
+    serve_session(shared, inbox, outbox, (startup, tls), peer, slot).await;
 }
 
 async fn serve_session(
     shared: Arc<Shared>,
     mut inbox: Inbox,
     mut outbox: Outbox,
-    client: ClientStartup,
+    (client, tls): (ClientStartup, Option<TlsInfo>),
     peer: Peer,
     slot: Slot,
 ) {
@@ -107,8 +108,15 @@ async fn serve_session(
         Peer::Tcp(address) => Some(address),
         Peer::Unix { .. } => None,
     };
-    let startup =
-        Startup { user: client.user, database: client.database, settings: client.settings, peer: address, pid };
+    let startup = Startup {
+        user: client.user,
+        database: client.database,
+        settings: client.settings,
+        peer: address,
+        pid,
+        tls_offered: shared.config.tls.is_some(),
+        tls,
+    };
     // A live catalog is read from its source: whoever waits for it no more, or a shutdown, ends that.
     let opening = tokio::select! {
         opening = Session::open(Arc::clone(&shared.engine), startup) => opening,

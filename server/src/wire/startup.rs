@@ -11,6 +11,7 @@ use super::frontend::Body;
 use super::stream::BoxedStream;
 use super::tls::ServerTls;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::session::TlsInfo;
 
 /// `MAX_STARTUP_PACKET_LENGTH`.
 const STARTUP_BYTES_MAX: usize = 10_000;
@@ -58,7 +59,8 @@ impl ClientStartup {
 /// A connection that has said what it wants.
 pub(super) struct Opened {
     pub(super) stream: BoxedStream,
-    pub(super) encrypted: bool,
+    /// How, where it is encrypted.
+    pub(super) encrypted: Option<TlsInfo>,
     /// For channel binding.
     pub(super) end_point: Option<Arc<[u8]>>,
     pub(super) opening: Opening,
@@ -78,7 +80,7 @@ pub(super) enum Refused {
 /// which fails.
 pub(super) async fn open(stream: BoxedStream, tls: Option<&ServerTls>, direct: bool) -> Result<Opened, Refused> {
     let mut opened =
-        Opened { stream, encrypted: false, end_point: None, opening: Opening::Cancel { pid: 0, key: Bytes::new() } };
+        Opened { stream, encrypted: None, end_point: None, opening: Opening::Cancel { pid: 0, key: Bytes::new() } };
     if direct {
         let Some(tls) = tls else { return Err(Refused::Silently) };
         encrypt(&mut opened, tls, true).await?;
@@ -144,8 +146,14 @@ async fn encrypt(opened: &mut Opened, tls: &ServerTls, direct: bool) -> Result<(
     if direct && !ServerTls::is_our_protocol(encrypted.get_ref().1.alpn_protocol()) {
         return Err(Refused::Silently);
     }
+    let connection = &encrypted.get_ref().1;
+    let version = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "TLSv1.3",
+    };
+    let suite = connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
+    opened.encrypted = Some(TlsInfo { version, cipher: suite.replace("TLS13_", "TLS_") });
     opened.stream = Box::new(encrypted);
-    opened.encrypted = true;
     opened.end_point = tls.end_point();
     Ok(())
 }

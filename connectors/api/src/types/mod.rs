@@ -65,7 +65,7 @@ pub const DECIMAL256_NAN: arrow::datatypes::i256 = arrow::datatypes::i256::MAX;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "StoredType")]
 pub struct PgType {
-    /// The type's OID: PostgreSQL's own for built-in types, derived from the name for others.
+    /// The type's OID: PostgreSQL's own for built-in types, derived from name and labels for others.
     pub oid: u32,
     /// PostgreSQL's `atttypmod`; -1 where there is none.
     pub modifier: i32,
@@ -97,9 +97,9 @@ struct StoredType {
 }
 
 impl From<StoredType> for PgType {
-    /// The OID of a source's type follows from its name, whatever was stored.
+    /// The OID of a source's type follows from its name and labels, whatever was stored.
     fn from(stored: StoredType) -> Self {
-        let oid = stored.user.as_ref().map_or(stored.oid, |user| derived_oid(&user.name));
+        let oid = stored.user.as_ref().map_or(stored.oid, |user| derived_oid(&user.name, &user.labels));
         Self { oid, modifier: stored.modifier, user: stored.user }
     }
 }
@@ -132,10 +132,11 @@ impl PgType {
         Self::with_modifier(oids::BPCHAR, i32::try_from(length).unwrap_or(i32::MAX - 4).saturating_add(4))
     }
 
-    /// A type that some source defines. Its OID is derived from its name, so that it is the same after a restart.
+    /// A type that some source defines. Its OID is derived from its name and labels, so that it is the same after a
+    /// restart, and another one where an enum of the same name has other labels: their values do not compare.
     pub fn user(name: impl Into<String>, labels: Vec<String>, array: bool) -> Self {
         let name = name.into();
-        let oid = derived_oid(&name);
+        let oid = derived_oid(&name, &labels);
         Self { oid, modifier: -1, user: Some(Arc::new(UserType { name, labels, array })) }
     }
 
@@ -322,8 +323,13 @@ impl PgType {
 /// numbers would find negative ones. Every OID that a catalog assigns is lower.
 pub const DERIVED_OID_MIN: u32 = 0x6000_0000;
 
-/// A stable OID for a type that PostgreSQL does not have: FNV-1a of its name.
-fn derived_oid(name: &str) -> u32 {
-    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+/// A stable OID for a type that PostgreSQL does not have: FNV-1a of its name, and of its labels where it has some.
+fn derived_oid(name: &str, labels: &[String]) -> u32 {
+    // A byte that is in no UTF-8 text keeps one label from running into the next.
+    let labels = labels.iter().flat_map(|label| std::iter::once(0xff).chain(label.bytes()));
+    let hash = name
+        .bytes()
+        .chain(labels)
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     DERIVED_OID_MIN | (hash >> 3)
 }

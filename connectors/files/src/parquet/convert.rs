@@ -6,20 +6,19 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringViewBuilder, new_null_array};
 use arrow::compute::{CastOptions, cast, cast_with_options, min};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+    ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Date32Type, Int64Type, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType,
 };
 use atoll_connector_api::types::text::{OutputStyle, write_text};
 use atoll_connector_api::types::{ColumnBuilder, PgType, oids};
 use atoll_connector_api::{ConnectorError, Result};
 
+use super::check::check_values;
 use super::nested::write_json;
 
-/// 4713-01-01 BC, where PostgreSQL's dates begin: Julian day 0, as days and microseconds since 1970.
-const FIRST_DAY: i32 = -2_440_588;
-const FIRST_MICROSECOND: i64 = FIRST_DAY as i64 * 86_400_000_000;
-/// The stored `-infinity` of dates and timestamps.
-const MINUS_INFINITY_DAY: i32 = i32::MIN;
-const MINUS_INFINITY_MICROSECOND: i64 = i64::MIN;
+/// How DuckDB writes `-infinity`: as the negation of `infinity`. PostgreSQL stores the smallest number of all.
+pub(super) const WRITTEN_INFINITY_DAY: i32 = -i32::MAX;
+pub(super) const WRITTEN_INFINITY_MICROSECOND: i64 = -i64::MAX;
 
 /// How a column's values become those of the declared type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +75,11 @@ impl Conversion {
     /// A value that the declared type cannot hold, with PostgreSQL's SQLSTATE.
     pub(crate) fn apply(self, column: &ArrayRef, seen: &PgType, to: &PgType) -> Result<ArrayRef> {
         let storage = to.storage();
+        // What is printed here is looked at before it is: a negative time would lose its sign. In JSON text a zero byte
+        // is an escape, and the declared type's input function judges it.
+        if matches!(self, Self::Text | Self::TextInput | Self::Json) {
+            check_values(column.as_ref(), self != Self::Json)?;
+        }
         let converted = match self {
             Self::Identity => Arc::clone(column),
             Self::Null => new_null_array(&storage, column.len()),
@@ -94,7 +98,11 @@ impl Conversion {
             }
             Self::Json => through_text(column, to, |row, out| write_json(column.as_ref(), row, out))?,
         };
-        check_beginning(&converted)?;
+        if matches!(self, Self::Text | Self::TextInput | Self::Json | Self::Null) {
+            return Ok(converted);
+        }
+        let converted = with_infinity(converted);
+        check_values(converted.as_ref(), true)?;
         Ok(converted)
     }
 }
@@ -242,26 +250,21 @@ fn through_text(column: &ArrayRef, to: &PgType, write: impl Fn(usize, &mut Strin
     Ok(builder.finish())
 }
 
-/// Dates and timestamps before PostgreSQL's first one, `-infinity` aside.
-fn check_beginning(column: &ArrayRef) -> Result<()> {
-    fn before<T: ArrowPrimitiveType>(column: &ArrayRef, first: T::Native, infinity: T::Native) -> bool
-    where
-        T::Native: PartialOrd,
-    {
+/// Dates and timestamps with PostgreSQL's `-infinity` in place of the one that files hold.
+fn with_infinity(column: ArrayRef) -> ArrayRef {
+    fn replaced<T: ArrowPrimitiveType>(column: ArrayRef, written: T::Native) -> ArrayRef {
         let values = column.as_primitive::<T>();
-        // The smallest value clears nearly every batch at once.
-        min(values).is_some_and(|least| least < first)
-            && values.iter().flatten().any(|value| value < first && value != infinity)
+        if min(values).is_none_or(|least| least.is_gt(written)) {
+            return column;
+        }
+        let own = |value: T::Native| if value.is_eq(written) { T::Native::MIN_TOTAL_ORDER } else { value };
+        Arc::new(values.unary::<_, T>(own).with_data_type(column.data_type().clone()))
     }
     match column.data_type() {
-        DataType::Date32 if before::<Date32Type>(column, FIRST_DAY, MINUS_INFINITY_DAY) => {
-            Err(ConnectorError::value("22008", "date out of range"))
+        DataType::Date32 => replaced::<Date32Type>(column, WRITTEN_INFINITY_DAY),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            replaced::<TimestampMicrosecondType>(column, WRITTEN_INFINITY_MICROSECOND)
         }
-        DataType::Timestamp(TimeUnit::Microsecond, _)
-            if before::<TimestampMicrosecondType>(column, FIRST_MICROSECOND, MINUS_INFINITY_MICROSECOND) =>
-        {
-            Err(ConnectorError::value("22008", "timestamp out of range"))
-        }
-        _ => Ok(()),
+        _ => column,
     }
 }

@@ -81,7 +81,7 @@ fn file_column(column: &FilterColumn) -> Expr {
 
 fn compare(expr: &Expr, op: Operator, value: &ScalarValue, columns: &[FilterColumn]) -> Option<Expr> {
     let column = find(expr, columns)?;
-    if value.is_null() || is_nan(value) || !ordered_alike(column, op) {
+    if value.is_null() || is_nan(value) || is_minus_infinity(value) || !ordered_alike(column, op) {
         return None;
     }
     if column.conversion == Conversion::Nanoseconds {
@@ -102,6 +102,11 @@ fn is_nan(value: &ScalarValue) -> bool {
         ScalarValue::Float32(Some(value)) => value.is_nan(),
         _ => false,
     }
+}
+
+/// Files have two forms of it: see `convert::WRITTEN_INFINITY_DAY`.
+fn is_minus_infinity(value: &ScalarValue) -> bool {
+    matches!(value, ScalarValue::Date32(Some(i32::MIN)) | ScalarValue::TimestampMicrosecond(Some(i64::MIN), _))
 }
 
 fn apply(column: &FilterColumn, op: Operator, literal: ScalarValue) -> Option<Expr> {

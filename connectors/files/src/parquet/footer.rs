@@ -8,11 +8,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use atoll_connector_api::types::{PgType, oids};
 use atoll_connector_api::{ConnectorError, Result};
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
-use datafusion::parquet::basic::{LogicalType, Type as PhysicalType};
-use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use datafusion::parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
+use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader};
 use object_store::{GetOptions, GetRange};
 
-use super::skim;
+use super::{interval, skim};
 use crate::error::{Owner, one_line, panic_text};
 use crate::listing::FileEntry;
 use crate::text::COLUMNS_MAX;
@@ -31,8 +31,10 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Footer {
     pub(crate) metadata: Arc<ParquetMetaData>,
-    /// The columns as they are read: strings and bytes as views, INT96 as microseconds.
+    /// The columns as they are read: strings and bytes as views, INT96 as microseconds, intervals as bytes.
     pub(crate) schema: SchemaRef,
+    /// The types of the columns once what is read as bytes is made intervals.
+    pub(crate) restored: Vec<DataType>,
     /// The type under which each column is seen.
     pub(crate) types: Vec<PgType>,
 }
@@ -142,22 +144,33 @@ async fn fetch(owner: &Owner, file: &FileEntry, start: u64, end: u64) -> Result<
 
 fn decode(bytes: &[u8]) -> Result<Footer, String> {
     let text = |error: datafusion::parquet::errors::ParquetError| one_line(&error.to_string());
-    let metadata = ParquetMetaDataReader::decode_metadata(bytes).map_err(text)?;
+    let mut metadata = ParquetMetaDataReader::decode_metadata(bytes).map_err(text)?;
+    let leaves = metadata.file_metadata().schema_descr().columns().to_vec();
+    if let Some(schema) = interval::without_mark(metadata.file_metadata().schema_descr()).map_err(text)? {
+        let options = ParquetMetaDataOptions::new().with_schema(schema);
+        metadata = ParquetMetaDataReader::decode_metadata_with_options(bytes, Some(&options)).map_err(text)?;
+    }
+    let mut marks = leaves.iter().map(|leaf| leaf.converted_type() == ConvertedType::INTERVAL);
+    let mut first_leaf = 0;
     let file = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).map_err(text)?;
     let roots = file.schema_descr().root_schema().get_fields();
     if roots.len() != schema.fields().len() {
         return Err("its two schemas differ".into());
     }
-    let (mut fields, mut types) = (Vec::new(), Vec::new());
+    let (mut fields, mut types, mut restored) = (Vec::new(), Vec::new(), Vec::new());
     for (field, root) in schema.fields().iter().zip(roots) {
-        let logical = root.get_basic_info().logical_type_ref().cloned();
+        // A list of values has one leaf, which says what they are.
+        let logical = leaves.get(first_leaf).and_then(|leaf| leaf.logical_type_ref().cloned());
+        first_leaf += leaf_count(field.data_type());
         let int96 = root.is_primitive() && root.get_physical_type() == PhysicalType::INT96;
         let data_type = read_type(field.data_type(), int96);
-        types.push(pg_type(&data_type, logical.as_ref()));
+        let seen = interval::marked_type(&data_type, &mut marks);
+        types.push(pg_type(&seen, logical.as_ref()));
+        restored.push(seen);
         fields.push(Field::new(field.name(), data_type, field.is_nullable()));
     }
-    Ok(Footer { metadata: Arc::new(metadata), schema: Arc::new(Schema::new(fields)), types })
+    Ok(Footer { metadata: Arc::new(metadata), schema: Arc::new(Schema::new(fields)), restored, types })
 }
 
 /// The Arrow type in which a column is read: views for text and bytes, and INT96 in microseconds, because nanoseconds end
@@ -177,10 +190,23 @@ fn read_type(data_type: &DataType, int96: bool) -> DataType {
 fn pg_type(data_type: &DataType, logical: Option<&LogicalType>) -> PgType {
     match (data_type, logical) {
         (DataType::FixedSizeBinary(16), Some(LogicalType::Uuid)) => PgType::new(oids::UUID),
+        _ if element_of(data_type) == Some(&DataType::FixedSizeBinary(16)) && logical == Some(&LogicalType::Uuid) => {
+            let uuid = PgType::new(oids::UUID);
+            uuid.array().unwrap_or_else(|| PgType::of_arrow(data_type))
+        }
         (_, Some(LogicalType::Json)) if data_type.is_string() || data_type.is_binary() => PgType::new(oids::JSON),
         // Lists of lists and of objects: no PostgreSQL array holds all of them.
         _ if is_list(data_type) && !is_plain_list(data_type) => PgType::new(oids::JSONB),
         _ => PgType::of_arrow(data_type),
+    }
+}
+
+/// The number of a column's leaves.
+fn leaf_count(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Struct(fields) => fields.iter().map(|field| leaf_count(field.data_type())).sum(),
+        DataType::Map(field, _) => leaf_count(field.data_type()),
+        other => element_of(other).map_or(1, leaf_count),
     }
 }
 

@@ -179,6 +179,9 @@ impl Fetcher {
 
     fn check_page(&self, path: &str, header: &PageHeader, body: &[u8], codec: Compression, values: i64) -> Result<()> {
         let impossible = |reason: &str| self.owner.format(path, "Parquet", reason);
+        if header.checksum.is_some_and(|checksum| crc32fast::hash(body) != checksum) {
+            return Err(impossible("the checksum of a page does not match its contents"));
+        }
         if header.uncompressed_bytes < 0 || header.plain_bytes < 0 || header.values < -1 {
             return Err(impossible("a page has a negative size"));
         }

@@ -28,8 +28,9 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use url::Url;
 
+use super::interval;
 use super::reader::{Readers, Witness};
-use super::table::{ParquetColumn, ParquetTable};
+use super::table::{FileShape, ParquetColumn, ParquetTable};
 use crate::error::{Owner, panic_text};
 use crate::exec::check_nulls;
 use crate::listing::FileEntry;
@@ -54,7 +55,7 @@ impl ObjectStoreRegistry for NoStores {
 /// A column that a scan yields.
 #[derive(Debug, Clone)]
 enum Output {
-    File(ParquetColumn),
+    File(Box<ParquetColumn>),
     /// Already in its declared type.
     Partition,
 }
@@ -70,7 +71,8 @@ pub(crate) struct ScanRequest {
     /// Wanted columns: those of the files, then the partition columns.
     pub(crate) projection: Vec<usize>,
     pub(crate) limit: Option<usize>,
-    pub(crate) predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// For each shape of the table's files, what may be asked of them.
+    pub(crate) predicates: Vec<Option<Arc<dyn PhysicalExpr>>>,
     pub(crate) target_partitions: usize,
 }
 
@@ -78,10 +80,37 @@ pub(crate) struct ScanRequest {
 #[derive(Debug)]
 pub(crate) struct ParquetScan {
     owner: Owner,
-    config: FileScanConfig,
+    /// One for each shape of the table's files.
+    readings: Vec<Reading>,
     groups: Vec<FileGroup>,
-    outputs: Arc<[Output]>,
     table: Arc<ParquetTable>,
+}
+
+/// How files of one shape are read.
+#[derive(Debug)]
+struct Reading {
+    config: FileScanConfig,
+    outputs: Arc<[Output]>,
+}
+
+impl Reading {
+    fn new(shape: &FileShape, request: &ScanRequest, predicate: Option<&Arc<dyn PhysicalExpr>>) -> DfResult<Self> {
+        let table_schema = TableSchema::builder(Arc::clone(&shape.file_schema))
+            .with_table_partition_cols(request.partition_fields.clone())
+            .build();
+        let mut source = ParquetSource::new(table_schema).with_table_parquet_options(parquet_options());
+        if let Some(predicate) = predicate {
+            source = source.with_predicate(Arc::clone(predicate));
+        }
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
+            .with_projection_indices(Some(request.projection.clone()))?
+            .with_limit(request.limit)
+            .build();
+        let output = |index: &usize| {
+            shape.columns.get(*index).map_or(Output::Partition, |column| Output::File(Box::new(column.clone())))
+        };
+        Ok(Self { config, outputs: request.projection.iter().map(output).collect() })
+    }
 }
 
 impl ParquetScan {
@@ -100,23 +129,12 @@ impl ParquetScan {
             .with_target_partitions(request.target_partitions.max(1))
             .repartition_file_groups(&whole)
             .unwrap_or(whole);
-        let table_schema = TableSchema::builder(Arc::clone(&table.file_schema))
-            .with_table_partition_cols(request.partition_fields.clone())
-            .build();
-        let mut source = ParquetSource::new(table_schema).with_table_parquet_options(parquet_options());
-        if let Some(predicate) = &request.predicate {
-            source = source.with_predicate(Arc::clone(predicate));
-        }
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
-            .with_projection_indices(Some(request.projection.clone()))?
-            .with_limit(request.limit)
-            .build();
-        let outputs = request
-            .projection
-            .iter()
-            .map(|index| table.columns.get(*index).map_or(Output::Partition, |column| Output::File(column.clone())))
-            .collect();
-        Ok(Self { owner: table.owner.clone(), config, groups, outputs, table: Arc::clone(table) })
+        let readings = table.shapes.iter().enumerate().map(|(index, shape)| {
+            let predicate = request.predicates.get(index).and_then(Option::as_ref);
+            Reading::new(shape, request, predicate)
+        });
+        let readings = readings.collect::<DfResult<_>>()?;
+        Ok(Self { owner: table.owner.clone(), readings, groups, table: Arc::clone(table) })
     }
 
     /// The number of partitions.
@@ -126,7 +144,11 @@ impl ParquetScan {
 
     /// What the source counted: bytes, row groups and pages that were ruled out.
     pub(crate) fn metrics(&self) -> MetricsSet {
-        self.config.file_source().metrics().clone_inner()
+        let mut metrics = MetricsSet::new();
+        for reading in &self.readings {
+            reading.config.file_source().metrics().clone_inner().iter().for_each(|one| metrics.push(Arc::clone(one)));
+        }
+        metrics
     }
 
     /// Reads one partition as batches of `schema`, the declared columns that are wanted.
@@ -173,9 +195,14 @@ impl ParquetScan {
         let index = file.object_meta.location.as_ref().parse::<usize>().ok();
         let path = index.and_then(|index| self.table.files.get(index)).map(FileEntry::display).unwrap_or_default();
         let witness: Arc<Witness> = Arc::default();
-        let inner =
-            self.execute(file, &witness, context).map_err(|error| self.owner.reading(&path, "Parquet", &error))?;
-        let (owner, outputs, schema) = (self.owner.clone(), Arc::clone(&self.outputs), Arc::clone(schema));
+        let shape = index.and_then(|index| self.table.shape_of.get(index));
+        let Some(reading) = shape.and_then(|shape| self.readings.get(*shape)) else {
+            return Err(ConnectorError::Internal { message: "a scan names a file that its table lacks".into() });
+        };
+        let inner = self
+            .execute(reading, file, &witness, context)
+            .map_err(|error| self.owner.reading(&path, "Parquet", &error))?;
+        let (owner, outputs, schema) = (self.owner.clone(), Arc::clone(&reading.outputs), Arc::clone(schema));
         // The decoder is known to panic on some broken pages: a hostile file must not end more than its own scan.
         let guarded = AssertUnwindSafe(inner).catch_unwind();
         let stream = guarded.map(move |item| match item {
@@ -192,6 +219,7 @@ impl ParquetScan {
 
     fn execute(
         &self,
+        reading: &Reading,
         file: PartitionedFile,
         witness: &Arc<Witness>,
         context: &Arc<TaskContext>,
@@ -202,12 +230,12 @@ impl ParquetScan {
             footers: Arc::clone(&self.table.footers),
             witness: Arc::clone(witness),
         };
-        let source = self.config.file_source().as_ref() as &dyn std::any::Any;
+        let source = reading.config.file_source().as_ref() as &dyn std::any::Any;
         let Some(source) = source.downcast_ref::<ParquetSource>() else {
             return Err(ConnectorError::Internal { message: "the scan's source is not for Parquet".into() }.into());
         };
         let source = source.clone().with_parquet_file_reader_factory(Arc::new(readers));
-        let config = FileScanConfigBuilder::from(self.config.clone())
+        let config = FileScanConfigBuilder::from(reading.config.clone())
             .with_source(Arc::new(source))
             .with_file_groups(vec![FileGroup::new(vec![file])])
             .build();
@@ -245,8 +273,11 @@ fn convert(
     for (output, column) in outputs.iter().zip(batch.columns()) {
         columns.push(match output {
             Output::Partition => Arc::clone(column),
-            Output::File(ParquetColumn { declared, seen, conversion, name }) => {
-                conversion.apply(column, seen, declared).map_err(|error| match error {
+            Output::File(column_of) => {
+                let ParquetColumn { declared, seen, restored, conversion, name } = column_of.as_ref();
+                let converted =
+                    interval::restore(column, restored).and_then(|column| conversion.apply(&column, seen, declared));
+                converted.map_err(|error| match error {
                     ConnectorError::Value { sqlstate, message } => ConnectorError::value(
                         sqlstate,
                         format!("{message} ({}, file \"{path}\", column \"{name}\")", owner.object),

@@ -31,6 +31,8 @@ pub(crate) struct PageHeader {
     pub(crate) plain_bytes: i64,
     /// A data page in version 2 may say that it is not compressed.
     pub(crate) compressed: bool,
+    /// The CRC-32 of the page's bytes as they are in the file.
+    pub(crate) checksum: Option<u32>,
 }
 
 /// Fields of `PageHeader` that hold a header of one kind of page (parquet.thrift).
@@ -49,10 +51,13 @@ pub(crate) fn page_header(bytes: &[u8]) -> Result<PageHeader, Broken> {
         dictionary: false,
         plain_bytes: 0,
         compressed: true,
+        checksum: None,
     };
     walker.structure(0, 0, &mut |parent, field, value| match (parent, field) {
         (0, 2) => header.uncompressed_bytes = value,
         (0, 3) => header.compressed_bytes = value,
+        // The format has no unsigned numbers: the 32 bits are those of a signed one.
+        (0, 4) => header.checksum = i32::try_from(value).ok().map(i32::cast_unsigned),
         (DATA_PAGE | DATA_PAGE_V2, 1) => header.values = value,
         (DICTIONARY_PAGE, 1) => (header.values, header.dictionary) = (value, true),
         (DATA_PAGE_V2, 5 | 6) => header.plain_bytes = header.plain_bytes.saturating_add(value),
@@ -216,6 +221,7 @@ mod tests {
             dictionary: false,
             plain_bytes: 0,
             compressed: true,
+            checksum: None,
         };
         assert_eq!(page_header(&bytes), Ok(expected));
     }

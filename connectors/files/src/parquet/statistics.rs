@@ -8,7 +8,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 
-use super::convert::Conversion;
+use super::convert::{Conversion, WRITTEN_INFINITY_DAY, WRITTEN_INFINITY_MICROSECOND};
 use super::footer::Footer;
 
 /// A column's conversion and declared type.
@@ -89,7 +89,7 @@ fn convert(file: &ColumnStatistics, known: &Known, conversion: Conversion, data_
     let bound = |value: &Precision<ScalarValue>| {
         let converted = value.get_value().and_then(|scalar| scalar.cast_to(&data_type.storage()).ok());
         match (converted, value) {
-            (Some(scalar), _) if scalar.is_null() => Precision::Absent,
+            (Some(scalar), _) if scalar.is_null() || is_written_infinity(&scalar) => Precision::Absent,
             (Some(scalar), Precision::Exact(_)) if exact => Precision::Exact(scalar),
             // Text may be cut short, and NaN is left out of a float's bounds.
             (Some(scalar), _) => Precision::Inexact(scalar),
@@ -98,4 +98,12 @@ fn convert(file: &ColumnStatistics, known: &Known, conversion: Conversion, data_
     };
     (column.min_value, column.max_value) = (bound(&file.min_value), bound(&file.max_value));
     column
+}
+
+fn is_written_infinity(value: &ScalarValue) -> bool {
+    match value {
+        ScalarValue::Date32(Some(day)) => *day == WRITTEN_INFINITY_DAY,
+        ScalarValue::TimestampMicrosecond(Some(at), _) => *at == WRITTEN_INFINITY_MICROSECOND,
+        _ => false,
+    }
 }

@@ -20,7 +20,8 @@ use object_store::{
 
 use crate::listing::LISTED_MAX;
 
-const STORE: &str = "files";
+/// Under which name errors of local files travel.
+pub(crate) const STORE: &str = "files";
 /// Bytes that one read of a stream asks the kernel for.
 const READ_BYTES_MAX: u64 = 1 << 20;
 /// Directories below the one that is listed.
@@ -120,8 +121,16 @@ fn io_error(path: &Path, error: io::Error) -> Error {
 
 fn object_meta(location: Path, metadata: &Metadata) -> ObjectMeta {
     let modified = DateTime::<Utc>::from_timestamp(metadata.mtime(), u32::try_from(metadata.mtime_nsec()).unwrap_or(0));
-    let e_tag =
-        format!("\"{:x}-{:x}.{:x}-{:x}\"", metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len());
+    // A writer may set the time of modification; that of the last change of the inode is the kernel's.
+    let e_tag = format!(
+        "\"{:x}-{:x}.{:x}-{:x}.{:x}-{:x}\"",
+        metadata.ino(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+        metadata.len()
+    );
     ObjectMeta {
         location,
         last_modified: modified.unwrap_or_default(),

@@ -3,6 +3,8 @@
 mod beneath;
 mod network;
 
+pub(crate) use beneath::STORE as LOCAL_STORE;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -156,12 +158,12 @@ impl Stores {
         let mut plain = false;
         let path_style = self.options.boolean("path_style", self.options.get("endpoint").is_some())?;
         if let Some(endpoint) = self.options.get("endpoint") {
-            plain = endpoint.starts_with("http://");
-            builder = builder.with_endpoint(if path_style {
-                endpoint.trim_end_matches('/').to_owned()
-            } else {
-                bucket_endpoint(endpoint, bucket)?
-            });
+            let mut url = endpoint_url(endpoint)?;
+            plain = url.scheme() == "http";
+            if !path_style {
+                url = bucket_endpoint(url, bucket)?;
+            }
+            builder = builder.with_endpoint(url.as_str().trim_end_matches('/'));
         }
         builder = builder
             .with_bucket_name(bucket)
@@ -207,8 +209,9 @@ impl Stores {
         let mut plain = false;
         let mut builder = if ambient { MicrosoftAzureBuilder::from_env() } else { MicrosoftAzureBuilder::new() };
         if let Some(endpoint) = self.options.get("endpoint") {
-            plain = endpoint.starts_with("http://");
-            builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
+            let url = endpoint_url(endpoint)?;
+            plain = url.scheme() == "http";
+            builder = builder.with_endpoint(url.as_str().trim_end_matches('/').to_owned());
         }
         builder = builder
             .with_container_name(container)
@@ -234,14 +237,21 @@ impl Stores {
     }
 }
 
+fn bad_endpoint() -> ConnectorError {
+    ConnectorError::OptionValue { option: "endpoint".into(), reason: "requires a URL with a host name".into() }
+}
+
+/// The endpoint in the one form that both the client and the check of addresses read alike: `http://127.1` becomes
+/// `http://127.0.0.1`.
+fn endpoint_url(endpoint: &str) -> Result<Url> {
+    Url::parse(endpoint).ok().filter(Url::has_host).ok_or_else(bad_endpoint)
+}
+
 /// The endpoint with the bucket before its host, as virtual-hosted requests need it.
-fn bucket_endpoint(endpoint: &str, bucket: &str) -> Result<String> {
-    let refused =
-        || ConnectorError::OptionValue { option: "endpoint".into(), reason: "requires a URL with a host name".into() };
-    let mut url = Url::parse(endpoint).map_err(|_| refused())?;
-    let host = url.domain().map(|host| format!("{bucket}.{host}")).ok_or_else(refused)?;
-    url.set_host(Some(&host)).map_err(|_| refused())?;
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+fn bucket_endpoint(mut url: Url, bucket: &str) -> Result<Url> {
+    let host = url.domain().map(|host| format!("{bucket}.{host}")).ok_or_else(bad_endpoint)?;
+    url.set_host(Some(&host)).map_err(|_| bad_endpoint())?;
+    Ok(url)
 }
 
 fn retry() -> RetryConfig {

@@ -1,5 +1,6 @@
 //! Reading CSV files: the header, and rows of values.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -122,7 +123,7 @@ impl Records {
         std::str::from_utf8(bytes).ok().map(|text| (text, quoted))
     }
 
-    /// All fields of the current record as names.
+    /// All fields of the current record, a header, as they stand there.
     pub(crate) fn names(&self) -> Vec<String> {
         (0..self.width()).filter_map(|index| self.field(index)).map(|(text, _)| text.to_owned()).collect()
     }
@@ -216,11 +217,34 @@ async fn read_header(records: &mut Records, table: &TextTable) -> Result<Option<
     // One known name is enough: a header that lost or renamed others is still a header, and to read it as a row would
     // shift columns without a word.
     let known = |name: &String| table.columns.iter().any(|column| column.remote.eq_ignore_ascii_case(name));
-    if table.options.csv.header == Header::Yes || names.iter().any(known) {
+    let distinct = distinct_names(&names);
+    if table.options.csv.header == Header::Yes || names.iter().chain(&distinct).any(known) {
         return Ok(Some(names));
     }
     records.put_back();
     Ok(None)
+}
+
+/// A header's names, each of them once: a field without a name is called after its place, and of equal names those after
+/// the first get a number, `a_1`.
+pub(crate) fn distinct_names(header: &[String]) -> Vec<String> {
+    let mut taken: HashSet<String> = header.iter().cloned().collect();
+    let mut first: HashSet<&str> = HashSet::new();
+    let mut distinct = Vec::with_capacity(header.len());
+    for (index, name) in header.iter().enumerate() {
+        if !name.is_empty() && first.insert(name) {
+            distinct.push(name.clone());
+            continue;
+        }
+        let base = if name.is_empty() { format!("column{}", index + 1) } else { name.clone() };
+        let numbered = (1..).map(|number| format!("{base}_{number}"));
+        // Of as many candidates as there are names, and one more, one is free.
+        let found = std::iter::once(base.clone()).chain(numbered).take(header.len() * 2 + 2);
+        let name = found.into_iter().find(|candidate| !taken.contains(candidate)).unwrap_or(base);
+        taken.insert(name.clone());
+        distinct.push(name);
+    }
+    distinct
 }
 
 /// For each column of the table, its place in the header: the same name, else one that differs in case only.
@@ -228,17 +252,28 @@ fn positions(table: &TextTable, names: &[String], path: &str) -> Result<Vec<usiz
     if names.len() > COLUMNS_MAX {
         return Err(table.owner.limit(path, format!("has more than {COLUMNS_MAX} columns")));
     }
-    table
-        .columns
-        .iter()
-        .map(|column| {
-            names
-                .iter()
-                .position(|name| *name == column.remote)
-                .or_else(|| names.iter().position(|name| name.eq_ignore_ascii_case(&column.remote)))
-                .ok_or_else(|| vanished(table, &column.name, &format!("the header of file \"{path}\"")))
-        })
-        .collect()
+    let distinct = distinct_names(names);
+    let mut positions = Vec::with_capacity(table.columns.len());
+    for column in &table.columns {
+        let remote = column.remote.as_str();
+        let found = distinct
+            .iter()
+            .position(|name| name == remote)
+            // A field without a name goes by that, too.
+            .or_else(|| names.iter().position(|name| name == remote))
+            .or_else(|| distinct.iter().position(|name| name.eq_ignore_ascii_case(remote)))
+            .ok_or_else(|| vanished(table, &column.name, &format!("the header of file \"{path}\"")))?;
+        if positions.contains(&found) {
+            return Err(ConnectorError::Unsupported {
+                message: format!("two columns of foreign table \"{}\" read the column \"{remote}\"", table.name),
+                hint: Some(
+                    "Of columns with one name, those after the first are called \"a_1\", \"a_2\" and so on.".into(),
+                ),
+            });
+        }
+        positions.push(found);
+    }
+    Ok(positions)
 }
 
 /// A declared column that a file does not have.

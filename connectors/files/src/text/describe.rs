@@ -4,7 +4,7 @@ use atoll_connector_api::types::PgType;
 use atoll_connector_api::{ColumnDefinition, Result};
 
 use super::COLUMNS_MAX;
-use super::csv::Records;
+use super::csv::{Records, distinct_names};
 use super::infer::Guess;
 use super::input::Input;
 use super::json::{Kind, Members, Objects, Value, key_text, too_many_keys};
@@ -68,7 +68,7 @@ async fn sample_csv(owner: &Owner, options: &TableOptions, file: &FileEntry, row
     let mut sample: Sample = Vec::new();
     let header = options.csv.header != Header::No;
     if header && records.next().await? {
-        sample = records.names().into_iter().map(|name| (name, Guess::default())).collect();
+        sample = distinct_names(&records.names()).into_iter().map(|name| (name, Guess::default())).collect();
     }
     let mut seen = 0;
     while seen < rows && records.next().await? {
@@ -84,17 +84,7 @@ async fn sample_csv(owner: &Owner, options: &TableOptions, file: &FileEntry, row
         }
         seen += 1;
     }
-    if let Some(name) = duplicate(&sample) {
-        let reason = format!("its header names the column \"{name}\" twice");
-        return Err(owner.format(&file.display(), "CSV", reason));
-    }
     Ok(sample)
-}
-
-fn duplicate(sample: &Sample) -> Option<&str> {
-    let mut names: Vec<_> = sample.iter().map(|(name, _)| name.as_str()).collect();
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 /// All files must have the columns of the first, in any order.

@@ -8,7 +8,7 @@ use atoll_connector_api::{ConnectorError, Result};
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use encoding_rs::{Decoder, DecoderResult, UTF_8};
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 
@@ -77,10 +77,50 @@ async fn fetch(store: Arc<dyn ObjectStore>, meta: ObjectMeta, options: GetOption
     store.get_opts(&meta.location, options).await?.bytes().await
 }
 
+/// Where in a gzip file a decoder is. One member may follow another, and zero bytes may follow the last, as `tar` pads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GzipPlace {
+    Within,
+    Between,
+    Padding,
+}
+
+fn step_gzip(
+    decoder: &mut GzDecoder<Vec<u8>>,
+    place: &mut GzipPlace,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> std::io::Result<usize> {
+    if *place == GzipPlace::Within {
+        let taken = decoder.write(input)?;
+        out.append(decoder.get_mut());
+        // The decoder takes nothing where its member has ended.
+        if taken > 0 || input.is_empty() {
+            return Ok(taken);
+        }
+        decoder.try_finish()?;
+        out.append(decoder.get_mut());
+        *place = GzipPlace::Between;
+    }
+    let zeros = input.iter().take_while(|byte| **byte == 0).count();
+    if zeros > 0 {
+        *place = GzipPlace::Padding;
+        return Ok(zeros);
+    }
+    if *place == GzipPlace::Padding {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "data follow the zero bytes at its end"));
+    }
+    *decoder = GzDecoder::new(Vec::new());
+    *place = GzipPlace::Within;
+    let taken = decoder.write(input)?;
+    out.append(decoder.get_mut());
+    Ok(taken)
+}
+
 /// Decompresses what it is fed, a bounded step at a time.
 enum Decompressor {
     None,
-    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    Gzip { decoder: Box<GzDecoder<Vec<u8>>>, place: GzipPlace },
     Zstd { decoder: zstd::stream::raw::Decoder<'static>, inside_frame: bool },
 }
 
@@ -88,7 +128,7 @@ impl Decompressor {
     fn new(compression: Compression) -> std::io::Result<Self> {
         Ok(match compression {
             Compression::None => Self::None,
-            Compression::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+            Compression::Gzip => Self::Gzip { decoder: Box::new(GzDecoder::new(Vec::new())), place: GzipPlace::Within },
             Compression::Zstd => {
                 let mut decoder = zstd::stream::raw::Decoder::new()?;
                 decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
@@ -100,7 +140,7 @@ impl Decompressor {
     fn name(&self) -> &'static str {
         match self {
             Self::None => "text",
-            Self::Gzip(_) => "gzip",
+            Self::Gzip { .. } => "gzip",
             Self::Zstd { .. } => "zstd",
         }
     }
@@ -112,11 +152,7 @@ impl Decompressor {
                 out.extend_from_slice(input);
                 Ok(input.len())
             }
-            Self::Gzip(decoder) => {
-                let taken = decoder.write(input)?;
-                out.append(decoder.get_mut());
-                Ok(taken)
-            }
+            Self::Gzip { decoder, place } => step_gzip(decoder, place, input, out),
             Self::Zstd { decoder, inside_frame } => {
                 let start = out.len();
                 out.resize(start + OUTPUT_BYTES, 0);
@@ -136,7 +172,8 @@ impl Decompressor {
         let cut = || std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the compressed data end too early");
         match self {
             Self::None => Ok(()),
-            Self::Gzip(decoder) => {
+            Self::Gzip { place: GzipPlace::Between | GzipPlace::Padding, .. } => Ok(()),
+            Self::Gzip { decoder, .. } => {
                 decoder.try_finish().map_err(|error| match error.kind() {
                     std::io::ErrorKind::UnexpectedEof => cut(),
                     _ => error,

@@ -52,6 +52,48 @@ async fn finds_names_and_types() {
 }
 
 #[tokio::test]
+async fn tells_columns_of_one_name_apart() {
+    let scratch = Scratch::new();
+    scratch.write("a.csv", "a,b,a,,,a_1\n1,2,3,4,5,6\n");
+    let source = scratch.source("csv");
+    let definition = source.describe(&options(&[("filename", "a.csv")])).await.unwrap();
+    let names: Vec<_> = definition.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "a_2", "column4", "column5", "a_1"]);
+    assert_eq!(query(&source, &[("filename", "a.csv")], "", ALL).await.unwrap(), ["1|2|3|4|5|6"]);
+    let declared = "column5 int4, a_2 int4, a int4";
+    assert_eq!(query(&source, &[("filename", "a.csv")], declared, ALL).await.unwrap(), ["5|3|1"]);
+    // Two columns that read one: the second would silently be the first.
+    let mut spec =
+        TableSpec { name: "t".into(), options: options(&[("filename", "a.csv")]), columns: columns("a int4, x int4") };
+    spec.columns[1].options.set("column_name", "a");
+    let error = table_of(&source, spec).await.err().unwrap();
+    assert!(
+        matches!(&error, ConnectorError::Unsupported { message, .. } if message.contains("two columns")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn reads_gzip_members_and_the_zeros_after_them() {
+    let scratch = Scratch::new();
+    let mut bytes = gzip(b"n\n1\n");
+    bytes.extend(gzip(b"2\n"));
+    bytes.extend([0; 1000]);
+    scratch.write("padded.csv.gz", &bytes);
+    bytes.extend(gzip(b"3\n"));
+    scratch.write("after.csv.gz", &bytes);
+    let mut cut = gzip(b"n\n1\n");
+    cut.truncate(cut.len() - 3);
+    scratch.write("cut.csv.gz", &cut);
+    let source = scratch.source("csv");
+    assert_eq!(query(&source, &[("filename", "padded.csv.gz")], "n int4", ALL).await.unwrap(), ["1", "2"]);
+    for name in ["after.csv.gz", "cut.csv.gz"] {
+        let error = query(&source, &[("filename", name)], "n int4", ALL).await.unwrap_err();
+        assert!(matches!(error, ConnectorError::Format { format: "gzip", .. }), "{name}: {error:?}");
+    }
+}
+
+#[tokio::test]
 async fn knows_a_header_from_a_row() {
     let scratch = Scratch::new();
     scratch.write("plain.csv", "1,a\n2,b\n");

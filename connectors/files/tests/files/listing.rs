@@ -97,7 +97,9 @@ async fn lists_live_tables() {
     let names =
         |tables: Vec<atoll_connector_api::TableSummary>| tables.into_iter().map(|table| table.name).collect::<Vec<_>>();
     assert_eq!(names(source.tables("main").await.unwrap()), ["a", "b", "b.csv.gz", "deep", "parts"]);
-    assert_eq!(names(source.tables("public").await.unwrap()), Vec::<String>::new());
+    // PostgreSQL's users look there first; a third name is none.
+    assert_eq!(names(source.tables("public").await.unwrap()), ["a", "b", "b.csv.gz", "deep", "parts"]);
+    assert_eq!(names(source.tables("other").await.unwrap()), Vec::<String>::new());
     assert_eq!(names(scratch.source("csv").tables("main").await.unwrap()), Vec::<String>::new());
     for (name, expected) in [("a", "1"), ("b", "2"), ("b.csv.gz", "22"), ("deep", "3"), ("parts", "6|2024|1")] {
         let live = source.live_options("main", name);
@@ -107,7 +109,11 @@ async fn lists_live_tables() {
     }
     let imported = source.import("main", &["a".into(), "parts".into()]).await.unwrap();
     assert_eq!(imported[1].1.columns.len(), 3);
-    let error = source.import("public", &[]).await.unwrap_err();
+    assert_eq!(source.import("public", &["a".into()]).await.unwrap()[0].1.columns.len(), 1);
+    let error = source.import("other", &[]).await.unwrap_err();
+    assert!(matches!(error, ConnectorError::SchemaMissing { .. }), "{error:?}");
+    assert_eq!(source.describe_live("public", "a").await.unwrap().columns.len(), 1);
+    let error = source.describe_live("other", "a").await.unwrap_err();
     assert!(matches!(error, ConnectorError::SchemaMissing { .. }), "{error:?}");
     let error = source.describe(&source.live_options("main", "nothing")).await.unwrap_err();
     assert!(matches!(error, ConnectorError::TableMissing { .. }), "{error:?}");
@@ -175,6 +181,62 @@ async fn opens_only_partitions_that_a_filter_keeps() {
     assert!(matches!(error, ConnectorError::Value { .. }), "{error:?}");
     let counted = rows(&context, "SELECT year, count(*) FROM t WHERE year = 2024 GROUP BY year").await.unwrap();
     assert_eq!(counted, ["2024|3"]);
+}
+
+#[tokio::test]
+async fn a_partition_filter_that_fails_fails_only_for_rows_that_get_there() {
+    let scratch = Scratch::new();
+    scratch.write("p/k=0/x.csv", "id\n1\n");
+    scratch.write("p/k=1/x.csv", "id\n-1\n-2\n");
+    scratch.write("p/k=9/x.csv", "id\n-3\n");
+    let source = scratch.source("csv");
+    let context = table(&source, &[("location", "p")], "id int4, k int4").await.unwrap();
+    let sql = "SELECT id FROM t WHERE id < 0 AND 10 / k > 3 ORDER BY id";
+    // The file whose value makes the filter fail is kept, the one that it rules out is not.
+    let line = scan_line(&context, sql).await;
+    assert!(line.contains("files=2 of 3"), "{line}");
+    assert_eq!(rows(&context, sql).await.unwrap(), ["-2", "-1"]);
+    let failed = context.sql("SELECT id FROM t WHERE 10 / k > 3").await.unwrap().collect().await;
+    assert!(failed.is_err_and(|error| error.to_string().to_lowercase().contains("divide by zero")));
+}
+
+#[tokio::test]
+async fn names_that_sql_would_cut_are_cut_and_kept_apart() {
+    let scratch = Scratch::new();
+    let long = "n".repeat(70);
+    scratch.write(&format!("l/{long}1.csv"), format!("{long}a,{long}b\n1,2\n"));
+    scratch.write(&format!("l/{long}2.csv"), "x\n3\n");
+    let source = scratch.server("csv", &[("location", "l")], &[]);
+    let tables: Vec<_> = source.tables("main").await.unwrap().into_iter().map(|table| table.name).collect();
+    assert_eq!(tables, [format!("{}_1", "n".repeat(61)), "n".repeat(63)]);
+    let definition = source.describe_live("main", &tables[1]).await.unwrap();
+    let columns: Vec<_> = definition.columns.iter().map(|column| column.name.clone()).collect();
+    assert_eq!(columns, ["n".repeat(63), format!("{}_1", "n".repeat(61))]);
+    let options = source.live_options("main", &tables[1]);
+    let spec = TableSpec { name: "lake.main.l".into(), options, columns: definition.columns };
+    assert_eq!(rows(&table_of(&source, spec).await.unwrap(), ALL).await.unwrap(), ["1|2"]);
+}
+
+#[tokio::test]
+async fn sees_a_file_that_was_rewritten_within_its_size_and_time() {
+    let scratch = Scratch::new();
+    let column = |value: i32| -> Vec<(&str, arrow::array::ArrayRef)> {
+        vec![("n", Arc::new(arrow::array::Int32Array::from(vec![value])))]
+    };
+    let batch = |value| arrow::record_batch::RecordBatch::try_from_iter(column(value)).unwrap();
+    scratch.parquet("a.parquet", &batch(1));
+    let path = scratch.path("a.parquet");
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let source = scratch.source("parquet");
+    assert_eq!(query(&source, &[("filename", "a.parquet")], "n int4", "SELECT min(n) FROM t").await.unwrap(), ["1"]);
+    let size = std::fs::metadata(&path).unwrap().len();
+    // The clock of the file system may be as coarse as ten milliseconds.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    scratch.parquet("a.parquet", &batch(2));
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    let after = std::fs::metadata(&path).unwrap();
+    assert_eq!((after.len(), after.modified().unwrap()), (size, modified));
+    assert_eq!(query(&source, &[("filename", "a.parquet")], "n int4", "SELECT min(n) FROM t").await.unwrap(), ["2"]);
 }
 
 #[tokio::test]

@@ -121,7 +121,12 @@ async fn names_what_is_wrong_on_s3() {
 
     let wrong = [("access_key_id", server.key.as_str()), ("secret_access_key", "wrong")];
     let options = [("location", location.as_str()), ("endpoint", server.url.as_str())];
-    let error = query(&server.source_as("csv", &options, &wrong), &given, "n int4", "SELECT 1").await.unwrap_err();
+    let refused = server.source_as("csv", &options, &wrong);
+    let error = query(&refused, &given, "n int4", "SELECT 1").await.unwrap_err();
+    assert!(matches!(&error, ConnectorError::Login { .. } | ConnectorError::Denied { .. }), "{error:?}");
+    server.keeps_secret(&error);
+    // A listing is refused as a file is.
+    let error = refused.tables("main").await.unwrap_err();
     assert!(matches!(&error, ConnectorError::Login { .. } | ConnectorError::Denied { .. }), "{error:?}");
     server.keeps_secret(&error);
 
@@ -135,6 +140,12 @@ async fn names_what_is_wrong_on_s3() {
     let no_bucket = server.source("csv", "s3://no-such-bucket/x");
     let error = query(&no_bucket, &given, "n int4", "SELECT 1").await.unwrap_err();
     assert!(matches!(&error, ConnectorError::File { missing: true, .. }), "{error:?}");
+
+    let error = no_bucket.describe_live("main", "a").await.unwrap_err();
+    assert!(
+        matches!(&error, ConnectorError::File { missing: true, reason, .. } if reason == "NoSuchBucket"),
+        "{error:?}"
+    );
 
     // After all of that the server is as usable as before.
     assert_eq!(query(&good, &given, "n int4", "SELECT n FROM t").await.unwrap(), ["1"]);
@@ -174,7 +185,23 @@ async fn an_unreachable_endpoint_is_told_soon() {
 async fn keeps_users_out_of_special_addresses() {
     let scratch = Scratch::new();
     let user = [("access_key_id", "key"), ("secret_access_key", "secret")];
-    for endpoint in ["http://127.0.0.1:9", "http://localhost:9", "http://169.254.169.254", "http://[::1]:9"] {
+    for endpoint in [
+        "http://127.0.0.1:9",
+        "http://localhost:9",
+        "http://169.254.169.254",
+        "http://[::1]:9",
+        // Other ways to write an address, which the HTTP client takes for one.
+        "http://127.1:9",
+        "HTTP://127.1:9",
+        "http://2130706433:9",
+        "http://0x7f000001:9",
+        "http://0x7f.1:9",
+        "http://0177.0.0.1:9",
+        "http://127.0.0.1.:9",
+        "http://%31%32%37.1:9",
+        "http://[::ffff:127.0.0.1]:9",
+        "http://2852039166",
+    ] {
         let options = [("location", "s3://bucket/x"), ("endpoint", endpoint)];
         let source = open("csv", &options, &user, scratch.context.clone());
         let error = query(&source, &[("filename", "a.csv")], "n int4", "SELECT 1").await.unwrap_err();
@@ -183,11 +210,54 @@ async fn keeps_users_out_of_special_addresses() {
             "{endpoint}: {error:?}"
         );
     }
-    let source = open("csv", &[("location", "http://127.0.0.1:9/x")], &[], scratch.context.clone());
-    let error = query(&source, &[("filename", "a.csv")], "n int4", "SELECT 1").await.unwrap_err();
-    assert!(matches!(&error, ConnectorError::Denied { .. }), "{error:?}");
+    for location in ["http://127.0.0.1:9/x", "http://127.1:9/x", "http://2130706433:9/x", "http://0x7f.1:9/x"] {
+        let source = open("csv", &[("location", location)], &[], scratch.context.clone());
+        let error = query(&source, &[("filename", "a.csv")], "n int4", "SELECT 1").await.unwrap_err();
+        assert!(matches!(&error, ConnectorError::Denied { .. }), "{location}: {error:?}");
+    }
     let source =
         open("csv", &[("location", "s3://bucket/x"), ("credentials", "ambient")], &[], scratch.context.clone());
     let error = query(&source, &[("filename", "a.csv")], "n int4", "SELECT 1").await.unwrap_err();
     assert!(matches!(&error, ConnectorError::Denied { message, .. } if message.contains("environment")), "{error:?}");
+}
+
+/// Answers every request on a port of its own with the same bytes, until the test ends.
+fn answering(answer: &'static str) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    endpoint
+}
+
+#[tokio::test]
+async fn shows_nothing_of_what_a_service_answers() {
+    let scratch = Scratch::new();
+    let mut context = scratch.context.clone();
+    context.superuser = true;
+    let refusal = "HTTP/1.1 500 Oops\r\ncontent-length: 12\r\nconnection: close\r\n\r\ncanary-value";
+    let garbage = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\nconnection: close\r\n\r\ncanary-value";
+    let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 25\r\nconnection: close\r\n\r\n\
+                <html>canary-value</html>";
+    for (answer, expected) in [(refusal, "HTTP status 500"), (garbage, "not understood"), (page, "web page")] {
+        let endpoint = answering(answer);
+        let options = [("location", "s3://bucket/x"), ("endpoint", endpoint.as_str())];
+        let source = open("csv", &options, &[], context.clone());
+        let error = source.tables("main").await.unwrap_err();
+        let mut shown = format!("{error} {error:?}");
+        let mut cause = std::error::Error::source(&error);
+        while let Some(found) = cause {
+            shown += &format!(" {found}");
+            cause = found.source();
+        }
+        assert!(shown.contains(expected), "{shown}");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
 }

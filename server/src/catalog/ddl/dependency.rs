@@ -112,6 +112,7 @@ impl Ddl<'_> {
     pub(super) fn remove_with_dependents(&mut self, named: &[Oid], what: Option<&str>, cascade: bool) -> SqlResult<()> {
         let found = dependents(self.catalog(), named);
         self.cascade_or_refuse(&found, what, cascade)?;
+        self.forget_default_acls(named);
         for oid in found.iter().map(|dependent| dependent.oid).chain(named.iter().copied()) {
             self.working.remove(oid);
         }

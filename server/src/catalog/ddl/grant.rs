@@ -17,13 +17,13 @@ use crate::statement::ast::{Grant, GrantObjects, PrivilegeClause};
 type Privileges = BTreeSet<Privilege>;
 
 /// What a GRANT says, for every object it is on.
-struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     statement: &'a Grant,
-    grantees: Vec<Oid>,
+    pub(super) grantees: Vec<Oid>,
     /// ALL PRIVILEGES: what cannot be granted is passed over in silence.
-    all: bool,
+    pub(super) all: bool,
     /// On the whole object.
-    object: Privileges,
+    pub(super) object: Privileges,
     /// By column, with whether it was ALL.
     columns: BTreeMap<String, (Privileges, bool)>,
 }
@@ -50,13 +50,7 @@ impl Ddl<'_> {
             return Err(SqlError::unsupported("grantor must be current user"));
         }
         let kind = kind_of(&grant.objects);
-        let mut wanted = Wanted {
-            statement: grant,
-            grantees,
-            all: grant.privileges.is_empty(),
-            object: Privileges::new(),
-            columns: BTreeMap::new(),
-        };
+        let mut wanted = wanted_of(grant, grantees);
         for clause in &grant.privileges {
             add_clause(&mut wanted, clause, &kind)?;
         }
@@ -242,6 +236,17 @@ impl Ddl<'_> {
     }
 }
 
+/// A statement whose privileges are not looked at yet.
+pub(super) fn wanted_of(grant: &Grant, grantees: Vec<Oid>) -> Wanted<'_> {
+    Wanted {
+        statement: grant,
+        grantees,
+        all: grant.privileges.is_empty(),
+        object: Privileges::new(),
+        columns: BTreeMap::new(),
+    }
+}
+
 pub(super) fn no_database(name: &str) -> SqlError {
     SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
 }
@@ -255,26 +260,26 @@ fn columns_mut(object: &mut Object) -> &mut [Column] {
 }
 
 /// A kind of object in messages, and what can be granted on it.
-struct Kind {
+pub(super) struct Kind {
     text: &'static str,
-    valid: &'static [Privilege],
+    pub(super) valid: &'static [Privilege],
     relation: bool,
 }
 
-fn kind_of(objects: &GrantObjects) -> Kind {
+pub(super) fn kind_of(objects: &GrantObjects) -> Kind {
     let kind = |text, valid| Kind { text, valid, relation: false };
     match objects {
         GrantObjects::Tables(_) | GrantObjects::AllTablesInSchema(_) => {
             Kind { text: "table", valid: privilege::RELATION, relation: true }
         }
-        GrantObjects::Schemas(_) => kind("schema", &[Privilege::Usage, Privilege::Create]),
+        GrantObjects::Schemas(_) => kind("schema", privilege::SCHEMA),
         GrantObjects::Wrappers(_) => kind("foreign-data wrapper", &[Privilege::Usage]),
         GrantObjects::Servers(_) => kind("foreign server", &[Privilege::Usage]),
         GrantObjects::Databases(_) => kind("database", &[Privilege::Create, Privilege::Temporary, Privilege::Connect]),
     }
 }
 
-fn add_clause(wanted: &mut Wanted<'_>, clause: &PrivilegeClause, kind: &Kind) -> SqlResult<()> {
+pub(super) fn add_clause(wanted: &mut Wanted<'_>, clause: &PrivilegeClause, kind: &Kind) -> SqlResult<()> {
     let invalid = |message: String| SqlError::new(SqlState::INVALID_GRANT_OPERATION, message);
     let all = matches!(clause.name.to_ascii_lowercase().as_str(), "all" | "all privileges");
     if all && clause.columns.is_empty() {

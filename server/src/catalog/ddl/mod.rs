@@ -4,6 +4,7 @@
 //! [`Working`] overlay, and writes that with `Store::commit` at the end of its transaction.
 
 mod comment;
+mod default_acl;
 mod dependency;
 mod drop;
 mod grant;
@@ -36,6 +37,7 @@ use crate::statement::Statement;
 use crate::statement::ast::{CreateView, ImportFilter};
 
 pub use names::quote_identifier;
+pub use schema::schema_made;
 pub use working::Working;
 pub use wrapper::{connector_of_handler, wrapper_alias};
 
@@ -179,6 +181,7 @@ pub fn is_ddl(statement: &Statement) -> bool {
             | Statement::RenameRole { .. }
             | Statement::GrantRole(_)
             | Statement::Grant(_)
+            | Statement::AlterDefaultPrivileges(_)
             | Statement::Drop(_)
             | Statement::Comment(_)
             | Statement::ReassignOwned { .. }
@@ -222,6 +225,7 @@ pub fn command_tag(statement: &Statement) -> &'static str {
                 "REVOKE"
             }
         }
+        Statement::AlterDefaultPrivileges(_) => "ALTER DEFAULT PRIVILEGES",
         Statement::Drop(drop) => drop::tag(drop.kind),
         Statement::Comment(_) => "COMMENT",
         Statement::ReassignOwned { .. } => "REASSIGN OWNED",
@@ -304,6 +308,7 @@ impl Ddl<'_> {
             Statement::RenameRole { role, new_name } => self.rename_role(role, new_name),
             Statement::GrantRole(grant) => self.grant_role(grant),
             Statement::Grant(grant) => self.grant(grant),
+            Statement::AlterDefaultPrivileges(alter) => self.alter_default_privileges(alter),
             Statement::Drop(drop) => self.drop_objects(drop),
             Statement::Comment(comment) => self.comment(comment),
             Statement::ReassignOwned { from, to } => self.reassign_owned(from, to),

@@ -69,6 +69,7 @@ impl Ddl<'_> {
         for oid in others {
             self.revoke_all(oid, &roles)?;
         }
+        self.drop_default_acls(&roles);
         // PostgreSQL goes from the newest to the oldest, which shows in the order of dependents.
         owned.reverse();
         let what = match owned.as_slice() {

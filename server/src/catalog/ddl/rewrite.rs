@@ -308,6 +308,9 @@ impl Ddl<'_> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use atoll_connector_api::types::{PgType, oids};
+
+    use super::super::super::model::ViewedColumn;
     use super::*;
 
     #[track_caller]
@@ -375,6 +378,27 @@ mod tests {
             "SELECT t.b FROM public.t AS t (a, b)",
             "SELECT t.b FROM public.t AS t (b)",
         );
+    }
+
+    #[test]
+    fn a_view_that_knows_its_columns_lists_these() {
+        let column = |name: &str, number| ViewedColumn {
+            name: name.to_owned(),
+            number,
+            data_type: PgType::new(oids::INT4),
+            read: true,
+        };
+        let columns = vec![column("a", 1), column("b", 2)];
+        let mut relation = ViewedRelation { oid: 1, live: None, columns };
+        assert!(Edit::column_added("public", "t", 2, "c").within(&mut relation).is_none());
+        // The table's third column came after the view.
+        let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let edit = Edit::column_renamed("public", "t", names).within(&mut relation).unwrap();
+        check(&edit, "SELECT b FROM public.t", "SELECT b FROM public.t AS t (a, b)");
+        assert!(Edit::column_dropped("public", "t", 2).within(&mut relation).is_none());
+        let edit = Edit::column_dropped("public", "t", 0).within(&mut relation).unwrap();
+        check(&edit, "SELECT b FROM public.t AS t (a, b)", "SELECT b FROM public.t AS t (b)");
+        assert_eq!(relation.columns, [column("b", 2)]);
     }
 
     #[test]

@@ -290,7 +290,8 @@ impl Ddl<'_> {
             let message = format!("cannot drop role {name} because it is required by the database system");
             return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
         }
-        let lines = self.role_dependents(oid);
+        let mut lines = self.role_dependents(oid);
+        lines.extend(self.default_acl_dependents(oid));
         if !lines.is_empty() {
             let message = format!("role \"{name}\" cannot be dropped because some objects depend on it");
             return Err(

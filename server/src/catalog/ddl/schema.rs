@@ -1,11 +1,11 @@
 //! CREATE and ALTER SCHEMA.
 
-use super::super::model::{DATABASE_OID, Object, Privilege, Schema};
-use super::Ddl;
+use super::super::model::{DATABASE_OID, Object, Oid, Privilege, Schema};
 use super::names::is_system_schema;
 use super::rewrite::Edit;
+use super::{Ddl, Working};
 use crate::error::{Notice, SqlError, SqlResult, SqlState};
-use crate::statement::ast::{AlterAction, AlterObject, CreateSchema};
+use crate::statement::ast::{AlterAction, AlterObject, CreateSchema, RoleSpec};
 
 /// The schema of Atoll's own views.
 const OWN_SCHEMA: &str = "atoll";
@@ -34,7 +34,9 @@ impl Ddl<'_> {
         let oid = self.working.take_oid()?;
         let mut header = self.new_header(oid, &name);
         header.owner = owner;
-        self.working.put(Object::Schema(Schema { header }));
+        let mut schema = Object::Schema(Schema { header });
+        schema.header_mut().acl = self.initial_acl(&schema);
+        self.working.put(schema);
         Ok("CREATE SCHEMA")
     }
 
@@ -81,6 +83,23 @@ impl Ddl<'_> {
         let name = self.object(oid)?.header().name.clone();
         Err(SqlError::denied(format!("permission denied: \"{name}\" is a system schema")))
     }
+}
+
+/// The name and owner of the schema that a CREATE SCHEMA has made, or found there.
+pub fn schema_made(
+    working: &Working,
+    session_user: Oid,
+    current_user: Oid,
+    create: &CreateSchema,
+) -> Option<(String, Oid)> {
+    let catalog = working.current();
+    let owner = match &create.authorization {
+        Some(RoleSpec::Name(name)) => catalog.role(name)?.header.oid,
+        Some(RoleSpec::SessionUser) => session_user,
+        Some(RoleSpec::CurrentUser | RoleSpec::Public) | None => current_user,
+    };
+    let name = create.name.clone().unwrap_or_else(|| catalog.role_name(owner));
+    Some((name, owner))
 }
 
 fn check_name(name: &str) -> SqlResult<()> {

@@ -84,7 +84,7 @@ impl Ddl<'_> {
     }
 
     fn empty_table(&self, table: &NewTable<'_>, oid: Oid, columns: Vec<Column>) -> ForeignTable {
-        ForeignTable {
+        let mut made = ForeignTable {
             header: self.new_header(oid, table.name),
             schema: table.schema,
             server: table.server.header.oid,
@@ -92,7 +92,9 @@ impl Ddl<'_> {
             columns,
             options: Vec::new(),
             primary_key: Vec::new(),
-        }
+        };
+        made.header.acl = self.initial_acl(&Object::ForeignTable(made.clone()));
+        made
     }
 
     /// A table as its source declares it, without the table's options.

@@ -167,7 +167,8 @@ fn views_follow_what_they_read() {
     harness.run("alter foreign table t2 rename column b to \"B b\"");
     assert_eq!(query(&harness, "v").query, "SELECT a, b FROM public.t2 AS t (a, b)");
     harness.run("alter foreign table t2 add column c int");
-    assert_eq!(query(&harness, "v").query, "SELECT a, b FROM public.t2 AS t (a, b, c)");
+    // The view does not know the new column.
+    assert_eq!(query(&harness, "v").query, "SELECT a, b FROM public.t2 AS t (a, b)");
     harness.run("alter foreign table t2 drop column c");
     assert_eq!(query(&harness, "v").query, "SELECT a, b FROM public.t2 AS t (a, b)");
     harness.run("alter foreign table t2 set schema sc");
@@ -178,7 +179,7 @@ fn views_follow_what_they_read() {
     assert_eq!(query(&harness, "vv").query, "SELECT v.a FROM public.v AS v (a, b)");
     assert_eq!(query(&harness, "v").columns[0].name, "x");
     harness.run("create or replace view v (x, b, more) as select a, \"B b\", a from \"S c\".t2");
-    assert_eq!(query(&harness, "vv").query, "SELECT v.a FROM public.v AS v (a, b, more)");
+    assert_eq!(query(&harness, "vv").query, "SELECT v.a FROM public.v AS v (a, b)");
     assert_eq!(query(&harness, "v").columns.len(), 3);
 }
 

@@ -47,6 +47,7 @@ impl Ddl<'_> {
         let Facts::View(facts) = facts else { return Err(SqlError::internal("the view was not planned")) };
         let columns = named_columns(create, facts)?;
         self.check_reads(facts)?;
+        let is_new = replaced.is_none();
         let mut view = match replaced {
             None => {
                 let oid = self.working.take_oid()?;
@@ -77,7 +78,11 @@ impl Ddl<'_> {
             }
         };
         view.set_options(create.options.clone());
-        self.working.put(Object::View(view));
+        let mut view = Object::View(view);
+        if is_new {
+            view.header_mut().acl = self.initial_acl(&view);
+        }
+        self.working.put(view);
         Ok(TAG)
     }
 

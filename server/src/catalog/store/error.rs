@@ -23,7 +23,11 @@ pub enum StoreError {
     Locked { path: PathBuf, pid: Option<u32> },
     #[error("the catalog's format is {found}, which is newer than this server's {FORMAT}: use a newer server", FORMAT = super::FORMAT)]
     NewerFormat { found: i64 },
-    #[error("the catalog holds secrets, but the key file \"{}\" is missing and ATOLL_MASTER_KEY is not set", path.display())]
+    #[error(
+        "the catalog holds secrets, but the key file \"{}\" is missing and ATOLL_MASTER_KEY is not set: copy master.key of \
+         the server that created the catalog there",
+        path.display()
+    )]
     KeyMissing { path: PathBuf },
     #[error(
         "the master key is not the one that this catalog was created with: copy master.key or set ATOLL_MASTER_KEY"

@@ -59,6 +59,8 @@ pub struct BackendInfo {
     /// `active`, `idle`, `idle in transaction` …
     pub state: Option<String>,
     pub query: String,
+    /// Protocol version and cipher suite.
+    pub tls: Option<(&'static str, String)>,
 }
 
 /// A prepared statement, as `pg_prepared_statements` shows it. Times are microseconds since the Unix epoch.

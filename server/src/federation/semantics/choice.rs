@@ -125,7 +125,9 @@ impl Kind {
                 common = (PgType::new(compared), PgType::new(compared).storage());
             }
         }
-        let literal = |(field, literal): &(&FieldRef, bool)| is_unknown(field, *literal);
+        let literal = |(field, literal): &(&FieldRef, bool)| {
+            is_unknown(field, *literal) || (*literal && field.data_type().is_numeric() && field.metadata().is_empty())
+        };
         // CASE without ELSE has the literal NULL there.
         let untyped = (self == Self::Case && otherwise == 0) || results.iter().any(literal);
         if common.0.modifier != -1 && common.0.user.is_none() && untyped {

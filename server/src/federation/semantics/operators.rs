@@ -137,6 +137,7 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
     let is_range = |side: Option<&Operand>| matches!(side, Some(Operand::Typed(own)) if own.range_bound().is_some());
     let ranges = (is_range(left), is_range(right));
     let bits = is_bits(left) || is_bits(right);
+    let is_integer = |side: Option<&Operand>| [oids::INT2, oids::INT4, oids::INT8].iter().any(|oid| is(side, *oid));
     let unknown = (left == Some(&Operand::Unknown), right == Some(&Operand::Unknown));
     Some(match op {
         // An untyped literal is taken for a range.
@@ -150,6 +151,7 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
         BinaryOperator::BitwiseAnd if bits => "bits_and",
         BinaryOperator::BitwiseOr if bits => "bits_or",
         BinaryOperator::PGBitwiseXor if bits => "bits_xor",
+        BinaryOperator::PGBitwiseXor if is_integer(left) || is_integer(right) => "int_xor",
         BinaryOperator::PGBitwiseShiftLeft if is_bits(left) => "bits_left",
         BinaryOperator::PGBitwiseShiftRight if is_bits(left) => "bits_right",
         BinaryOperator::Plus if networks => "network_add",

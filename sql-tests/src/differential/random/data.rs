@@ -81,7 +81,6 @@ fn type_name(kind: Kind, source: Source) -> &'static str {
 }
 
 /// Values of our days, and the ends of the type as far as the source can hold them.
-#[expect(clippy::too_many_lines, reason = "two lists for each kind")]
 fn values(kind: Kind, source: Source) -> (&'static [&'static str], &'static [&'static str]) {
     let all = matches!(source, Source::Postgres | Source::Csv);
     match kind {

@@ -664,12 +664,6 @@ impl Generator<'_> {
     }
 }
 
-impl Default for Kind {
-    fn default() -> Self {
-        Self::Small
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

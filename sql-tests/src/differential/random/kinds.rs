@@ -3,12 +3,13 @@
 use std::fmt;
 
 /// A type, and for some the promise that the values are small, so that arithmetic on them cannot fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Kind {
     Bool,
     Int2,
     Int4,
     /// `int4` between -50 and 50.
+    #[default]
     Small,
     Int8,
     Float4,

@@ -206,7 +206,7 @@ impl Harness {
         let parsed = crate::statement::parse(text)?;
         let [parsed] = parsed.as_slice() else { panic!("one statement a line: {text}") };
         let statement = &parsed.statement;
-        if let Statement::Unsupported { message, hint } = statement {
+        if let Statement::Unsupported { message, hint, .. } = statement {
             let error = SqlError::unsupported(message.clone());
             return Err(if let Some(hint) = hint { error.hint(hint.clone()) } else { error });
         }

@@ -343,6 +343,7 @@ fn filler(schema: &str, name: &str) -> Option<Filler> {
         "pg_indexes" => views::indexes,
         "pg_settings" => server::settings,
         "pg_stat_activity" => server::activity,
+        "pg_stat_ssl" => server::encryption,
         "pg_stat_database" => server::database_statistics,
         "pg_timezone_names" => server::time_zones,
         _ => return None,

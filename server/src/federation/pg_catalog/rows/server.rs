@@ -51,6 +51,22 @@ pub(super) fn activity(context: &PgCatalogContext, rows: &mut Rows) {
     }
 }
 
+/// `pg_stat_ssl`: a row for each connection.
+pub(super) fn encryption(context: &PgCatalogContext, rows: &mut Rows) {
+    for backend in &context.backends {
+        let shown = context.has_role(context.current_user, backend.role);
+        let tls = backend.tls.as_ref().filter(|_| shown);
+        rows.push(|column| match (column, tls) {
+            ("pid", _) => backend.pid.into(),
+            ("ssl", _) if shown => tls.is_some().into(),
+            ("version", Some((version, _))) => (*version).into(),
+            ("cipher", Some((_, cipher))) => cipher.as_str().into(),
+            ("bits", Some((_, cipher))) => (if cipher.contains("128") { 128 } else { 256 }).into(),
+            _ => Cell::Unset,
+        });
+    }
+}
+
 fn backend_cell<'a>(backend: &'a BackendInfo, column: &str) -> Cell<'a> {
     match column {
         "client_addr" => backend.client_address.map(|address| address.ip().to_string()).into(),

@@ -15,6 +15,10 @@ const LOGARITHM_ERROR: SqlState = SqlState(*b"2201E");
 const BUCKET_ERROR: SqlState = SqlState(*b"2201G");
 
 pub(super) const FUNCTIONS: &[Function] = &[
+    // `#`: DataFusion takes `x # x` for 0 where x may be NULL.
+    strict("int_xor", &[INT2, INT2], INT2, |call| Ok(Datum::Int(call.int(0) ^ call.int(1)))),
+    strict("int_xor", &[INT4, INT4], INT4, |call| Ok(Datum::Int(call.int(0) ^ call.int(1)))),
+    strict("int_xor", &[INT8, INT8], INT8, |call| Ok(Datum::Int(call.int(0) ^ call.int(1)))),
     strict("abs", &[INT2], INT2, absolute),
     strict("abs", &[INT4], INT4, absolute),
     strict("abs", &[INT8], INT8, absolute),

@@ -16,7 +16,7 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     Aggregate, Distinct, DistinctOn, Expr, ExprFunctionExt, FetchType, Filter, Join, Limit, LogicalPlan,
-    LogicalPlanBuilder, Operator, Projection, SkipType, SortExpr, Union, Window, binary_expr, lit, not, when,
+    LogicalPlanBuilder, Operator, Projection, SkipType, SortExpr, Union, Values, Window, binary_expr, lit, not, when,
 };
 
 use super::chain::{Chain, MATCHED, has_subquery, outer_references, peel};
@@ -142,6 +142,7 @@ impl Rewriter<'_> {
             LogicalPlan::Window(window) => self.windowed(window, outer),
             LogicalPlan::Join(join) => self.joined(join, outer),
             LogicalPlan::Union(union) => self.united(union, outer),
+            LogicalPlan::Values(values) => self.listed(values, outer),
             _ => Ok(None),
         }
     }
@@ -462,19 +463,42 @@ impl Rewriter<'_> {
         self.settle(step).map(Some)
     }
 
+    /// Each outer row several times, with a number from 0 on beside it.
+    fn repeated(&mut self, count: usize, outer: &Outer) -> Result<(LogicalPlan, Expr)> {
+        let name = self.next();
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let tags = LogicalPlanBuilder::values((0..count).map(|tag| vec![lit(tag)]).collect())?
+            .project(vec![Expr::Column(Column::new_unqualified("column1")).alias("tag")])?
+            .alias(&name)?
+            .build()?;
+        let plan = LogicalPlanBuilder::from(outer.plan.clone()).cross_join(tags)?.build()?;
+        Ok((plan, Expr::Column(Column::new(Some(name), "tag"))))
+    }
+
+    /// A list of rows made of the outer row.
+    fn listed(&mut self, list: &Values, outer: &Outer) -> Result<Option<Spread>> {
+        if list.values.len() > BRANCHES_MAX || list.values.iter().flatten().any(has_subquery) {
+            return Ok(None);
+        }
+        let (plan, tag) = self.repeated(list.values.len(), outer)?;
+        let mut rows = Vec::new();
+        for (row, number) in list.values.iter().zip(0_i64..) {
+            let cells = row.iter().map(|cell| over(cell.clone(), plan.schema(), |_| None)).collect::<Result<_>>()?;
+            rows.push((tag.clone().eq(lit(number)), cells));
+        }
+        let Some(values) = columns_of(&rows, list.schema.fields().len(), plan.schema())? else { return Ok(None) };
+        let matched = outer.guard.clone().unwrap_or_else(|| lit(true));
+        let schema = &list.schema;
+        let step = Step { outer, plan, values, order: Vec::new(), matched, schema, nobody: Nobody::Grows };
+        self.settle(step).map(Some)
+    }
+
     /// Each outer row once for each branch, whose rows it gets.
     fn united(&mut self, union: &Union, outer: &Outer) -> Result<Option<Spread>> {
         if union.inputs.len() > BRANCHES_MAX {
             return Ok(None);
         }
-        let name = self.next();
-        let count = i64::try_from(union.inputs.len()).unwrap_or(i64::MAX);
-        let tags = LogicalPlanBuilder::values((0..count).map(|tag| vec![lit(tag)]).collect())?
-            .project(vec![Expr::Column(Column::new_unqualified("column1")).alias("tag")])?
-            .alias(&name)?
-            .build()?;
-        let tag = Expr::Column(Column::new(Some(name), "tag"));
-        let mut plan = LogicalPlanBuilder::from(outer.plan.clone()).cross_join(tags)?.build()?;
+        let (mut plan, tag) = self.repeated(union.inputs.len(), outer)?;
         let mut matched = lit(false);
         let mut branches = Vec::new();
         for (input, number) in union.inputs.iter().zip(0_i64..) {
@@ -486,22 +510,28 @@ impl Rewriter<'_> {
             plan = branch.plan;
             branches.push((own, branch.columns));
         }
-        let mut values = Vec::new();
-        for index in 0..union.schema.fields().len() {
-            let mut value: Option<Expr> = None;
-            for (own, columns) in branches.iter().rev() {
-                let Some(column) = columns.get(index) else { return Ok(None) };
-                value = Some(match value {
-                    None => column.clone(),
-                    Some(others) => chosen(own, column, others, plan.schema())?,
-                });
-            }
-            values.extend(value);
-        }
+        let Some(values) = columns_of(&branches, union.schema.fields().len(), plan.schema())? else { return Ok(None) };
         let schema = &union.schema;
         let step = Step { outer, plan, values, order: Vec::new(), matched, schema, nobody: Nobody::Grows };
         self.settle(step).map(Some)
     }
+}
+
+/// The columns of several branches, each with the condition of its rows; `None` where a branch has fewer.
+fn columns_of(branches: &[(Expr, Vec<Expr>)], count: usize, schema: &DFSchema) -> Result<Option<Vec<Expr>>> {
+    let mut values = Vec::new();
+    for index in 0..count {
+        let mut value: Option<Expr> = None;
+        for (own, columns) in branches.iter().rev() {
+            let Some(column) = columns.get(index) else { return Ok(None) };
+            value = Some(match value {
+                None => column.clone(),
+                Some(others) => chosen(own, column, others, schema)?,
+            });
+        }
+        values.extend(value);
+    }
+    Ok(Some(values))
 }
 
 impl<'a> Step<'a> {

@@ -392,7 +392,7 @@ pub(super) fn is_upscaled(left: &Expr, right: &Expr, schema: &DFSchema) -> bool 
         // As many digits as it has.
         Expr::Literal(ScalarValue::Int64(Some(value)), _) => match value.unsigned_abs() {
             ..10_000 => Ok(DataType::Int16),
-            ..1_000_000_000 => Ok(DataType::Int32),
+            10_000..1_000_000_000 => Ok(DataType::Int32),
             _ => Ok(DataType::Int64),
         },
         expr => expr.get_type(schema),

@@ -282,7 +282,7 @@ impl Rewriter {
         let reg = element.as_deref().is_some_and(|element| reg_functions(element).is_some());
         let functions = element.as_deref().and_then(reg_functions);
         if let (Some((_, to_oid)), Some(text)) = (functions, string_of(&inner))
-            && let Some(names) = plain_elements(&text)
+            && let Some(names) = plain_elements(text)
         {
             let elements = names.map(|name| call(to_oid, vec![value(Value::SingleQuotedString(name.to_owned()))]));
             return Expr::Array(datafusion::sql::sqlparser::ast::Array { elem: elements.collect(), named: true });

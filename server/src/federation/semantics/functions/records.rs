@@ -6,8 +6,7 @@ use super::strings::shown;
 use super::{Call, Datum, Function, Kind, text, variadic};
 use crate::error::SqlResult;
 
-pub(super) const FUNCTIONS: &[Function] =
-    &[variadic("record_of", &[Kind::Any], Kind::Of(oids::RECORD), |call| record(call))];
+pub(super) const FUNCTIONS: &[Function] = &[variadic("record_of", &[Kind::Any], Kind::Of(oids::RECORD), record)];
 
 /// `(1,"two words",)`: a NULL is nothing between its commas, an empty string has quotes.
 fn record(call: &Call<'_>) -> SqlResult<Datum> {

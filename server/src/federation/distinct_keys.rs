@@ -49,7 +49,7 @@ impl VisitorMut for Keys<'_> {
             };
             // Behind a star nobody knows the position.
             if items.iter().take(place).all(Option::is_some) {
-                *key = Expr::Value(Value::Number((place + 1).to_string().into(), false).with_empty_span());
+                *key = Expr::Value(Value::Number((place + 1).to_string(), false).with_empty_span());
             }
         }
         ControlFlow::Continue(())

@@ -30,7 +30,7 @@ enum Key {
     /// A column of the result.
     Output(usize),
     /// Something else.
-    Hidden(Expr),
+    Hidden(Box<Expr>),
 }
 
 fn carried(query: &Query) -> Option<Query> {
@@ -70,7 +70,7 @@ fn carried(query: &Query) -> Option<Query> {
             Key::Output(index) => index,
             Key::Hidden(expr) => {
                 let index = select.projection.len();
-                select.projection.push(SelectItem::ExprWithAlias { expr, alias: column(index) });
+                select.projection.push(SelectItem::ExprWithAlias { expr: *expr, alias: column(index) });
                 index
             }
         };
@@ -110,7 +110,7 @@ fn meaning(key: &Expr, items: &[(Expr, Ident)]) -> Option<Key> {
             let mut found = items.iter().enumerate().filter(|(_, (_, alias))| folded(alias) == folded(name));
             Some(match (found.next(), found.next()) {
                 (Some((index, _)), None) => Key::Output(index),
-                (None, _) => Key::Hidden(key.clone()),
+                (None, _) => Key::Hidden(Box::new(key.clone())),
                 _ => return None,
             })
         }
@@ -123,7 +123,7 @@ fn meaning(key: &Expr, items: &[(Expr, Ident)]) -> Option<Key> {
         },
         key => match items.iter().position(|(expr, _)| expr == key) {
             Some(index) => Some(Key::Output(index)),
-            None if lists_of(key).is_empty() => Some(Key::Hidden(key.clone())),
+            None if lists_of(key).is_empty() => Some(Key::Hidden(Box::new(key.clone()))),
             None => None,
         },
     }

@@ -195,11 +195,6 @@ fn unnested(list: Expr) -> Expr {
     call(lists::ITEM, vec![call("unnest", vec![list])])
 }
 
-/// The elements of an array that is made of them.
-pub(super) fn elements_of(cells: Vec<Expr>) -> Expr {
-    unnested(list_of(array_call("array_of", cells)))
-}
-
 /// A call of ours that returns an array. It must not be taken for the set-returning function of its name once more, so it
 /// has one of the names that the visitor passes by.
 fn array_call(name: &str, args: Vec<Expr>) -> Expr {

@@ -4,15 +4,15 @@
 
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, Query, Select, SelectItem, SetExpr,
-    TableFactor, TableWithJoins, UnaryOperator, Value, Values, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Join, Query, Select, SelectItem, SetExpr, TableFactor,
+    TableWithJoins, UnaryOperator, Value, Values, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
 use super::around::Around;
 use super::join_using::Describe;
 use super::rewrite::{parsed, pg_cast};
-use super::{cast, choice, from_sets};
+use super::{cast, choice};
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// Cells of one list that are planned for their types.
@@ -165,37 +165,8 @@ impl VisitorMut for Correlated<'_> {
             part.with = self.lists.around.clause(&part, None);
             (self.lists.describe)(part)
         };
-        stop(unify_body(&mut query.body, &describe, self.lists.parameters))?;
-        let alone = (self.lists.describe)(Query { with: self.lists.around.clause(&*query, None), ..query.clone() });
-        if query.order_by.is_none() && query.limit_clause.is_none() && alone.is_err() {
-            unnest_rows(query, &describe);
-        }
-        ControlFlow::Continue(())
+        stop(unify_body(&mut query.body, &describe, self.lists.parameters))
     }
-}
-
-/// The rows of a list as elements of arrays, one array for each column: of an outer row's sets the planner of correlated
-/// subqueries knows how to make rows, and of a list it does not.
-fn unnest_rows(query: &mut Query, describe: &Describe<'_>) {
-    let SetExpr::Values(values) = query.body.as_ref() else { return };
-    let columns = values.rows.first().map_or(0, |row| row.content.len());
-    let Ok(mut rows) = parsed("SELECT NULL") else { return };
-    let SetExpr::Select(select) = rows.body.as_mut() else { return };
-    select.projection.clear();
-    for column in 0..columns {
-        let mut cells: Vec<Expr> = values.rows.iter().filter_map(|row| row.content.get(column).cloned()).collect();
-        let expr = if values.rows.len() == 1 {
-            cells.pop()
-        } else {
-            // Of an array of arrays the elements are taken and not the arrays.
-            let same = |cell: &Expr| planned(cell, describe).is_some_and(|own| !own.is_array());
-            cells.iter().all(same).then(|| from_sets::elements_of(cells))
-        };
-        let Some(expr) = expr else { return };
-        let alias = Ident::with_quote('"', format!("column{}", column + 1));
-        select.projection.push(SelectItem::ExprWithAlias { expr, alias });
-    }
-    query.body = rows.body;
 }
 
 fn has_values(body: &SetExpr) -> bool {

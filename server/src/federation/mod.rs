@@ -7,6 +7,7 @@ pub mod locate;
 pub mod name_barrier;
 pub mod naming;
 pub mod no_pushdown;
+mod opening;
 mod ordinals;
 mod origins;
 pub mod pg_catalog;

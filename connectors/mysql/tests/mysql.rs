@@ -695,16 +695,6 @@ async fn logs_in_by_ed25519() {
     let error = login("wrong").schemas().await.unwrap_err();
     assert!(matches!(error, ConnectorError::Login { .. }), "{error:?}");
     shop.run(&format!("DROP USER '{user}'@'%'")).await;
-    if shop.conn.query_drop("INSTALL SONAME 'auth_pam'").await.is_ok() {
-        shop.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED VIA pam")).await;
-        let error = shop.source_with(&[], &[("user", &user), ("password", "right")]).schemas().await.unwrap_err();
-        assert!(
-            matches!(&error, ConnectorError::Login { message, .. } if message.contains("plugin that it asks for")),
-            "{error:?}"
-        );
-        shop.run(&format!("DROP USER '{user}'@'%'")).await;
-        shop.run("UNINSTALL SONAME 'auth_pam'").await;
-    }
     shop.end().await;
 }
 

@@ -19,6 +19,8 @@ pub use unknown::unknown_variables;
 
 /// Bounds of `startup_timeout`: a human types a password neither in less, nor for longer.
 const STARTUP_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
+/// Least `memory_max`: less would refuse ordinary queries.
+const MEMORY_MIN: u64 = 64 << 20;
 /// Bounds of `message_bytes_max`: less would refuse ordinary statements; PostgreSQL's own limit is 1 GB.
 const MESSAGE_BYTES: std::ops::RangeInclusive<u64> = 65_536..=1_073_741_824;
 /// Upper bound of `prepared_statements_max`.
@@ -118,6 +120,9 @@ pub struct ServeArgs {
     /// Threads for queries [default: four for each core, at least 16]
     #[arg(long, value_name = "N", env = "ATOLL_CPU_THREADS")]
     pub cpu_threads: Option<usize>,
+    /// Memory of all queries together, at least 64MB [default: three quarters of the machine's]
+    #[arg(long, value_name = "SIZE", env = "ATOLL_MEMORY_MAX")]
+    pub memory_max: Option<String>,
     /// How long running queries may go on at shutdown, for example 10s [default: 5s]
     #[arg(long, value_name = "TIME", env = "ATOLL_SHUTDOWN_GRACE")]
     pub shutdown_grace: Option<String>,
@@ -177,6 +182,8 @@ pub struct Config {
     pub prepared_statements_max: usize,
     pub portals_max: usize,
     pub cpu_threads: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_max: Option<String>,
     pub shutdown_grace: String,
     #[serde(deserialize_with = "one_or_many")]
     pub network_allow: Vec<String>,
@@ -185,6 +192,13 @@ pub struct Config {
     #[serde(deserialize_with = "one_or_many")]
     pub secret_dir: Vec<PathBuf>,
     pub log: String,
+}
+
+/// Bytes of the machine's memory, as the kernel says.
+fn machine_memory() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    total.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)
 }
 
 impl Default for Config {
@@ -207,6 +221,7 @@ impl Default for Config {
             prepared_statements_max: 10_000,
             portals_max: 1_000,
             cpu_threads: 0,
+            memory_max: None,
             shutdown_grace: "5s".to_owned(),
             network_allow: Vec::new(),
             secret_env: Vec::new(),
@@ -271,6 +286,7 @@ impl Config {
         config.tls_cert = args.tls_cert.or(config.tls_cert);
         config.tls_key = args.tls_key.or(config.tls_key);
         config.socket_dir = args.socket_dir.or(config.socket_dir);
+        config.memory_max = args.memory_max.or(config.memory_max);
         config.check()?;
         Ok(config)
     }
@@ -309,6 +325,9 @@ impl Config {
         if !parse_memory(&self.message_bytes_max).is_some_and(|bytes| MESSAGE_BYTES.contains(&bytes)) {
             return refuse("message_bytes_max", "is a size from 64kB to 1GB");
         }
+        if self.memory_max.as_ref().is_some_and(|size| parse_memory(size).is_none_or(|bytes| bytes < MEMORY_MIN)) {
+            return refuse("memory_max", "is a size of at least 64MB");
+        }
         if !(1..=PREPARED_STATEMENTS_MAX).contains(&self.prepared_statements_max) {
             return refuse("prepared_statements_max", "is from 1 to 1000000");
         }
@@ -330,6 +349,12 @@ impl Config {
     pub fn message_bytes_max(&self) -> usize {
         let bytes = parse_memory(&self.message_bytes_max).unwrap_or(*MESSAGE_BYTES.start());
         usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes that all queries together may use.
+    pub fn memory_max(&self) -> usize {
+        let own = self.memory_max.as_deref().and_then(parse_memory).and_then(|bytes| usize::try_from(bytes).ok());
+        own.or_else(|| Some(machine_memory()? / 4 * 3)).unwrap_or(usize::MAX)
     }
 
     /// How long running queries may go on at shutdown.

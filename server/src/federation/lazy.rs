@@ -23,6 +23,8 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 
 /// Functions that answer for every value.
@@ -87,7 +89,27 @@ fn node(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPla
             return Ok(Transformed::yes(Arc::new(aggregate)));
         }
     }
+    if let Some(join) = node.downcast_ref::<HashJoinExec>()
+        && let Some(filter) = lazy_filter(join.filter())?
+    {
+        return Ok(Transformed::yes(join.builder().with_filter(Some(filter)).build_exec()?));
+    }
+    if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>()
+        && let Some(filter) = lazy_filter(join.filter())?
+    {
+        let join = NestedLoopJoinExecBuilder::from(join).with_filter(Some(filter)).build()?;
+        return Ok(Transformed::yes(Arc::new(join)));
+    }
     Ok(Transformed::no(node))
+}
+
+/// A join's condition, if it changes.
+fn lazy_filter(filter: Option<&JoinFilter>) -> Result<Option<JoinFilter>> {
+    let Some(filter) = filter else { return Ok(None) };
+    let condition = lazy(Arc::clone(filter.expression()), filter.schema())?;
+    let indices = || filter.column_indices().to_vec();
+    let changed = condition.transformed;
+    Ok(changed.then(|| JoinFilter::new(condition.data, indices(), Arc::clone(filter.schema()))))
 }
 
 /// An expression whose conditions are lazy where they may fail.

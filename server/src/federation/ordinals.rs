@@ -3,12 +3,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned, UnaryOperator, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Distinct, Expr, FunctionArgumentClause, FunctionArguments, GroupByExpr, OrderByExpr, OrderByKind, OrderByOptions,
+    Query, Select, SelectItem, SetExpr, Spanned, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    WindowType,
 };
 
 use super::locate::Statement;
 use super::relations::position;
+use super::semantics;
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// Refuses what DataFusion would take for a constant key.
@@ -33,9 +35,25 @@ struct Plain;
 impl VisitorMut for Plain {
     type Break = ();
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        if let Some(WindowType::WindowSpec(window)) = &mut function.over {
+            fields_as_keys(&mut window.order_by);
+        }
+        if let FunctionArguments::List(list) = &mut function.args {
+            for clause in &mut list.clauses {
+                if let FunctionArgumentClause::OrderBy(keys) = clause {
+                    fields_as_keys(keys);
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         if let Some(OrderByKind::Expressions(keys)) = query.order_by.as_mut().map(|order| &mut order.kind) {
             keys.iter_mut().for_each(|key| unwrap(&mut key.expr));
+            fields_as_keys(keys);
         }
         plain_body(&mut query.body);
         ControlFlow::Continue(())
@@ -47,6 +65,12 @@ fn plain_body(body: &mut SetExpr) {
         SetExpr::Select(select) => {
             if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
                 keys.iter_mut().for_each(unwrap);
+                // A key that is a row groups as its fields do, which may then be selected.
+                let fields = |key: Expr| match key {
+                    Expr::Tuple(fields) if !fields.is_empty() => fields,
+                    key => vec![key],
+                };
+                *keys = std::mem::take(keys).into_iter().flat_map(fields).collect();
                 *keys = distinct_keys(std::mem::take(keys), &select.projection);
             }
             let Some(Distinct::On(keys)) = &mut select.distinct else { return };
@@ -101,6 +125,26 @@ fn are_same(left: &Expr, right: &Expr) -> bool {
         (Some(left), Some(right)) => left.ends_with(&right) || right.ends_with(&left),
         _ => left == right,
     }
+}
+
+/// A row that orders is its fields in turn, of which NULL is the greatest; the row itself is never NULL.
+fn fields_as_keys(keys: &mut Vec<OrderByExpr>) {
+    if !keys.iter().any(|key| semantics::row_fields(&key.expr).is_some()) {
+        return;
+    }
+    *keys = std::mem::take(keys)
+        .into_iter()
+        .flat_map(|key| match semantics::row_fields(&key.expr) {
+            Some(fields) => {
+                let options = OrderByOptions { nulls_first: None, ..key.options };
+                let key = |expr| OrderByExpr { expr, options, with_fill: None };
+                let mut keys: Vec<OrderByExpr> = fields.into_iter().map(key).collect();
+                fields_as_keys(&mut keys);
+                keys
+            }
+            None => vec![key],
+        })
+        .collect();
 }
 
 fn unwrap(key: &mut Expr) {

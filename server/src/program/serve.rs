@@ -153,6 +153,7 @@ impl Server {
                 temp_dir,
                 cpu_threads: config.cpu_threads,
                 max_connections: config.max_connections,
+                memory_max: config.memory_max(),
                 prepared_statements_max: config.prepared_statements_max,
                 portals_max: config.portals_max,
             },

@@ -8,13 +8,13 @@ use atoll_connector_api::types::text::OutputStyle;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::runtime::Handle;
 
 use super::backends::Backends;
+use super::memory::ServerMemory;
 use super::settings::Settings;
 use crate::catalog::Catalog;
 use crate::catalog::store::Store;
@@ -43,6 +43,8 @@ pub struct EngineConfig {
     pub temp_dir: PathBuf,
     /// Threads for queries; 0: four for each core, at least 16.
     pub cpu_threads: usize,
+    /// Bytes that all queries together may use.
+    pub memory_max: usize,
     /// Connections of one kind are counted against it by the wire; roles have limits of their own.
     pub max_connections: usize,
     /// Statements that PREPARE may keep in one session.
@@ -69,6 +71,7 @@ pub struct Engine {
     store: Arc<Store>,
     cpu: Option<tokio::runtime::Runtime>,
     template: SessionState,
+    memory: Arc<ServerMemory>,
     /// What can be called, for `pg_proc`.
     functions: Arc<FunctionNames>,
 }
@@ -102,6 +105,7 @@ impl Engine {
         let functions = Arc::new(function_names(&template).map_err(std::io::Error::other)?);
         Ok(Arc::new(Self {
             functions,
+            memory: ServerMemory::new(config.memory_max),
             config,
             host,
             backends: Backends::default(),
@@ -161,7 +165,7 @@ impl Engine {
         let types = Arc::clone(system);
         let semantics_settings = semantics::Settings::new(settings.output_style())
             .with_clock(Arc::clone(settings.clock()))
-            .with_memory(settings.memory("atoll.query_memory"))
+            .with_memory(Some(memory.min(self.config.memory_max)))
             .with_resolver(Arc::new(move |name| types.user_type_named(name)));
         let session = SessionContext::new_with_state(semantics::session_state(state, &semantics_settings)?);
         pg_catalog::register_functions(&session, system);
@@ -170,7 +174,7 @@ impl Engine {
 
     fn runtime_env(&self, settings: &Settings) -> datafusion::error::Result<Arc<RuntimeEnv>> {
         let bytes = settings.memory("atoll.query_memory").unwrap_or(usize::MAX);
-        let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(bytes));
+        let pool = self.memory.query(bytes);
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![self.config.temp_dir.clone()]))
             .with_max_temp_directory_size(SPILL_BYTES_MAX);

@@ -7,6 +7,7 @@ pub mod engine;
 mod execute;
 mod explain;
 mod maintenance;
+mod memory;
 pub mod outcome;
 mod query;
 pub mod settings;
@@ -114,6 +115,8 @@ pub struct Session {
     notices: Vec<Notice>,
     reported: HashMap<&'static str, String>,
     live_catalog: Option<system::LiveCatalog>,
+    /// Types of sources that results were described with: a driver asks `pg_type` about them.
+    described_types: system::DescribedTypes,
     pending_settings: system::PendingSettings,
     pending_notices: system::PendingNotices,
 }
@@ -213,6 +216,7 @@ impl Session {
             notices: Vec::new(),
             reported: HashMap::new(),
             live_catalog: None,
+            described_types: system::DescribedTypes::default(),
             pending_settings: system::PendingSettings::default(),
             pending_notices: system::PendingNotices::default(),
         };

@@ -166,6 +166,7 @@ impl Session {
             })
             .await?;
         let (planned, columns) = planned;
+        self.remember_types(&columns);
         Ok(KeptPlan { planned, columns, state, catalog, generation: self.generation, made: Instant::now() })
     }
 

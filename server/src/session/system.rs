@@ -1,9 +1,11 @@
 //! What a session's system catalogs show: settings, connections, and a server's live catalog as the database.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use atoll_connector_api::types::UserType;
 use atoll_connector_api::{ColumnDefinition, TableDefinition};
 
 use super::backends::{Backend, Backends};
@@ -12,7 +14,7 @@ use super::outcome::CancelReason;
 use super::settings::{DEFINITIONS, Settings, split_value};
 use super::shown::reads_protocol_objects;
 use super::variables::check_role;
-use super::{Engine, Session};
+use super::{Engine, ResultColumn, Session};
 use crate::catalog::model::{
     AclItem, Column, ForeignServer, ForeignTable, Header, Object, PUBLIC_ROLE, Privilege, Schema, StoredOption,
     StoredValue,
@@ -27,6 +29,12 @@ use crate::host::{Host, REMOTE_METADATA_AGE};
 const LIVE_OIDS: Oid = 0x4000_0000;
 /// Tables of one live catalog that the system catalogs show.
 const LIVE_TABLES_MAX: usize = 20_000;
+
+/// Types of sources by OID.
+pub(super) type DescribedTypes = BTreeMap<Oid, Arc<UserType>>;
+
+/// Types of sources that a session remembers.
+const DESCRIBED_TYPES_MAX: usize = 1000;
 
 /// A server's live catalog, as the snapshot that its database's system catalogs show.
 #[derive(Debug, Clone)]
@@ -120,6 +128,19 @@ impl Session {
         Ok(())
     }
 
+    /// Keeps the types that sources define and that a result has.
+    pub(super) fn remember_types(&mut self, columns: &[ResultColumn]) {
+        for own in columns.iter().map(|column| &column.data_type).filter(|own| own.user.is_some()) {
+            for known in [Some(own.clone()), own.element(), own.array()].into_iter().flatten() {
+                if let Some(user) = known.user
+                    && self.described_types.len() < DESCRIBED_TYPES_MAX
+                {
+                    self.described_types.insert(known.oid, user);
+                }
+            }
+        }
+    }
+
     /// What the system catalogs show to this session.
     pub(super) async fn system_context(&mut self, limits: &Limits, text: &str) -> SqlResult<Arc<PgCatalogContext>> {
         let catalog = self.catalog();
@@ -143,6 +164,7 @@ impl Session {
             context.cursors = self.cursors_shown();
         }
         context.advisory = Some(self.advisory.0.clone());
+        context.described_types.clone_from(&self.described_types);
         context.foreign_as_tables = self.settings.on("atoll.foreign_tables_as_tables");
         if mentioned {
             context.settings = self.settings_shown();

@@ -535,6 +535,13 @@ impl<'a> Scanner<'a> {
                 self.bump();
                 return Err(self.error("trailing junk after parameter", start, self.position));
             }
+            // The protocol counts parameters in 16 bits.
+            let number = self.text.get(start + 1..self.position).and_then(|digits| digits.parse::<u16>().ok());
+            if number.is_none_or(|number| number == 0) {
+                let name = self.text.get(start..self.position).unwrap_or_default();
+                let message = format!("there is no parameter {name}");
+                return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message).at(self.chars_at(start) + 1));
+            }
             return Ok(TokenKind::Parameter);
         }
         if self.peek().is_some_and(is_identifier_start) {

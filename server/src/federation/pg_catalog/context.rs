@@ -160,6 +160,8 @@ pub struct PgCatalogContext {
     pub cursors: Vec<CursorInfo>,
     /// The session's advisory locks.
     pub advisory: Option<AdvisorySession>,
+    /// Types of sources that this session's results had, and that no stored relation may have.
+    pub described_types: BTreeMap<Oid, Arc<UserType>>,
     /// What functions ask of the session.
     pub hooks: Option<Arc<dyn SessionHooks>>,
     derived: Derived,
@@ -269,6 +271,7 @@ impl PgCatalogContext {
             prepared: Vec::new(),
             cursors: Vec::new(),
             advisory: None,
+            described_types: BTreeMap::new(),
             hooks: None,
             derived: Derived::default(),
         }
@@ -410,7 +413,7 @@ impl PgCatalogContext {
     /// Types that sources define, by OID: those of the columns, and the elements of arrays of them.
     pub(super) fn user_types(&self) -> &BTreeMap<Oid, Arc<UserType>> {
         self.derived.user_types.get_or_init(|| {
-            let mut found = BTreeMap::new();
+            let mut found = self.described_types.clone();
             for column in self.user_relations().flat_map(|relation| relation.columns()) {
                 if let Some(user) = &column.data_type.user {
                     found.insert(column.data_type.oid, Arc::clone(user));

@@ -22,7 +22,7 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::error::{SqlError, SqlState};
 
 use super::operators::{have_no_common_storage, is_upscaled, needs_key, plan_comparison, take_type, trimmed};
-use super::subqueries::{outer_references, single};
+use super::subqueries::{outer_references, single, where_true};
 use super::{
     Operand, Settings, any, cast, catalog_array, choice, collect, compare, datetime, float, functions, grouping,
     grouping_columns, lateral, lists, operand, ordered_input, parameters, set_comparison, set_operations, statistics,
@@ -170,10 +170,14 @@ impl PostgresComparisons {
             Expr::AggregateFunction(call) => {
                 let call = collect::bind(&self.settings, call, schema)?;
                 let call = call.transform_data(|call| statistics::bind(&self.settings, call, schema))?;
-                if call.transformed {
-                    return Ok(call.update_data(Expr::AggregateFunction));
+                let changed = call.transformed;
+                let mut call = call.data;
+                let guarded = guard_arguments(&mut call, schema)?;
+                if changed {
+                    return Ok(Transformed::yes(Expr::AggregateFunction(call)));
                 }
-                count_distinct(call.data, schema)
+                let counted = count_distinct(call, schema)?;
+                Ok(Transformed::new_transformed(counted.data, counted.transformed || guarded))
             }
             Expr::WindowFunction(call) => {
                 let bound = windows::bind(&self.settings, call, schema)?;
@@ -482,6 +486,28 @@ fn typed_subquery(subquery: Subquery) -> Result<Transformed<Expr>> {
         return Ok(Transformed::new_transformed(expr, changed));
     }
     choice::typed(expr, &data_type).map(Transformed::yes)
+}
+
+/// What may fail among an aggregate's arguments is asked of the rows that FILTER leaves: DataFusion computes it for all.
+fn guard_arguments(call: &mut AggregateFunction, schema: &DFSchema) -> Result<bool> {
+    let Some(filter) = call.params.filter.as_deref().cloned() else { return Ok(false) };
+    let may_fail = |expr: &Expr| {
+        let is_guarded =
+            matches!(expr, Expr::ScalarFunction(call) if choice::is_typed_case(call)) || matches!(expr, Expr::Case(_));
+        !is_guarded
+            && expr
+                .exists(|expr| Ok(matches!(expr, Expr::ScalarFunction(_) | Expr::Cast(_) | Expr::Negative(_))))
+                .unwrap_or(false)
+    };
+    let mut changed = false;
+    let params = &mut call.params;
+    for expr in params.args.iter_mut().chain(params.order_by.iter_mut().map(|item| &mut item.expr)) {
+        if may_fail(expr) && expr.any_column_refs() {
+            *expr = where_true(vec![filter.clone()], expr.clone(), schema)?;
+            changed = true;
+        }
+    }
+    Ok(changed)
 }
 
 /// Whether an aggregate's arguments are the outer query's columns: PostgreSQL computes it there.

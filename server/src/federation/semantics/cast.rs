@@ -61,9 +61,24 @@ pub(super) fn fold(settings: &Settings, expr: Expr) -> Result<Expr> {
         Some(metadata) => metadata.add_to_field(field),
         None => field,
     };
+    if !value.is_null() {
+        check_parsed(&PgType::of_field(&field), &target)?;
+    }
     let array = value.to_array_of_size(1)?;
     let cast = cast::cast(array.as_ref(), &PgType::of_field(&field), &target, settings.style()).map_err(external)?;
     Ok(typed_literal(ScalarValue::try_from_array(&cast, 0)?, &target))
+}
+
+/// `tsvector` and `tsquery`.
+const SEARCH: [u32; 2] = [3614, 3615];
+
+/// Text search has types whose values are not kept as they are written, and that nothing here parses.
+fn check_parsed(source: &PgType, target: &PgType) -> Result<()> {
+    let is_search = target.user.is_none() && SEARCH.contains(&target.oid);
+    if is_search && source.oid != target.oid {
+        return Err(SqlError::unsupported(format!("a cast to {} is not supported", target.sql_name())).into());
+    }
+    Ok(())
 }
 
 impl ScalarUDFImpl for PgCast {
@@ -86,6 +101,9 @@ impl ScalarUDFImpl for PgCast {
         let name = name.try_as_str().flatten().unwrap_or_default();
         let target = self.settings.resolve(name)?;
         let source = PgType::of_field(value);
+        if value.data_type() != &DataType::Null {
+            check_parsed(&source, &target)?;
+        }
         if value.data_type() != &DataType::Null && !cast::castable(&source, &target) {
             let bare = |data_type: &PgType| {
                 let name = PgType { modifier: -1, ..data_type.clone() }.sql_name();

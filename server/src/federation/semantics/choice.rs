@@ -522,6 +522,11 @@ pub(super) fn is_typed_twice(call: &ScalarFunction) -> bool {
     inner.func.name() == TYPED && inner.args.get(1) == call.args.get(1)
 }
 
+/// Whether a call says the type of a `CASE`.
+pub(super) fn is_typed_case(call: &ScalarFunction) -> bool {
+    call.func.name() == TYPED && matches!(call.args.first(), Some(Expr::Case(_)))
+}
+
 impl ScalarUDFImpl for PgTyped {
     fn name(&self) -> &str {
         TYPED

@@ -76,6 +76,7 @@ pub use grouping_sets::expand_grouping_sets;
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use parameters::without_guesses;
 pub use rewrite::{rewrite_casts, unqualify_functions};
+pub use rows::fields as row_fields;
 pub use stars::expand_stars;
 pub use values::unify_values;
 pub use whole_rows::name_whole_rows;

@@ -485,6 +485,10 @@ fn subscripts(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
         let args = vec![root.clone(), bound(lower_bound), bound(upper_bound), flags.0, flags.1];
         return Some(ours("array_slice", args));
     }
+    if chain.iter().any(|access| matches!(access, AccessExpr::Subscript(Subscript::Slice { .. }))) {
+        // Says so when it is planned.
+        return Some(ours("array_slice_of_dimensions", vec![root.clone()]));
+    }
     let indexes = chain.iter().map(|access| match access {
         AccessExpr::Subscript(Subscript::Index { index }) => Some(index.clone()),
         _ => None,

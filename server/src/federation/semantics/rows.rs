@@ -134,7 +134,7 @@ pub(super) const fn is_comparison(op: &BinaryOperator) -> bool {
 }
 
 /// The fields of a row as it is written: `(a, b)`, `ROW(a, b)`.
-pub(super) fn fields(expr: &Expr) -> Option<Vec<Expr>> {
+pub fn fields(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Nested(inner) => fields(inner),
         Expr::Tuple(fields) => Some(fields.clone()),

@@ -158,6 +158,12 @@ pub static DEFINITIONS: &[Definition] = &[
     setting("max_index_keys", "32", Kind::Fixed, "Shows the maximum number of index keys."),
     setting("quote_all_identifiers", "off", Kind::Bool, "When generating SQL fragments, quote all identifiers."),
     setting("role", "none", Kind::Fixed, "Sets the current role."),
+    setting(
+        "password_encryption",
+        "scram-sha-256",
+        Kind::Choice(&["scram-sha-256"]),
+        "Chooses the algorithm for encrypting passwords.",
+    ),
     setting("row_security", "on", Kind::Bool, "Enable row security."),
     setting(
         "search_path",
@@ -258,7 +264,6 @@ pub(super) const WITHOUT_EFFECT: &[&str] = &[
     "default_statistics_target",
     "from_collapse_limit",
     "join_collapse_limit",
-    "password_encryption",
     "gin_",
     "escape_string_warning",
     "array_nulls",

@@ -16,6 +16,9 @@ const SUBSCRIPT_ERROR: SqlState = SqlState(*b"2202E");
 const ELEMENTS_MAX: i64 = 134_217_727;
 
 pub(super) const FUNCTIONS: &[Function] = &[
+    strict("array_slice_of_dimensions", &[Kind::Any], TEXT, |_| {
+        Err(SqlError::unsupported("slices of several dimensions are not supported"))
+    }),
     strict("cardinality", &[ARRAY], INT4, |call| int(parsed(call, 0)?.elements.len())),
     strict("array_ndims", &[ARRAY], INT4, |call| match parsed(call, 0)?.dimensions.len() {
         0 => Ok(Datum::Null),

@@ -108,6 +108,12 @@ pub(super) fn normal(json: &str) -> SqlResult<Datum> {
 
 fn found<'n, 'a>(call: &Call<'_>, node: &'n Node<'a>) -> Option<&'n Node<'a>> {
     match call.args.get(1) {
+        // A scalar of jsonb is an array of itself.
+        Some(Datum::Int(0 | -1))
+            if node.is_scalar() && call.types.first().is_some_and(|own| own.oid == oids::JSONB) =>
+        {
+            Some(node)
+        }
         Some(Datum::Int(index)) => node.element(*index),
         _ => node.member(call.text(1)),
     }

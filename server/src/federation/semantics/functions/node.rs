@@ -56,6 +56,10 @@ impl<'a> Node<'a> {
         }
     }
 
+    pub(super) const fn is_scalar(&self) -> bool {
+        !matches!(self.shape, Shape::Array(_) | Shape::Object(_))
+    }
+
     /// `->` of an array; a negative number counts from the end.
     pub(super) fn element(&self, index: i64) -> Option<&Self> {
         let Shape::Array(values) = &self.shape else { return None };

@@ -44,7 +44,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     strict("sign", &[FLOAT8], FLOAT8, |call| {
         let value = call.float(0);
-        Ok(Datum::Float(if value.is_nan() || value == 0.0 { value + 0.0 } else { value.signum() }))
+        Ok(Datum::Float(if value.is_nan() || value == 0.0 { 0.0 } else { value.signum() }))
     }),
     strict("ceil", &[NUMERIC], NUMERIC, |call| towards(&call.numeric(0), true)),
     strict("ceil", &[FLOAT8], FLOAT8, |call| Ok(Datum::Float(call.float(0).ceil()))),

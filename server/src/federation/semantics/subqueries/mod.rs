@@ -82,6 +82,10 @@ impl Rewriter<'_> {
             return Ok(Transformed::no(plan));
         }
         let Some(input) = plan.inputs().first().map(|input| (*input).clone()) else { return Ok(Transformed::no(plan)) };
+        let input = match &plan {
+            LogicalPlan::Sort(sort) => with_columns_read(input, sort.expr.iter().map(|item| &item.expr))?,
+            _ => input,
+        };
         let names = NamePreserver::new(&plan);
         let mut joined = input;
         let mut changed = false;
@@ -402,6 +406,26 @@ impl Rewriter<'_> {
     }
 }
 
+/// A projection with the columns below it that the subqueries of sort keys read, and that are not in the result.
+fn with_columns_read<'a>(input: LogicalPlan, keys: impl Iterator<Item = &'a Expr>) -> Result<LogicalPlan> {
+    let LogicalPlan::Projection(projection) = &input else { return Ok(input) };
+    let mut missing: Vec<Expr> = Vec::new();
+    for key in keys {
+        for column in chain::outer_references_in(key)? {
+            let below = projection.input.schema().maybe_index_of_column(&column).is_some();
+            let expr = Expr::Column(column.clone());
+            if below && projection.schema.maybe_index_of_column(&column).is_none() && !missing.contains(&expr) {
+                missing.push(expr);
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(input);
+    }
+    let exprs: Vec<Expr> = projection.expr.iter().cloned().chain(missing).collect();
+    LogicalPlanBuilder::from(projection.input.as_ref().clone()).project(exprs)?.build()
+}
+
 /// A mark join with a set of each outer row: whether one of its elements passes.
 fn mark_set(name: &str, set: Side, conditions: &[Expr], outer: LogicalPlan) -> Result<Option<LogicalPlan>> {
     let columns: Vec<Expr> = outer.schema().columns().into_iter().map(Expr::Column).collect();
@@ -520,7 +544,7 @@ fn numbered(name: &str, plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// A value, null where a condition is not true.
-fn where_true(conditions: Vec<Expr>, value: Expr, schema: &DFSchema) -> Result<Expr> {
+pub(super) fn where_true(conditions: Vec<Expr>, value: Expr, schema: &DFSchema) -> Result<Expr> {
     let Some(condition) = conjunction(conditions) else { return Ok(value) };
     let field = value.to_field(schema)?.1;
     let null = ScalarValue::try_from(field.data_type())?;

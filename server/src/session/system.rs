@@ -65,8 +65,8 @@ pub(super) fn database_of(
         }
         return Ok(Some(asked.to_owned()));
     }
-    // Clients that name no database send the user's name.
-    if asked == user_name {
+    // Clients that name no database send the user's name; `psql -l` and its kin ask for the one that PostgreSQL always has.
+    if asked == user_name || asked == "postgres" {
         return Ok(None);
     }
     Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{asked}\" does not exist")).hint(format!(

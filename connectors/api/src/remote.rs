@@ -176,7 +176,7 @@ impl Secret {
 
     /// How much of the beginning of `text` is this secret, in its longest spelling.
     fn at(&self, text: &[u8]) -> Option<usize> {
-        let base64 = self.base64.iter().filter(|core| is_base64(text, core)).map(|core| core.len());
+        let base64 = self.base64.iter().filter_map(|core| in_base64(text, core));
         let escaped = self.escaped.iter().filter(|spelled| text.starts_with(spelled)).map(|spelled| spelled.len());
         base64.chain(escaped).chain(self.in_url(text)).chain(self.in_hex(text)).max()
     }
@@ -202,14 +202,22 @@ impl Secret {
     }
 }
 
-/// Whether a text begins with `core` in the common alphabet or in that of URLs.
-fn is_base64(text: &[u8], core: &[u8]) -> bool {
+/// How much of the beginning of a text is `core`, in the common alphabet or in that of URLs, with the character that ends
+/// its last byte and the padding.
+fn in_base64(text: &[u8], core: &[u8]) -> Option<usize> {
     let common = |byte: u8| match byte {
         b'-' => b'+',
         b'_' => b'/',
         other => other,
     };
-    text.get(..core.len()).is_some_and(|head| head.iter().zip(core).all(|(byte, wanted)| common(*byte) == *wanted))
+    let (head, rest) = text.split_at_checked(core.len())?;
+    if !head.iter().zip(core).all(|(byte, wanted)| common(*byte) == *wanted) {
+        return None;
+    }
+    let is_digit = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(common(**byte), b'+' | b'/');
+    let shared = rest.iter().take(1).take_while(is_digit).count();
+    let padding = rest.iter().skip(shared).take(2).take_while(|byte| **byte == b'=').count();
+    Some(core.len() + shared + padding)
 }
 
 fn hex(high: u8, low: u8) -> Option<u8> {

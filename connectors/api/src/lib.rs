@@ -7,12 +7,14 @@ pub mod network;
 pub mod options;
 pub mod paths;
 pub mod pushdown;
+pub mod remote;
 pub mod scan;
 pub mod source;
 pub mod types;
 
 pub use error::{ConnectorError, Result};
 pub use options::{OptionScope, OptionSpec, Options};
+pub use remote::RemoteText;
 pub use source::{
     ColumnDefinition, Connector, ConnectorContext, ForeignSource, ServerSpec, TableDefinition, TableKind, TableSpec,
     TableSummary,

@@ -49,6 +49,6 @@ impl Connector for FilesConnector {
     }
 
     fn open(&self, server: ServerSpec) -> Result<Arc<dyn ForeignSource>> {
-        Ok(Arc::new(FilesSource::new(self.format, server)?))
+        Ok(Arc::new(FilesSource::new(self.format, self.options(), server)?))
     }
 }

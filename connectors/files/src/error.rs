@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 
-use atoll_connector_api::ConnectorError;
+use atoll_connector_api::{ConnectorError, RemoteText};
 use datafusion::error::DataFusionError;
 use object_store::client::{HttpError, HttpErrorKind};
 
@@ -17,21 +17,23 @@ const CREDENTIAL_CODES: [&str; 5] =
     ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "NotSignedUp"];
 
 /// Whose file it is, for messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Owner {
     /// The server's SQL name.
     pub(crate) server: String,
     /// `foreign table "s.t"` or `server "s"`.
     pub(crate) object: String,
+    /// Passes on what the object store says.
+    texts: RemoteText,
 }
 
 impl Owner {
-    pub(crate) fn server(server: &str) -> Self {
-        Self { server: server.to_owned(), object: format!("server \"{server}\"") }
+    pub(crate) fn server(server: &str, texts: &RemoteText) -> Self {
+        Self { server: server.to_owned(), object: format!("server \"{server}\""), texts: texts.clone() }
     }
 
-    pub(crate) fn table(server: &str, table: &str) -> Self {
-        Self { server: server.to_owned(), object: format!("foreign table \"{table}\"") }
+    pub(crate) fn table(server: &str, table: &str, texts: &RemoteText) -> Self {
+        Self { server: server.to_owned(), object: format!("foreign table \"{table}\""), texts: texts.clone() }
     }
 
     /// A file that is not what its format says.
@@ -84,7 +86,7 @@ impl Owner {
             return self.io(path, error);
         }
         match error {
-            object_store::Error::NotFound { .. } => match remote_code(error) {
+            object_store::Error::NotFound { .. } => match self.code(error) {
                 Some(code) if code == "NoSuchBucket" => self.missing(path, code),
                 _ => self.missing(path, "no such file"),
             },
@@ -98,8 +100,13 @@ impl Owner {
         }
     }
 
+    /// The code of a store's answer, which may be a secret that it was sent.
+    fn code(&self, error: &object_store::Error) -> Option<String> {
+        remote_code(error).map(|code| self.texts.clean(&code))
+    }
+
     fn login(&self, path: &str, error: &object_store::Error) -> ConnectorError {
-        let code = remote_code(error).map_or(String::new(), |code| format!(" ({code})"));
+        let code = self.code(error).map_or(String::new(), |code| format!(" ({code})"));
         ConnectorError::Login {
             server: self.server.clone(),
             message: format!("the credentials for \"{path}\" were not accepted{code}"),
@@ -107,7 +114,7 @@ impl Owner {
     }
 
     fn refused(&self, path: &str, error: &object_store::Error) -> ConnectorError {
-        let code = remote_code(error).unwrap_or_else(|| "AccessDenied".into());
+        let code = self.code(error).unwrap_or_else(|| "AccessDenied".into());
         // S3 answers 403 both to a wrong key and to a right one without the permission.
         if CREDENTIAL_CODES.contains(&code.as_str()) {
             return self.login(path, error);
@@ -121,13 +128,14 @@ impl Owner {
     fn transport(&self, path: &str, error: &object_store::Error) -> ConnectorError {
         if let Some(kind) = find::<HttpError>(error).map(HttpError::kind) {
             let (server, source) = (self.server.clone(), io_cause(error));
+            let source = self.texts.cause(source.as_ref());
             return match kind {
                 HttpErrorKind::Connect | HttpErrorKind::Timeout => ConnectorError::Connect { server, source },
                 _ => ConnectorError::ConnectionLost { server, source },
             };
         }
         // Listings have no error of their own for what was refused.
-        match (remote_code(error), remote_status(error)) {
+        match (self.code(error), remote_status(error)) {
             (Some(code), _) if code == "NoSuchBucket" || code == "NoSuchKey" => self.missing(path, code),
             (Some(code), _) if code == "AccessDenied" || CREDENTIAL_CODES.contains(&code.as_str()) => {
                 self.refused(path, error)

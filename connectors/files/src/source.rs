@@ -6,8 +6,8 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use atoll_connector_api::{
-    ColumnDefinition, ConnectorError, ForeignSource, Options, Result, ServerSpec, TableDefinition, TableKind,
-    TableSpec, TableSummary,
+    ColumnDefinition, ConnectorError, ForeignSource, OptionSpec, Options, RemoteText, Result, ServerSpec,
+    TableDefinition, TableKind, TableSpec, TableSummary,
 };
 use datafusion::catalog::TableProvider;
 
@@ -35,6 +35,8 @@ const IMPORTS_AT_ONCE: usize = 8;
 pub(crate) struct FilesSource {
     format: Format,
     server: String,
+    /// Passes on what an object store says.
+    texts: RemoteText,
     base: Option<Location>,
     stores: Stores,
     footers: FooterCache,
@@ -45,7 +47,7 @@ impl FilesSource {
     ///
     /// # Errors
     /// A location that is none.
-    pub(crate) fn new(format: Format, spec: ServerSpec) -> Result<Self> {
+    pub(crate) fn new(format: Format, specs: &[OptionSpec], spec: ServerSpec) -> Result<Self> {
         let base = spec
             .options
             .get("location")
@@ -55,6 +57,7 @@ impl FilesSource {
         Ok(Self {
             format,
             server: spec.name.clone(),
+            texts: RemoteText::new(specs, &spec),
             base,
             stores: Stores::new(&spec),
             footers: FooterCache::default(),
@@ -228,7 +231,7 @@ impl ForeignSource for FilesSource {
     }
 
     async fn tables(&self, schema: &str) -> Result<Vec<TableSummary>> {
-        let owner = Owner::server(&self.server);
+        let owner = Owner::server(&self.server, &self.texts);
         match self.base_target()? {
             Some(target)
                 if is_schema(schema)
@@ -248,7 +251,7 @@ impl ForeignSource for FilesSource {
     }
 
     async fn describe(&self, options: &Options) -> Result<TableDefinition> {
-        let owner = Owner::server(&self.server);
+        let owner = Owner::server(&self.server, &self.texts);
         let options = self.options(options, "the foreign table")?;
         let files = self.files(&owner, &options).await?;
         let mut columns = match self.format {
@@ -289,7 +292,7 @@ impl ForeignSource for FilesSource {
     }
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
-        let owner = Owner::table(&self.server, &table.name);
+        let owner = Owner::table(&self.server, &table.name, &self.texts);
         let options = self.options(&table.options, &owner.object)?;
         let files = Arc::new(self.files(&owner, &options).await?);
         let divided = divide(&table, &files, &owner)?;

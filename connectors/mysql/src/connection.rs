@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use atoll_connector_api::network;
-use atoll_connector_api::{ConnectorError, Result, ServerSpec};
+use atoll_connector_api::{ConnectorError, RemoteText, Result, ServerSpec};
 use futures::FutureExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error, IoError, Opts, OptsBuilder, ServerError, SslOpts};
@@ -40,6 +40,8 @@ const WAIT_TIMEOUT_S: usize = 8 * 3600;
 /// One server as one user reaches it. Holds idle connections, never more than `max_connections` with those in use.
 pub(crate) struct Pool {
     spec: ServerSpec,
+    /// Passes on what the server says.
+    texts: RemoteText,
     ssl_mode: SslMode,
     connect_timeout: Duration,
     max_connections: usize,
@@ -70,6 +72,7 @@ impl Pool {
             permits: Arc::new(Semaphore::new(max_connections)),
             idle: Mutex::default(),
             evicting: AtomicBool::new(false),
+            texts: RemoteText::new(options::OPTIONS, &spec),
             spec,
         }))
     }
@@ -223,7 +226,7 @@ impl Pool {
     }
 
     fn connect_error(&self, error: Error) -> ConnectorError {
-        match error {
+        let said = match error {
             Error::Server(error) if is_login(&error) => {
                 ConnectorError::Login { server: self.server().to_owned(), message: error.message }
             }
@@ -232,12 +235,13 @@ impl Pool {
                 self.login_unknown()
             }
             other => ConnectorError::Connect { server: self.server().to_owned(), source: cause(other) },
-        }
+        };
+        self.texts.error(said)
     }
 
     /// What an error of a query means.
     pub(crate) fn error(&self, error: Error, sql: Option<&str>) -> ConnectorError {
-        match error {
+        let said = match error {
             Error::Server(error) if is_login(&error) => {
                 ConnectorError::Login { server: self.server().to_owned(), message: error.message }
             }
@@ -246,14 +250,14 @@ impl Pool {
             }
             Error::Server(error) => self.remote(error, sql),
             other => ConnectorError::ConnectionLost { server: self.server().to_owned(), source: cause(other) },
-        }
+        };
+        self.texts.error(said)
     }
 
     fn remote(&self, error: ServerError, sql: Option<&str>) -> ConnectorError {
-        let valid = error.state.len() == 5 && error.state.bytes().all(|byte| byte.is_ascii_alphanumeric());
         ConnectorError::Remote {
             server: self.server().to_owned(),
-            sqlstate: if valid { error.state } else { "HV000".into() },
+            sqlstate: error.state,
             message: error.message,
             detail: None,
             hint: None,

@@ -28,7 +28,7 @@ const MAX_CONNECTIONS_MAX: u32 = 100;
 /// Every option, in all scopes. The ignored ones are those of scripts written for `mysql_fdw` that concern its costs, its
 /// writing or its way of fetching.
 pub(crate) static OPTIONS: &[OptionSpec] = &[
-    OptionSpec::checked(HOST, OptionScope::Server, check_not_empty),
+    OptionSpec::checked(HOST, OptionScope::Server, check_host),
     OptionSpec::checked(PORT, OptionScope::Server, check_port),
     OptionSpec::checked(DBNAME, OptionScope::Server, check_not_empty),
     OptionSpec::checked(SSL_MODE, OptionScope::Server, check_ssl_mode),
@@ -63,6 +63,18 @@ fn check_not_empty(value: &str) -> std::result::Result<(), String> {
     }
     if value.contains('\0') {
         return Err("may not contain a zero byte".into());
+    }
+    Ok(())
+}
+
+/// One name or address, over TCP: this connector knows no sockets.
+fn check_host(value: &str) -> std::result::Result<(), String> {
+    check_not_empty(value)?;
+    if value.contains(',') {
+        return Err("names one host, not a list".into());
+    }
+    if value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
+        return Err("requires a host name or an address".into());
     }
     Ok(())
 }

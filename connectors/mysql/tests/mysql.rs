@@ -787,6 +787,69 @@ async fn checks_certificates_as_far_as_ssl_mode_says() {
     shop.end().await;
 }
 
+/// A server that greets, reads one message and answers it with an error.
+async fn refusing(code: u16, state: &str, message: &str) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn packet(sequence: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len()).unwrap().to_le_bytes();
+        [&length[..3], &[sequence], body].concat()
+    }
+    // Protocol 10, version, thread, salt; capabilities: protocol 4.1, secure connections, plugins.
+    let mut greeting = b"\x0a8.0.30\0\x01\0\0\012345678\0".to_vec();
+    greeting.extend(0x8200_u16.to_le_bytes());
+    greeting.extend([45, 2, 0]);
+    greeting.extend(0x0008_u16.to_le_bytes());
+    greeting.extend([21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    greeting.extend(b"123456789012\0mysql_native_password\0");
+    let refusal = [&[0xff], &code.to_le_bytes()[..], b"#", state.as_bytes(), message.as_bytes()].concat();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut read = [0; 1024];
+            let _ = stream.write_all(&packet(0, &greeting)).await;
+            let _ = stream.read(&mut read).await;
+            let _ = stream.write_all(&packet(2, &refusal)).await;
+            let _ = stream.read(&mut read).await;
+        }
+    });
+    port
+}
+
+/// A server that knows the mapping's password, as every server does that asks for it in the clear.
+#[tokio::test]
+async fn a_server_cannot_tell_the_mappings_password() {
+    let secret = "K4n4r1/ +é";
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for spelled in [secret, "K4n4r1%2F%20%2B%C3%A9", "SzRuNHIxLyArw6k=", &hex] {
+        for (code, state) in [(1045, "28000"), (1040, "08004"), (1053, "08S01")] {
+            let text = format!("bad \x1b[31m\"{spelled}\" {}", "z".repeat(100_000));
+            let port = refusing(code, state, &text).await;
+            let spec = ServerSpec {
+                name: "shop".into(),
+                options: options(&[
+                    ("host", "127.0.0.1"),
+                    ("port", &port.to_string()),
+                    ("ssl_mode", "disabled"),
+                    ("connect_timeout", "5"),
+                ]),
+                user_options: options(&[("user", "u"), ("password", secret)]),
+                context: ConnectorContext { files: FilesRoots::default(), superuser: true, network_allow: Vec::new() },
+            };
+            let error = atoll_connector_mysql::connector().open(spec).unwrap().schemas().await.unwrap_err();
+            let whole = format!("{error} {error:?}");
+            assert!(!whole.contains(spelled) && !whole.contains(secret), "{code}: {whole}");
+            let (ConnectorError::Login { message, .. } | ConnectorError::Remote { message, .. }) = &error else {
+                panic!("{code}: {whole}")
+            };
+            assert!(message.starts_with("bad  [31m\"***\" zzz") && message.ends_with("z… (cut)"), "{message}");
+            assert!(message.len() < 8300, "{}", message.len());
+            assert_eq!(matches!(error, ConnectorError::Login { .. }), code == 1045, "{code}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn checks_options_when_they_are_given() {
     use atoll_connector_api::options::check_options;
@@ -800,6 +863,16 @@ async fn checks_options_when_they_are_given() {
     for (name, value) in [("ssl_mode", "sometimes"), ("port", "0"), ("max_connections", "1000"), ("host", "")] {
         let error = check(OptionScope::Server, &[(name, value)]).unwrap_err();
         assert!(matches!(&error, ConnectorError::OptionValue { option, .. } if option == name), "{error:?}");
+    }
+    for host in [" 127.0.0.1", "127.0.0.1 ", "a,b", "a b", "a\nb", "/tmp", "\0"] {
+        let error = check(OptionScope::Server, &[("host", host)]).unwrap_err();
+        assert!(
+            matches!(&error, ConnectorError::OptionValue { option, .. } if option == "host"),
+            "{host:?}: {error:?}"
+        );
+    }
+    for host in ["db.example", "127.0.0.1", "::1", "[::1]"] {
+        check(OptionScope::Server, &[("host", host)]).unwrap();
     }
     let error = check(OptionScope::Table, &[("tabel_name", "x")]).unwrap_err();
     assert!(matches!(&error, ConnectorError::UnknownOption { valid, .. } if valid == &["dbname", "table_name"]));

@@ -15,11 +15,11 @@ use tokio_postgres::config::SslMode as Negotiation;
 use tokio_postgres::{CancelToken, Client, Config, NoTls};
 use tracing::debug;
 
-use atoll_connector_api::{ConnectorContext, ConnectorError, Result, ServerSpec, network};
+use atoll_connector_api::{ConnectorContext, ConnectorError, RemoteText, Result, ServerSpec, network};
 
 use crate::error::{is_refused_kind, login_error};
 use crate::frames::Frames;
-use crate::options::{Host, ServerConfig, SslMode, password_required};
+use crate::options::{self, Host, ServerConfig, SslMode, password_required};
 use crate::tls::Tls;
 
 /// A cancel request that does not get through in this time is given up: closing the connection ends the query too.
@@ -42,6 +42,8 @@ const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET DateStyle = ISO, MDY; 
 pub(crate) struct Remote {
     pub(crate) server: String,
     pub(crate) config: ServerConfig,
+    /// Passes on what the server says.
+    pub(crate) texts: RemoteText,
     context: ConnectorContext,
     /// Set once the server was seen to ask for a password, which users who are not superusers must rely on.
     asks_for_password: OnceCell<()>,
@@ -91,7 +93,8 @@ impl Remote {
     /// Those of [`ServerConfig::new`].
     pub(crate) fn new(spec: ServerSpec) -> Result<Self> {
         let config = ServerConfig::new(&spec)?;
-        Ok(Self { server: spec.name, config, context: spec.context, asks_for_password: OnceCell::new() })
+        let texts = RemoteText::new(options::OPTIONS, &spec);
+        Ok(Self { server: spec.name, config, texts, context: spec.context, asks_for_password: OnceCell::new() })
     }
 
     /// Connects, within `connect_timeout`.
@@ -106,7 +109,7 @@ impl Remote {
                 self.asks_for_password.get_or_try_init(|| self.require_password()).await?;
             }
             let session = self.connect_with(self.config.password.as_deref()).await?;
-            session.client.batch_execute(SESSION_SETTINGS).await.map_err(|error| login_error(&self.server, error))?;
+            session.client.batch_execute(SESSION_SETTINGS).await.map_err(|error| login_error(self, error))?;
             Ok(session)
         };
         tokio::time::timeout(self.config.connect_timeout, attempt)
@@ -177,7 +180,7 @@ impl Remote {
             }
             _ => failure,
         };
-        Err(Attempt::Refused(login_error(&self.server, failure.error)))
+        Err(Attempt::Refused(login_error(self, failure.error)))
     }
 
     fn negotiations(&self, address: &Address) -> (Negotiation, Option<Negotiation>) {
@@ -305,8 +308,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    if let Err(error) = connection.await {
-        debug!(%error, "connection to a foreign PostgreSQL server ended");
+    // What the server said last is not for the log: it may repeat a secret.
+    if connection.await.is_err() {
+        debug!("connection to a foreign PostgreSQL server ended");
     }
 }
 

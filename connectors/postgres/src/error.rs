@@ -8,14 +8,17 @@ use tokio_postgres::error::DbError;
 
 use atoll_connector_api::ConnectorError;
 
+use crate::connect::Remote;
+
 /// PostgreSQL's SQLSTATE for a wrong password.
 const INVALID_PASSWORD: &str = "28P01";
 /// What a server without an entry for this user and this kind of connection in `pg_hba.conf` says.
 const INVALID_AUTHORIZATION: &str = "28000";
 
 /// A failure while connecting and logging in.
-pub(crate) fn login_error(server: &str, error: Error) -> ConnectorError {
-    match error.as_db_error() {
+pub(crate) fn login_error(remote: &Remote, error: Error) -> ConnectorError {
+    let server = &remote.server;
+    let said = match error.as_db_error() {
         Some(database) if database.code().code() == INVALID_PASSWORD => {
             ConnectorError::Login { server: server.to_owned(), message: database.message().to_owned() }
         }
@@ -26,15 +29,18 @@ pub(crate) fn login_error(server: &str, error: Error) -> ConnectorError {
             message: "it asks for a password, and the user mapping has none".to_owned(),
         },
         _ => ConnectorError::Connect { server: server.to_owned(), source: Arc::new(error) },
-    }
+    };
+    remote.texts.error(said)
 }
 
 /// A failure on a connection that was in use. `sql` is what it ran.
-pub(crate) fn query_error(server: &str, error: Error, sql: Option<&str>) -> ConnectorError {
-    match error.as_db_error() {
+pub(crate) fn query_error(remote: &Remote, error: Error, sql: Option<&str>) -> ConnectorError {
+    let server = &remote.server;
+    let said = match error.as_db_error() {
         Some(database) if !ends_connection(database) => remote_error(server, database, sql),
         _ => ConnectorError::ConnectionLost { server: server.to_owned(), source: Arc::new(error) },
-    }
+    };
+    remote.texts.error(said)
 }
 
 /// Whether the connection is gone, so that another may be tried in its place.

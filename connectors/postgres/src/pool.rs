@@ -274,7 +274,7 @@ impl Lease {
     /// The error for a failed statement. A statement that the remote refused leaves the connection fit for the next.
     pub(crate) fn fail(mut self, error: tokio_postgres::Error, sql: Option<&str>) -> ConnectorError {
         self.clean = error.as_db_error().is_some() && !is_lost(&error);
-        query_error(self.pool.server(), error, sql)
+        query_error(self.pool.remote(), error, sql)
     }
 
     /// Swaps a broken connection for a new one.

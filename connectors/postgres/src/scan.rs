@@ -159,7 +159,7 @@ impl Reader {
         match self.part.lease.take() {
             // A failed statement leaves its transaction failed too: that connection is not for others.
             Some(lease) if self.part.generation.is_none() => lease.fail(error, Some(&self.sql)),
-            _ => query_error(self.pool.server(), error, Some(&self.sql)),
+            _ => query_error(self.pool.remote(), error, Some(&self.sql)),
         }
     }
 
@@ -231,7 +231,7 @@ impl SharedSnapshot {
         lease.mark_busy();
         match lease.session().client.copy_out(&copy_statement(sql)).await {
             Ok(copy) => Ok(Part { lease: Some(lease), copy: Box::pin(copy), generation: Some(generation) }),
-            Err(error) => Err(query_error(pool.server(), error, Some(sql))),
+            Err(error) => Err(query_error(pool.remote(), error, Some(sql))),
         }
     }
 

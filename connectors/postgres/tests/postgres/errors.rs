@@ -235,6 +235,77 @@ async fn a_server_that_speaks_nonsense_is_an_error_and_no_more() {
     }
 }
 
+/// An `ErrorResponse` of the fields that are shown.
+fn error_response(code: &str, message: &str, detail: &str, hint: &str) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (kind, text) in [('S', "ERROR"), ('C', code), ('M', message), ('D', detail), ('H', hint)] {
+        body.push(u8::try_from(kind).unwrap());
+        body.extend(text.as_bytes());
+        body.push(0);
+    }
+    body.push(0);
+    framed(b'E', &body)
+}
+
+fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap();
+    [&[kind], &length.to_be_bytes()[..], body].concat()
+}
+
+/// A server that knows the mapping's password, as every server does that asks for it in the clear.
+#[tokio::test]
+async fn a_server_cannot_tell_the_mappings_password() {
+    let secret = "K4n4r1/ +é";
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for spelled in [secret, "K4n4r1%2F%20%2B%C3%A9", "SzRuNHIxLyArw6k=", &hex] {
+        let text = format!("bad \x1b[31m\"{spelled}\" for you");
+        for code in ["28P01", "28000", "57P01", "XX000", spelled] {
+            let mut spec = user_of(serve(error_response(code, &text, &text, &text)).await);
+            spec.context.superuser = true;
+            spec.user_options.set("password", secret);
+            let error = first_error(spec).await;
+            let whole = format!("{error} {error:?} {}", server_text(&error));
+            assert!(!whole.contains(spelled) && !whole.contains(secret), "{code}: {whole}");
+            assert!(whole.contains("***") && !whole.contains('\x1b') && !whole.contains("\\u{1b}"), "{code}: {whole}");
+            match (code, &error) {
+                ("28P01", ConnectorError::Login { message, .. }) => assert_eq!(message, "bad  [31m\"***\" for you"),
+                ("28000" | "XX000", ConnectorError::Remote { sqlstate, .. }) => assert_eq!(sqlstate, code),
+                ("57P01", ConnectorError::Connect { .. }) => {}
+                (_, ConnectorError::Remote { sqlstate, .. }) if code == spelled => assert_eq!(sqlstate, "HV000"),
+                _ => panic!("{code}: {error:?}"),
+            }
+        }
+    }
+}
+
+/// An error and all of its causes.
+fn server_text(error: &ConnectorError) -> String {
+    let mut text = String::new();
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = next {
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_servers_long_errors_are_cut() {
+    // After the login, where messages may be long.
+    let long = "é".repeat(10 << 20);
+    let mut reply = b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01\0\0\0\x01Z\0\0\0\x05I".to_vec();
+    reply.extend(error_response("22000", &long, &long, &long));
+    let mut spec = user_of(serve(reply).await);
+    spec.context.superuser = true;
+    spec.options.set("connect_timeout", "20");
+    let error = first_error(spec).await;
+    let ConnectorError::Remote { sqlstate, message, detail, hint, .. } = &error else { panic!("{error:.200}") };
+    assert_eq!(sqlstate, "22000");
+    for text in [message, detail.as_ref().unwrap(), hint.as_ref().unwrap()] {
+        assert!((8000..8300).contains(&text.len()) && text.ends_with("é… (cut)"), "{}", text.len());
+    }
+}
+
 #[tokio::test]
 async fn a_declared_type_that_cannot_hold_the_remotes_is_refused() {
     let Some(remote) = remote("a_declared_type_that_cannot_hold_the_remotes_is_refused").await else { return };

@@ -2,7 +2,7 @@
 
 use atoll_connector_api::OptionScope;
 
-use super::super::model::{ForeignDataWrapper, ForeignServer, Object, Privilege};
+use super::super::model::{ForeignDataWrapper, ForeignServer, Object, Privilege, StoredOption};
 use super::Ddl;
 use super::names::duplicate;
 use super::options::Site;
@@ -28,6 +28,7 @@ impl Ddl<'_> {
         let oid = self.working.take_oid()?;
         let site = Site { connector: wrapper.connector, scope: OptionScope::Server, object: oid };
         let options = self.new_options(&site, &create.options)?;
+        self.check_ambient(&options)?;
         self.working.put(Object::Server(ForeignServer {
             header: self.new_header(oid, name),
             wrapper: wrapper.header.oid,
@@ -45,6 +46,17 @@ impl Ddl<'_> {
                 .and_then(|alias| self.catalog().wrapper(alias))
                 .map_or_else(|| self.wrapper(name), |wrapper| Ok(wrapper.clone())),
         }
+    }
+
+    /// The credentials of Atoll's own environment are for those who may read that environment.
+    fn check_ambient(&self, options: &[StoredOption]) -> SqlResult<()> {
+        let ambient = |option: &StoredOption| option.name == "credentials" && option.value.shown() == Some("ambient");
+        if self.is_superuser() || !options.iter().any(ambient) {
+            return Ok(());
+        }
+        Err(SqlError::denied("credentials=ambient is superuser-only").hint(
+            "Servers with the credentials option set to ambient may only be created or modified by the superuser.",
+        ))
     }
 
     /// Three-part names begin with the database's or a server's name.
@@ -65,11 +77,13 @@ impl Ddl<'_> {
             AlterAction::Options(actions) => {
                 self.check_owner(oid)?;
                 server.options = self.changed_options(&site, &server.options, actions)?;
+                self.check_ambient(&server.options)?;
             }
             AlterAction::Version { version, options } => {
                 self.check_owner(oid)?;
                 server.version.clone_from(version);
                 server.options = self.changed_options(&site, &server.options, options)?;
+                self.check_ambient(&server.options)?;
             }
             AlterAction::RenameTo(new_name) => {
                 self.check_owner(oid)?;

@@ -125,6 +125,37 @@ fn secrets_are_sealed_and_printed_nowhere() {
 }
 
 #[test]
+fn credentials_of_the_environment_are_for_superusers() {
+    let mut harness = Harness::new();
+    let denied = "ERROR 42501: credentials=ambient is superuser-only\n";
+    harness.run("create foreign data wrapper w");
+    assert_eq!(
+        harness.run("create server s foreign data wrapper w options (credentials 'ambient')"),
+        "CREATE SERVER\n"
+    );
+    for sql in
+        ["create role r", "grant usage on foreign data wrapper w to r", "alter server s owner to r", "set role r"]
+    {
+        assert!(!harness.run(sql).contains("ERROR"), "{sql}");
+    }
+    let said = harness.run("create server t foreign data wrapper w options (credentials 'ambient')");
+    assert!(said.starts_with(denied), "{said}");
+    assert_eq!(
+        harness.run("create server t foreign data wrapper w options (credentials 'mapping')"),
+        "CREATE SERVER\n"
+    );
+    for sql in [
+        "alter server t options (set credentials 'ambient')",
+        "alter server t version '2' options (set credentials 'ambient')",
+        "alter server s options (add region 'x')",
+    ] {
+        let said = harness.run(sql);
+        assert!(said.starts_with(denied), "{sql}: {said}");
+    }
+    assert_eq!(harness.run("alter server s options (set credentials 'mapping')"), "ALTER SERVER\n");
+}
+
+#[test]
 fn passwords_become_verifiers() {
     let mut harness = Harness::new();
     harness.run("create role r login password 'geheim'");

@@ -242,13 +242,13 @@ impl ScalarUDFImpl for PgFunction {
                 continue;
             }
             let call = Call { args: &values, types: &bound.types, returns, style, memory };
-            let value = (function.run)(&call)?;
+            let value = interrupt::within(memory, || (function.run)(&call))?;
             let bytes = match &value {
                 Datum::Text(text) => text.len(),
                 Datum::Bytes(bytes) => bytes.len(),
                 _ => 0,
             };
-            memory = memory.checked_sub(bytes).ok_or_else(|| super::out_of_memory(bytes))?;
+            memory = memory.checked_sub(bytes).ok_or_else(|| interrupt::out_of_memory(bytes))?;
             append(&mut builder, value)?;
         }
         let result = builder.finish();

@@ -111,12 +111,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("like_escape", &[TEXT, TEXT], TEXT, |call| text(like_escape(call.text(0), call.text(1))?)),
     strict("encode", &[BYTEA, TEXT], TEXT, encode),
     strict("decode", &[TEXT, TEXT], BYTEA, decode),
-    strict("sha256", &[BYTEA], BYTEA, |call| {
-        Ok(Datum::Bytes(ring::digest::digest(&ring::digest::SHA256, call.bytes(0)).as_ref().to_vec()))
-    }),
-    strict("sha512", &[BYTEA], BYTEA, |call| {
-        Ok(Datum::Bytes(ring::digest::digest(&ring::digest::SHA512, call.bytes(0)).as_ref().to_vec()))
-    }),
+    strict("sha256", &[BYTEA], BYTEA, |call| digest(&ring::digest::SHA256, call.bytes(0))),
+    strict("sha512", &[BYTEA], BYTEA, |call| digest(&ring::digest::SHA512, call.bytes(0))),
     lenient("string_to_array", &[TEXT, TEXT], TEXTS, |call| string_to_array(call, None)),
     lenient("string_to_array", &[TEXT, TEXT, TEXT], TEXTS, |call| {
         string_to_array(call, if call.is_null(2) { None } else { Some(call.text(2)) })
@@ -460,6 +456,15 @@ fn hex(bytes: &[u8]) -> SqlResult<String> {
         let _ = write!(out, "{byte:02x}");
     }
     Ok(out)
+}
+
+fn digest(algorithm: &'static ring::digest::Algorithm, bytes: &[u8]) -> SqlResult<Datum> {
+    let mut context = ring::digest::Context::new(algorithm);
+    for part in bytes.chunks(1 << 16) {
+        crate::interrupt::check()?;
+        context.update(part);
+    }
+    Ok(Datum::Bytes(context.finish().as_ref().to_vec()))
 }
 
 fn unknown_encoding(name: &str) -> SqlError {

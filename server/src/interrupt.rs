@@ -2,49 +2,17 @@
 //!
 //! Dropping a future ends it where it yields next. What runs between two yields asks here whether anybody still wants it.
 
-use std::cell::RefCell;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+
+use atoll_connector_api::{ConnectorError, interrupt};
+
+pub use atoll_connector_api::interrupt::{StopFlag, within};
 
 use crate::error::{SqlError, SqlResult, SqlState};
 
-thread_local! {
-    /// The flag of the work that this thread is polling.
-    static CURRENT: RefCell<Option<StopFlag>> = const { RefCell::new(None) };
-}
-
-/// Tells work to stop. Clones share the flag.
-#[derive(Debug, Clone, Default)]
-pub struct StopFlag(Arc<AtomicBool>);
-
-impl StopFlag {
-    /// Tells it.
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was told.
-    pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Runs a step of the work under this flag.
-    pub fn during<T>(&self, step: impl FnOnce() -> T) -> T {
-        let _restored = Restore(CURRENT.with(|current| current.borrow_mut().replace(self.clone())));
-        step()
-    }
-}
-
-/// Puts the flag back that was there before, also where the step panics.
-struct Restore(Option<StopFlag>);
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        let before = self.0.take();
-        CURRENT.with(|current| *current.borrow_mut() = before);
-    }
+fn stopped(_: ConnectorError) -> SqlError {
+    SqlError::new(SqlState::QUERY_CANCELED, "the query was stopped")
 }
 
 /// Asks whether the work that this thread does is still wanted.
@@ -52,8 +20,36 @@ impl Drop for Restore {
 /// # Errors
 /// `57014`, which nobody reads: whoever wanted the work has let go of it.
 pub fn check() -> SqlResult<()> {
-    let stopped = CURRENT.with(|current| current.borrow().as_ref().is_some_and(StopFlag::is_stopped));
-    if stopped { Err(SqlError::new(SqlState::QUERY_CANCELED, "the query was stopped")) } else { Ok(()) }
+    interrupt::check().map_err(stopped)
+}
+
+/// What is asked for is more than the query may have.
+pub fn out_of_memory(bytes: usize) -> SqlError {
+    SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory")
+        .detail(format!("Failed on request of size {bytes}."))
+        .hint("A larger atoll.query_memory may do.")
+}
+
+/// Makes sure that there is room for what is about to be made, all of it together.
+///
+/// # Errors
+/// `53200`.
+pub fn reserve(bytes: usize) -> SqlResult<()> {
+    interrupt::reserve(bytes).map_err(|_| out_of_memory(bytes))
+}
+
+/// Asks [`check`] every now and then.
+#[derive(Debug, Default)]
+pub struct Pace(interrupt::Pace);
+
+impl Pace {
+    /// One more step, or so many bytes.
+    ///
+    /// # Errors
+    /// `57014`.
+    pub fn step(&mut self, cost: usize) -> SqlResult<()> {
+        self.0.step(cost).map_err(stopped)
+    }
 }
 
 /// A future that is polled under a flag.

@@ -47,6 +47,15 @@ const STUBBORN: &[(&str, &str)] = &[
         "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n % 7 FROM t) SELECT count(*) FROM t",
     ),
     (
+        "one call of a regular expression's matches",
+        "SELECT length(regexp_replace(repeat('ab', 20000000), 'a', 'cd', 'g'))",
+    ),
+    (
+        "one call that compares two lists of JSON",
+        "SELECT (SELECT jsonb_agg(x) FROM generate_series(1, 30000) AS g(x)) \
+         @> (SELECT jsonb_agg(x) FROM generate_series(1, 30000) AS g(x))",
+    ),
+    (
         "a join in EXPLAIN ANALYZE",
         "EXPLAIN ANALYZE SELECT count(*) FROM generate_series(1, 300000) AS a(x) JOIN generate_series(1, 300000) AS b(y) \
          ON a.x * b.y % 1000003 = -1",
@@ -235,4 +244,45 @@ async fn a_session_sees_itself_at_work() {
     let other = server.connect().await;
     let idle = "SELECT string_agg(state, ',') FROM pg_stat_activity WHERE pid <> pg_backend_pid()";
     assert_eq!(simple_value(&other, idle).await, "idle in transaction");
+}
+
+/// Calls whose results, or what is made on the way, would be more than the query may have.
+const GREEDY: &[(&str, &str)] = &[
+    ("SELECT length(regexp_replace(repeat('a', 1000000), 'a', repeat('b', 10000), 'g'))", "53200"),
+    ("SELECT length(regexp_replace(repeat('a', 100000), '(.*)', repeat('\\1', 10000)))", "53200"),
+    ("SELECT length(repeat(repeat('x', 1000000), 1000))", "53200"),
+    ("SELECT length(repeat('x', 2000000000))", "54000"),
+    ("SELECT cardinality(string_to_array(repeat('a,', 10000000), ','))", "53200"),
+    ("SELECT cardinality(regexp_split_to_array(repeat('a,', 10000000), repeat(',', 1)))", "53200"),
+    ("SELECT cardinality(array_fill(1, ARRAY[100000000]))", "53200"),
+    ("SELECT length((('[' || repeat('1,', 10000000)) || '1]')::jsonb::text)", "53200"),
+    ("SELECT length(jsonb_build_object('a', repeat('x', 70000000))::text)", "53200"),
+    ("SELECT length(lpad('x', 50000000, 'äöü'))", "53200"),
+    ("SELECT length(format('%1$s%1$s%1$s%1$s', repeat('x', 20000000)))", "53200"),
+    ("SELECT length(concat(repeat('x', 50000000), repeat('x', 50000000)))", "53200"),
+    ("SELECT length(encode(decode(repeat('61', 20000000), 'hex'), 'escape') || 'x')", ""),
+    ("SELECT cardinality(array_agg(repeat('x', 100000))) FROM generate_series(1, 10000)", "53200"),
+    ("SELECT length(string_agg(repeat('x', 100000), ',')) FROM generate_series(1, 10000)", "53200"),
+    ("SELECT repeat('a', 1000000) LIKE repeat('%a', 10000) || 'b'", "54001"),
+    ("WITH RECURSIVE r AS (SELECT 'x' AS a UNION ALL SELECT a || a FROM r) SELECT max(length(a)) FROM r", "53200"),
+];
+
+#[tokio::test]
+async fn one_call_takes_no_more_than_the_query_may_have() {
+    let server = TestServer::start(&[]).await;
+    let client = server.connect().await;
+    client.batch_execute("SET atoll.query_memory = '64MB'").await.unwrap();
+    for (query, expected) in GREEDY {
+        let started = Instant::now();
+        let found = match client.simple_query(query).await {
+            Ok(_) => String::new(),
+            Err(error) => code(&error),
+        };
+        assert_eq!(found, *expected, "{query}");
+        assert!(started.elapsed() < Duration::from_secs(20), "{query} took {:?}", started.elapsed());
+    }
+    let pattern = "%a".repeat(10_000);
+    let like = |pattern: &str| format!("SELECT repeat('a', 100000) LIKE '{pattern}'");
+    assert_eq!(simple_value(&client, &like(&pattern)).await, "t");
+    assert_eq!(simple_value(&client, &like(&format!("{pattern}b"))).await, "f");
 }

@@ -3,6 +3,7 @@
 pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod interrupt;
 pub mod network;
 pub mod options;
 pub mod paths;

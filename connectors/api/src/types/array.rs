@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::input::is_space;
+use crate::interrupt::{Pace, reserve};
 use crate::{ConnectorError, Result};
 
 /// PostgreSQL's `MAXDIM`.
@@ -52,11 +53,22 @@ impl ArrayText {
     /// # Errors
     /// `22P02`.
     pub fn parse(text: &str, delimiter: u8) -> Result<Self> {
-        let mut parser = Parser { bytes: text.as_bytes(), at: 0, delimiter, lengths: Vec::new(), elements: Vec::new() };
+        let mut parser = Parser {
+            bytes: text.as_bytes(),
+            at: 0,
+            delimiter,
+            lengths: Vec::new(),
+            elements: Vec::new(),
+            held: 0,
+            pace: Pace::default(),
+            stopped: None,
+        };
         parser.spaces();
         let bounds = parser.bounds().ok_or_else(|| malformed(text))?;
         parser.spaces();
-        parser.group(0).ok_or_else(|| malformed(text))?;
+        if parser.group(0).is_none() {
+            return Err(parser.stopped.take().unwrap_or_else(|| malformed(text)));
+        }
         parser.spaces();
         if parser.at != parser.bytes.len() {
             return Err(malformed(text));
@@ -78,6 +90,28 @@ impl ArrayText {
             return Err(malformed(text));
         }
         Ok(Self { dimensions, elements: parser.elements })
+    }
+
+    /// Appends it as PostgreSQL prints it, if the work is still wanted and has room for it.
+    ///
+    /// # Errors
+    /// `57014`, `53200`.
+    pub fn write_within(&self, delimiter: u8, out: &mut String) -> Result<()> {
+        let least: usize = self.elements.iter().map(|element| 1 + element.as_ref().map_or(4, String::len)).sum();
+        reserve(out.len().saturating_add(least))?;
+        write_bounds(&self.dimensions, out);
+        let mut elements = self.elements.iter();
+        let (mut pace, mut result) = (Pace::default(), Ok(()));
+        write_nested(&self.dimensions, char::from(delimiter), out, &mut |out| {
+            let Some(element) = elements.next() else { return };
+            if result.is_ok() {
+                result = pace.step(1 + element.as_ref().map_or(0, String::len)).and_then(|()| reserve(out.len()));
+            }
+            if result.is_ok() {
+                write_element(element.as_deref(), delimiter, out);
+            }
+        });
+        result
     }
 
     /// Appends it as PostgreSQL prints it.
@@ -159,9 +193,21 @@ struct Parser<'a> {
     /// Members of a group at each depth, once the first such group has ended.
     lengths: Vec<Option<usize>>,
     elements: Vec<Option<String>>,
+    /// Bytes that the elements take.
+    held: usize,
+    pace: Pace,
+    /// Why it went no further, where that is not the text's fault.
+    stopped: Option<ConnectorError>,
 }
 
 impl Parser<'_> {
+    /// One more element, or a part of one.
+    fn takes(&mut self, bytes: usize) -> Option<()> {
+        self.held = self.held.saturating_add(bytes);
+        let result = self.pace.step(bytes).and_then(|()| reserve(self.held));
+        result.map_err(|error| self.stopped = Some(error)).ok()
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -233,6 +279,7 @@ impl Parser<'_> {
                     return None;
                 }
                 let element = self.element()?;
+                self.takes(size_of::<Option<String>>())?;
                 self.elements.push(element);
             }
             members += 1;
@@ -256,6 +303,7 @@ impl Parser<'_> {
         let mut bytes = Vec::new();
         if self.eat(b'"').is_some() {
             loop {
+                self.takes(1)?;
                 match self.peek()? {
                     b'"' => break,
                     b'\\' => {
@@ -273,6 +321,7 @@ impl Parser<'_> {
         // White space at the end does not count, unless it was escaped.
         let mut end = 0;
         loop {
+            self.takes(1)?;
             match self.peek()? {
                 b'"' | b'{' => return None,
                 b'}' => break,

@@ -8,6 +8,7 @@ use super::array::ArrayText;
 use super::codec::Codec;
 use super::text::{OutputStyle, TextWriter};
 use super::{ColumnBuilder, PgType};
+use crate::interrupt::Pace;
 use crate::{ConnectorError, Result};
 
 /// Takes arrays apart: all their elements in the element type's storage, and where each row's lie among them; `None` for
@@ -25,6 +26,7 @@ pub fn elements(array: &dyn Array, data_type: &PgType) -> Result<(ArrayRef, Vec<
     let mut builder = ColumnBuilder::new(&element, array.len());
     let mut rows = Vec::with_capacity(array.len());
     let mut text = String::new();
+    let mut pace = Pace::default();
     for row in 0..array.len() {
         if array.is_null(row) {
             rows.push(None);
@@ -34,6 +36,7 @@ pub fn elements(array: &dyn Array, data_type: &PgType) -> Result<(ArrayRef, Vec<
         writer.write(row, &mut text)?;
         let start = builder.len();
         for value in ArrayText::parse(&text, delimiter)?.elements {
+            pace.step(1 + value.as_ref().map_or(0, String::len))?;
             match value {
                 Some(value) => builder.append_text(&value)?,
                 None => builder.append_null(),

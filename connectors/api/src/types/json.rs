@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::input::{hex_value, invalid_syntax};
 use super::numeric::Numeric;
+use crate::interrupt::{Pace, reserve};
 use crate::{ConnectorError, Result};
 
 /// Levels of nesting beyond which text is refused, as PostgreSQL's stack would.
@@ -13,7 +14,7 @@ const DEPTH_SKIPPED_MAX: usize = 6000;
 
 /// Checks that text is JSON.
 pub(crate) fn validate(text: &str, type_name: &str) -> Result<()> {
-    let mut parser = Parser { bytes: text.as_bytes(), text, at: 0, depth: 0 };
+    let mut parser = Parser::new(text);
     parser.spaces();
     let valid = parser.skip_value().is_some() && {
         parser.spaces();
@@ -27,15 +28,12 @@ pub(crate) fn validate(text: &str, type_name: &str) -> Result<()> {
 /// # Errors
 /// `22P02`, `22P05` for `\u0000`, `54001` for too deep nesting.
 pub(crate) fn normalize(text: &str, out: &mut String) -> Result<()> {
-    let mut parser = Parser { bytes: text.as_bytes(), text, at: 0, depth: 0 };
+    let mut parser = Parser::new(text);
     parser.spaces();
     let value = parser.value();
     parser.spaces();
     match value {
-        Ok(Some(value)) if parser.at == text.len() => {
-            value.write(out);
-            Ok(())
-        }
+        Ok(Some(value)) if parser.at == text.len() => value.write(out, &mut Pace::default()),
         Err(error) => Err(error),
         _ => Err(parser.error("json")),
     }
@@ -47,9 +45,10 @@ pub(crate) fn normalize(text: &str, out: &mut String) -> Result<()> {
 /// # Errors
 /// `22P02`, `54001`.
 pub(crate) fn write_key(text: &str, out: &mut Vec<u8>) -> Result<()> {
-    let mut parser = Parser { bytes: text.as_bytes(), text, at: 0, depth: 0 };
+    let mut parser = Parser::new(text);
     parser.spaces();
-    let Some(value) = parser.value()? else { return Err(parser.error("json")) };
+    let value = parser.value()?;
+    let Some(value) = value else { return Err(parser.error("json")) };
     match &value {
         // An empty array of its own comes before everything else, for reasons of history.
         Value::Array(values) if values.is_empty() => out.push(RANK_EMPTY_ARRAY),
@@ -154,17 +153,24 @@ impl Value {
         Ok(())
     }
 
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut String, pace: &mut Pace) -> Result<()> {
         match self {
-            Self::Plain(text) => out.push_str(text),
-            Self::String(text) => write_string(text, out),
+            Self::Plain(text) => {
+                pace.step(text.len())?;
+                out.push_str(text);
+            }
+            Self::String(text) => {
+                pace.step(text.len())?;
+                reserve(out.len() + text.len())?;
+                write_string(text, out);
+            }
             Self::Array(values) => {
                 out.push('[');
                 for (index, value) in values.iter().enumerate() {
                     if index > 0 {
                         out.push_str(", ");
                     }
-                    value.write(out);
+                    value.write(out, pace)?;
                 }
                 out.push(']');
             }
@@ -176,11 +182,12 @@ impl Value {
                     }
                     write_string(key, out);
                     out.push_str(": ");
-                    value.write(out);
+                    value.write(out, pace)?;
                 }
                 out.push('}');
             }
         }
+        Ok(())
     }
 }
 
@@ -204,10 +211,31 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// Bytes that the values take.
+    held: usize,
+    pace: Pace,
+    /// Why it went no further, where that is not the text's fault.
+    stopped: Option<ConnectorError>,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), text, at: 0, depth: 0, held: 0, pace: Pace::default(), stopped: None }
+    }
 }
 
 impl Parser<'_> {
-    fn error(&self, type_name: &str) -> ConnectorError {
+    /// One more step, which keeps so many bytes.
+    fn takes(&mut self, bytes: usize) -> Option<()> {
+        self.held = self.held.saturating_add(bytes);
+        let result = self.pace.step(bytes.max(1)).and_then(|()| if bytes > 0 { reserve(self.held) } else { Ok(()) });
+        result.map_err(|error| self.stopped = Some(error)).ok()
+    }
+
+    fn error(&mut self, type_name: &str) -> ConnectorError {
+        if let Some(error) = self.stopped.take() {
+            return error;
+        }
         if self.depth > DEPTH_MAX {
             return ConnectorError::value("54001", "stack depth limit exceeded");
         }
@@ -241,6 +269,7 @@ impl Parser<'_> {
     fn skip_value(&mut self) -> Option<()> {
         let mut closers: Vec<u8> = Vec::new();
         loop {
+            self.takes(0)?;
             self.spaces();
             match self.peek()? {
                 open @ (b'{' | b'[') => {
@@ -292,6 +321,7 @@ impl Parser<'_> {
     fn skip_string(&mut self) -> Option<()> {
         self.eat(b'"')?;
         loop {
+            self.takes(0)?;
             match self.peek()? {
                 b'"' => break,
                 b'\\' => {
@@ -364,6 +394,9 @@ impl Parser<'_> {
                 let Some(digits) = self.number() else { return Ok(None) };
                 let mut text = String::with_capacity(digits.len());
                 Numeric::parse(digits)?.write(&mut text);
+                if self.takes(text.len()).is_none() {
+                    return Ok(None);
+                }
                 Ok(Some(Value::Plain(text)))
             }
         }
@@ -389,6 +422,9 @@ impl Parser<'_> {
         loop {
             self.spaces();
             let Some(value) = self.value()? else { return Ok(None) };
+            if self.takes(size_of::<Value>()).is_none() {
+                return Ok(None);
+            }
             values.push(value);
             self.spaces();
             if self.eat(b',').is_none() {
@@ -411,6 +447,9 @@ impl Parser<'_> {
             }
             self.spaces();
             let Some(value) = self.value()? else { return Ok(None) };
+            if self.takes(size_of::<(String, Value)>()).is_none() {
+                return Ok(None);
+            }
             members.push((key, value));
             self.spaces();
             if self.eat(b',').is_none() {
@@ -423,6 +462,9 @@ impl Parser<'_> {
     fn string(&mut self) -> Result<Option<String>> {
         let start = self.at + 1;
         if self.skip_string().is_none() {
+            return Ok(None);
+        }
+        if self.takes(self.at - start).is_none() {
             return Ok(None);
         }
         let raw = self.text.get(start..self.at - 1).unwrap_or_default();

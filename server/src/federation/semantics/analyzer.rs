@@ -117,8 +117,8 @@ impl PostgresComparisons {
             Expr::Like(mut like) => {
                 let padded = self.padded(*like.expr, schema)?;
                 like.expr = Box::new(padded.data);
-                let like = Expr::Like(like);
-                Ok(if padded.transformed { Transformed::yes(like) } else { Transformed::no(like) })
+                let bounded = self.bounded_pattern(like, schema)?;
+                Ok(if padded.transformed { Transformed::yes(bounded.data) } else { bounded })
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(
@@ -244,12 +244,50 @@ impl PostgresComparisons {
         }
     }
 
+    /// `LIKE` whose pattern has few wildcards: DataFusion makes of each one a part of a regular expression, whose search
+    /// of a long text nothing stops. A constant with many goes to a matcher of ours; of what is not known yet many are
+    /// refused. Columns stay as they are, for their sources to compare.
+    fn bounded_pattern(&self, mut like: Like, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let is_text = |own: PgType| own.user.is_none() && matches!(own.oid, oids::TEXT | oids::VARCHAR);
+        match like.pattern.as_ref() {
+            Expr::Literal(value, _) => {
+                let wildcards = value.try_as_str().flatten().map_or(0, |pattern| pattern.matches('%').count());
+                if wildcards <= functions::LIKE_WILDCARDS {
+                    return Ok(Transformed::no(Expr::Like(like)));
+                }
+                if like.case_insensitive || like.escape_char.is_some() {
+                    functions::check_like_pattern(value.try_as_str().flatten().unwrap_or_default())?;
+                    return Ok(Transformed::no(Expr::Like(like)));
+                }
+                self.like_by(like, "text_like", schema)
+            }
+            Expr::Column(_) | Expr::Placeholder(_) => Ok(Transformed::no(Expr::Like(like))),
+            Expr::ScalarFunction(call) if call.func.name().ends_with(functions::LIKE_PATTERN) => {
+                Ok(Transformed::no(Expr::Like(like)))
+            }
+            pattern if type_of(pattern, schema).is_some_and(is_text) => {
+                let Some(func) = functions::function(&self.settings, functions::LIKE_PATTERN).map(Arc::new) else {
+                    return Err(SqlError::internal("a function of ours is missing").into());
+                };
+                let call = ScalarFunction { func, args: vec![*like.pattern] };
+                like.pattern = Box::new(functions::bind(&self.settings, call, schema)?.data);
+                Ok(Transformed::yes(Expr::Like(like)))
+            }
+            _ => Ok(Transformed::no(Expr::Like(like))),
+        }
+    }
+
     /// `LIKE` of bytes.
     fn like_bytes(&self, like: Like, schema: &DFSchema) -> Result<Transformed<Expr>> {
         if like.case_insensitive || like.escape_char.is_some() {
             return Err(SqlError::unsupported("ILIKE and ESCAPE are not supported for bytea").into());
         }
-        let Some(func) = functions::function(&self.settings, "bytea_like").map(Arc::new) else {
+        self.like_by(like, "bytea_like", schema)
+    }
+
+    /// `LIKE` by a function of ours.
+    fn like_by(&self, like: Like, function: &'static str, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let Some(func) = functions::function(&self.settings, function).map(Arc::new) else {
             return Err(SqlError::internal("a function of ours is missing").into());
         };
         let call = ScalarFunction { func, args: vec![*like.expr, *like.pattern] };

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 
 use super::{Settings, external, typed_literal};
 use crate::error::{SqlError, SqlState};
+use crate::interrupt;
 
 /// The function's name, which users do not write.
 pub(super) const NAME: &str = "pg_cast";
@@ -123,14 +124,17 @@ impl ScalarUDFImpl for PgCast {
             return exec_err!("pg_cast takes a value and a type's name");
         };
         let (source, target) = (PgType::of_field(field), PgType::of_field(&args.return_field));
-        let style = self.settings.style();
+        let (style, memory) = (self.settings.style(), self.settings.memory());
         match value {
             ColumnarValue::Array(array) => {
-                cast::cast(array.as_ref(), &source, &target, style).map(ColumnarValue::Array).map_err(external)
+                interrupt::within(memory, || cast::cast(array.as_ref(), &source, &target, style))
+                    .map(ColumnarValue::Array)
+                    .map_err(external)
             }
             ColumnarValue::Scalar(scalar) => {
                 let array = scalar.to_array_of_size(1)?;
-                let cast = cast::cast(array.as_ref(), &source, &target, style).map_err(external)?;
+                let cast = interrupt::within(memory, || cast::cast(array.as_ref(), &source, &target, style));
+                let cast = cast.map_err(external)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&cast, 0)?))
             }
         }

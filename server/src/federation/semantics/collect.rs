@@ -25,6 +25,7 @@ use super::float_sums::add_single;
 use super::operators::take_type;
 use super::{Operand, Settings, cast, compare, external, functions, grouping, operand, type_of};
 use crate::error::{SqlError, SqlState};
+use crate::interrupt;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
@@ -344,11 +345,18 @@ struct Rows {
 }
 
 impl Rows {
-    fn push(&mut self, row: Row) {
+    fn push(&mut self, row: Row) -> Result<()> {
+        interrupt::check()?;
         let texts: usize = row.values.iter().flatten().map(String::len).sum();
         let keys: usize = row.keys.iter().flatten().map(Vec::len).sum();
-        self.bytes += texts + keys + size_of::<Row>() + 24 * (row.values.len() + row.keys.len());
+        let bytes = texts + keys + size_of::<Row>() + 24 * (row.values.len() + row.keys.len());
+        // The pool is asked after each batch only.
+        if self.bytes + bytes > self.settings.memory() {
+            return Err(interrupt::out_of_memory(bytes).into());
+        }
+        self.bytes += bytes;
         self.rows.push(row);
+        Ok(())
     }
 
     /// The rows in order, each once where that is asked for.
@@ -390,9 +398,12 @@ impl Rows {
         if rows.is_empty() {
             return Ok(None);
         }
-        let json = |row: &Row, index: usize| match value(row, index) {
-            Some(text) => functions::to_json_text(&text, &own(index)),
-            None => Ok("null".to_owned()),
+        let json = |row: &Row, index: usize| {
+            interrupt::check()?;
+            match value(row, index) {
+                Some(text) => functions::to_json_text(&text, &own(index)),
+                None => Ok("null".to_owned()),
+            }
         };
         Ok(match self.kind {
             Kind::Array if own(0).is_array() => Some(nested_arrays(&rows)?),
@@ -404,13 +415,15 @@ impl Rows {
                     elements: rows.iter().map(|row| value(row, 0)).collect(),
                 };
                 let mut out = String::new();
-                array.write(b',', &mut out);
+                array.write_within(b',', &mut out).map_err(internal)?;
                 Some(out)
             }
             Kind::String => {
                 let mut out: Option<String> = None;
                 for row in rows {
+                    interrupt::check()?;
                     let Some(text) = value(row, 0) else { continue };
+                    interrupt::reserve(out.as_ref().map_or(0, String::len) + text.len())?;
                     out = Some(match out {
                         None => text,
                         Some(before) => before + value(row, 1).as_deref().unwrap_or_default() + &text,
@@ -594,13 +607,14 @@ impl Accumulator for Rows {
                 });
             }
             let keys = keys.iter().map(|keys| keys.is_valid(row).then(|| keys.value(row).to_vec())).collect();
-            self.push(Row { values: texts, keys });
+            self.push(Row { values: texts, keys })?;
         }
         Ok(())
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        match self.finish()? {
+        let memory = self.settings.memory();
+        match interrupt::within(memory, || self.finish())? {
             Some(text) => parse_scalar(&text, &self.plan.returns).map_err(external),
             None => ScalarValue::try_from(&self.plan.returns.storage()),
         }
@@ -621,7 +635,7 @@ impl Accumulator for Rows {
         for text in rows.as_string::<i64>().iter().flatten() {
             let rows: Vec<Row> = serde_json::from_str(text)
                 .map_err(|error| SqlError::internal(format!("rows could not be read: {error}")))?;
-            rows.into_iter().for_each(|row| self.push(row));
+            rows.into_iter().try_for_each(|row| self.push(row))?;
         }
         Ok(())
     }

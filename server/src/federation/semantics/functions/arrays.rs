@@ -1,5 +1,7 @@
 //! Functions of arrays, taken as their text, so that every storage and every number of dimensions is the same here.
 
+use std::collections::HashSet;
+
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use atoll_connector_api::types::{ArrayText, Dimension, PgType, cast, key};
 
@@ -7,6 +9,7 @@ use super::{
     BOOL, Call, Datum, Function, INT4, Kind, TEXT, invalid, lenient, of_type, optional, strict, text, variadic,
 };
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::interrupt::{self, Pace};
 
 const ARRAY: Kind = Kind::Array;
 const ELEMENT: Kind = Kind::Element;
@@ -93,7 +96,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("array_overlaps", &[ARRAY, ARRAY], BOOL, |call| {
         let element = element_type(call, 0)?;
         let (left, right) = (keys_of(call, 0, &element)?, keys_of(call, 1, &element)?);
-        Ok(Datum::Bool(left.iter().flatten().any(|key| right.iter().flatten().any(|other| other == key))))
+        let right: HashSet<&Vec<u8>> = right.iter().flatten().collect();
+        Ok(Datum::Bool(left.iter().flatten().any(|key| right.contains(key))))
     }),
     strict("trim_array", &[ARRAY, INT4], ARRAY, |call| {
         let array = parsed(call, 0)?;
@@ -130,7 +134,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
             return flat(Vec::new());
         }
         let value = printed(call, 0)?;
-        let elements = vec![value; usize::try_from(total).unwrap_or(0)];
+        let each = size_of::<Option<String>>() + value.as_ref().map_or(0, String::len);
+        let count = usize::try_from(total).unwrap_or(usize::MAX);
+        interrupt::reserve(each.saturating_mul(count))?;
+        let elements = vec![value; count];
         written(&ArrayText { dimensions, elements })
     }),
     variadic("array_subscript", &[ARRAY, INT4], ELEMENT, |call| {
@@ -181,6 +188,34 @@ fn one_dimension(call: &Call<'_>, index: usize) -> SqlResult<ArrayText> {
     Ok(array)
 }
 
+/// The elements of an array that is made one by one.
+#[derive(Debug, Default)]
+pub(super) struct Elements {
+    all: Vec<Option<String>>,
+    /// Bytes that they take.
+    held: usize,
+    pace: Pace,
+}
+
+impl Elements {
+    pub(super) fn push(&mut self, element: Option<String>) -> SqlResult<()> {
+        let bytes = size_of::<Option<String>>() + element.as_ref().map_or(0, String::len);
+        self.held = self.held.saturating_add(bytes);
+        self.pace.step(bytes)?;
+        interrupt::reserve(self.held)?;
+        self.all.push(element);
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn finish(self) -> SqlResult<Datum> {
+        flat(self.all)
+    }
+}
+
 /// An array of one dimension.
 pub(super) fn flat(elements: Vec<Option<String>>) -> SqlResult<Datum> {
     let length = i32::try_from(elements.len()).map_err(|_| invalid("array size exceeds the maximum allowed"))?;
@@ -190,7 +225,7 @@ pub(super) fn flat(elements: Vec<Option<String>>) -> SqlResult<Datum> {
 
 fn written(array: &ArrayText) -> SqlResult<Datum> {
     let mut out = String::new();
-    array.write(b',', &mut out);
+    array.write_within(b',', &mut out).map_err(|error| of_type(&error))?;
     text(out)
 }
 
@@ -347,14 +382,27 @@ fn position(call: &Call<'_>, from: i64) -> SqlResult<Datum> {
 
 fn joined(call: &Call<'_>, null: Option<&str>) -> SqlResult<Datum> {
     let array = parsed(call, 0)?;
-    let parts: Vec<&str> = array.elements.iter().filter_map(|value| value.as_deref().or(null)).collect();
-    text(parts.join(call.text(1)))
+    let mut pace = Pace::default();
+    let mut out: Option<String> = None;
+    for part in array.elements.iter().filter_map(|value| value.as_deref().or(null)) {
+        pace.step(1 + part.len() + call.text(1).len())?;
+        out = Some(match out {
+            None => part.to_owned(),
+            Some(mut before) => {
+                call.reserve(before.len() + call.text(1).len() + part.len())?;
+                before.push_str(call.text(1));
+                before + part
+            }
+        });
+    }
+    text(out.unwrap_or_default())
 }
 
 fn contains(call: &Call<'_>, whole: usize, part: usize) -> SqlResult<Datum> {
     let element = element_type(call, whole)?;
     let (whole, part) = (keys_of(call, whole, &element)?, keys_of(call, part, &element)?);
     // NULL is in no array.
+    let whole: HashSet<Key> = whole.into_iter().collect();
     Ok(Datum::Bool(part.iter().all(|key| key.is_some() && whole.contains(key))))
 }
 

@@ -241,14 +241,19 @@ impl ScalarUDFImpl for PgFunction {
                 builder.append_null();
                 continue;
             }
-            let call = Call { args: &values, types: &bound.types, returns, style, memory };
-            let value = (function.run)(&call)?;
+            // The value is there twice while it is put with the others.
+            let room = memory / 2;
+            let call = Call { args: &values, types: &bound.types, returns, style, memory: room };
+            let value = interrupt::within(memory, || (function.run)(&call))?;
             let bytes = match &value {
                 Datum::Text(text) => text.len(),
                 Datum::Bytes(bytes) => bytes.len(),
                 _ => 0,
             };
-            memory = memory.checked_sub(bytes).ok_or_else(|| super::out_of_memory(bytes))?;
+            if bytes > room {
+                return Err(interrupt::out_of_memory(bytes).into());
+            }
+            memory -= bytes;
             append(&mut builder, value)?;
         }
         let result = builder.finish();

@@ -2,8 +2,9 @@
 
 use atoll_connector_api::types::oids;
 
-use super::{BOOL, BYTEA, Call, Datum, Function, INT4, INT8, Kind, invalid, strict, text};
+use super::{BOOL, BYTEA, Call, Datum, Function, INT4, INT8, Kind, TEXT, invalid, strict, text};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::interrupt::Pace;
 
 /// What takes `bit` and `bit varying`.
 const BITS: Kind = Kind::Of(oids::VARBIT);
@@ -53,8 +54,32 @@ pub(super) const FUNCTIONS: &[Function] = &[
         byte.map(|(byte, bit)| Datum::Int(i64::from((byte >> bit) & 1)))
             .ok_or_else(|| outside(&format!("index {}", call.int(1)), call.bytes(0).len().saturating_mul(8)))
     }),
-    strict("bytea_like", &[BYTEA, BYTEA], BOOL, |call| Ok(Datum::Bool(like(call.bytes(0), call.bytes(1))?))),
+    strict("bytea_like", &[BYTEA, BYTEA], BOOL, |call| Ok(Datum::Bool(like(call.bytes(0), call.bytes(1), false)?))),
+    strict("text_like", &[TEXT, TEXT], BOOL, |call| {
+        Ok(Datum::Bool(like(call.text(0).as_bytes(), call.text(1).as_bytes(), true)?))
+    }),
+    strict(LIKE_PATTERN, &[TEXT], TEXT, |call| {
+        check_like_pattern(call.text(0))?;
+        text(call.text(0))
+    }),
 ];
+
+/// The function that gives a pattern of `LIKE`, if it is one that may be searched for.
+pub(in crate::federation::semantics) const LIKE_PATTERN: &str = "like_pattern";
+/// How many wildcards a pattern has that is searched for as a regular expression.
+pub(in crate::federation::semantics) const LIKE_WILDCARDS: usize = 100;
+
+/// Refuses a pattern of too many wildcards.
+///
+/// # Errors
+/// `54001`.
+pub(in crate::federation::semantics) fn check_like_pattern(pattern: &str) -> SqlResult<()> {
+    if pattern.matches('%').count() <= LIKE_WILDCARDS {
+        return Ok(());
+    }
+    let message = format!("LIKE pattern has more than {LIKE_WILDCARDS} wildcards");
+    Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message).hint("Write the pattern as a constant."))
+}
 
 fn count(value: usize) -> SqlResult<Datum> {
     Ok(Datum::Int(i64::try_from(value).unwrap_or(i64::MAX)))
@@ -123,19 +148,35 @@ fn between(call: &Call<'_>, length: Option<i64>) -> SqlResult<Datum> {
     text(bits.get(from..to.max(from)).unwrap_or_default())
 }
 
-/// `LIKE` byte by byte, with a backslash as escape.
-fn like(value: &[u8], pattern: &[u8]) -> SqlResult<bool> {
+/// How many bytes the character that begins with a byte has.
+const fn width(first: u8) -> usize {
+    match first {
+        0xf0.. => 4,
+        0xe0.. => 3,
+        0xc0.. => 2,
+        _ => 1,
+    }
+}
+
+/// `LIKE` byte by byte, with a backslash as escape. Of text, `_` takes a character's bytes.
+fn like(value: &[u8], pattern: &[u8], is_text: bool) -> SqlResult<bool> {
+    let mut pace = Pace::default();
     let (mut at, mut wanted) = (0, 0);
     // Where the last `%` stands, and how much it has taken.
     let mut retry: Option<(usize, usize)> = None;
     while at < value.len() {
+        pace.step(1)?;
+        let mut taken_here = 1;
         let step = match pattern.get(wanted) {
             Some(b'%') => {
                 retry = Some((wanted + 1, at));
                 wanted += 1;
                 continue;
             }
-            Some(b'_') => Some(1),
+            Some(b'_') => {
+                taken_here = value.get(at).map_or(1, |first| if is_text { width(*first) } else { 1 });
+                Some(1)
+            }
             Some(b'\\') => match pattern.get(wanted + 1) {
                 Some(byte) if value.get(at) == Some(byte) => Some(2),
                 Some(_) => None,
@@ -148,13 +189,49 @@ fn like(value: &[u8], pattern: &[u8]) -> SqlResult<bool> {
             _ => None,
         };
         match (step, retry) {
-            (Some(step), _) => (at, wanted) = (at + 1, wanted + step),
+            (Some(step), _) => (at, wanted) = (at + taken_here, wanted + step),
             (None, Some((after, taken))) => {
-                retry = Some((after, taken + 1));
-                (at, wanted) = (taken + 1, after);
+                // A wildcard takes whole characters, so that what follows begins with one.
+                let next = taken + value.get(taken).map_or(1, |first| if is_text { width(*first) } else { 1 });
+                retry = Some((after, next));
+                (at, wanted) = (next, after);
             }
             (None, None) => return Ok(false),
         }
     }
     Ok(pattern.get(wanted..).unwrap_or_default().iter().all(|byte| *byte == b'%'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_steps_over_whole_characters() {
+        let matches = |value: &str, pattern: &str| like(value.as_bytes(), pattern.as_bytes(), true).ok();
+        for (value, pattern, expected) in [
+            ("äöü", "___", true),
+            ("äöü", "__", false),
+            ("äöü", "%_ü", true),
+            ("aäbäc", "%ä_", true),
+            ("aäbäc", "a%b%%c", true),
+            ("50% off", "50\\%%", true),
+            ("50 off", "50\\%%", false),
+            ("", "%%", true),
+            ("", "_", false),
+        ] {
+            assert_eq!(matches(value, pattern), Some(expected), "{value} LIKE {pattern}");
+        }
+        assert_eq!(matches(&"a".repeat(3000), &format!("{}b", "%a".repeat(300))), Some(false));
+        assert_eq!(matches("a", "\\"), None);
+    }
+
+    #[test]
+    fn wildcards_are_counted() {
+        assert!(check_like_pattern(&"%".repeat(LIKE_WILDCARDS)).is_ok());
+        assert_eq!(
+            check_like_pattern(&"%".repeat(LIKE_WILDCARDS + 1)).map_err(|error| error.sqlstate),
+            Err(SqlState::STATEMENT_TOO_COMPLEX)
+        );
+    }
 }

@@ -235,6 +235,7 @@ fn contains(whole: &Node<'_>, part: &Node<'_>, top: bool) -> SqlResult<bool> {
     Ok(match (&whole.shape, &part.shape) {
         (Shape::Object(_), Shape::Object(members)) => {
             for (name, value) in members {
+                crate::interrupt::check()?;
                 match whole.member(name) {
                     Some(found) if contains(found, value, false)? => {}
                     _ => return Ok(false),
@@ -246,6 +247,7 @@ fn contains(whole: &Node<'_>, part: &Node<'_>, top: bool) -> SqlResult<bool> {
             for part in parts {
                 let mut any = false;
                 for value in values {
+                    crate::interrupt::check()?;
                     any |= contains(value, part, false)?;
                 }
                 if !any {
@@ -404,24 +406,38 @@ fn object(call: &Call<'_>, colon: &str, comma: &str) -> SqlResult<String> {
             .hint("The arguments of json_build_object() must consist of alternating keys and values."));
     }
     let mut members = Vec::with_capacity(call.args.len() / 2);
+    let mut held = 0;
     for index in (0..call.args.len()).step_by(2) {
         if call.is_null(index) {
             return Err(invalid(format!("argument {} cannot be null", index + 1)));
         }
+        crate::interrupt::check()?;
         let name = super::strings::shown(call, index)?;
-        members.push(format!("{}{colon}{}", quoted(&name), argument(call, index + 1)?));
+        let member = format!("{}{colon}{}", quoted(&name), argument(call, index + 1)?);
+        held += member.len() + comma.len();
+        call.reserve(held)?;
+        members.push(member);
     }
     Ok(format!("{{{}}}", members.join(comma)))
 }
 
 fn array(call: &Call<'_>) -> SqlResult<String> {
-    let values = (0..call.args.len()).map(|index| argument(call, index)).collect::<SqlResult<Vec<_>>>()?;
+    let mut values = Vec::with_capacity(call.args.len());
+    let mut held = 0;
+    for index in 0..call.args.len() {
+        crate::interrupt::check()?;
+        let value = argument(call, index)?;
+        held += value.len() + 2;
+        call.reserve(held)?;
+        values.push(value);
+    }
     Ok(format!("[{}]", values.join(", ")))
 }
 
 /// What an aggregate collected: JSON texts, with a comma between.
 fn items(call: &Call<'_>) -> SqlResult<String> {
     let values: Vec<String> = path(call, 0)?.into_iter().flatten().collect();
+    call.reserve(values.iter().map(|value| value.len() + 2).sum())?;
     Ok(values.join(", "))
 }
 

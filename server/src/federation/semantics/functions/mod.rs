@@ -31,6 +31,7 @@ pub(super) const PADDED: &str = "pg_padded";
 pub(super) const REGEXP_LIKE: &str = "regexp_like";
 
 pub(super) use bind::{bind, function, functions, named};
+pub(super) use bits::{LIKE_PATTERN, LIKE_WILDCARDS, check_like_pattern};
 pub(super) use decimal::sqrt_to_scale;
 pub(super) use json::to_json_text;
 pub(super) use regex::is_plain_pattern;
@@ -39,6 +40,14 @@ pub(super) use sets::{MATCHES, SERIES, series_of};
 pub(super) use strings::like_escape;
 
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::interrupt::out_of_memory;
+
+/// `MaxAllocSize`: what PostgreSQL builds at most.
+const STRING_BYTES_MAX: usize = 0x3fff_ffff;
+
+fn too_large() -> SqlError {
+    SqlError::new(SqlState(*b"54000"), "requested length too large")
+}
 
 /// A value that goes in or comes out.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,13 +108,6 @@ impl std::fmt::Debug for Function {
     }
 }
 
-/// What a function's results would take is more than the query may have.
-fn out_of_memory(bytes: usize) -> SqlError {
-    SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory")
-        .detail(format!("Failed on request of size {bytes}."))
-        .hint("A larger atoll.query_memory may do.")
-}
-
 /// One row's call.
 pub(super) struct Call<'a> {
     pub(super) args: &'a [Datum],
@@ -121,7 +123,10 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// Makes sure that there is room for a result before it is made.
     fn reserve(&self, bytes: usize) -> SqlResult<()> {
-        if bytes > self.memory { Err(out_of_memory(bytes)) } else { Ok(()) }
+        if bytes > self.memory {
+            return Err(out_of_memory(bytes));
+        }
+        if bytes > STRING_BYTES_MAX { Err(too_large()) } else { Ok(()) }
     }
 
     /// An integer argument; 0 where there is none.

@@ -3,6 +3,7 @@
 
 use super::invalid;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::interrupt::{self, Pace};
 
 /// Levels of nesting.
 const DEPTH_MAX: usize = 400;
@@ -31,7 +32,7 @@ fn malformed() -> SqlError {
 impl<'a> Node<'a> {
     /// Reads JSON text.
     pub(super) fn parse(text: &'a str) -> SqlResult<Self> {
-        let mut parser = Parser { text, at: 0, depth: 0 };
+        let mut parser = Parser { text, at: 0, depth: 0, held: 0, pace: Pace::default() };
         let node = parser.value()?;
         parser.spaces();
         if parser.at == text.len() { Ok(node) } else { Err(malformed()) }
@@ -98,9 +99,19 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// Bytes that the values take.
+    held: usize,
+    pace: Pace,
 }
 
 impl<'a> Parser<'a> {
+    /// One more step, which keeps so many bytes.
+    fn takes(&mut self, bytes: usize) -> SqlResult<()> {
+        self.held = self.held.saturating_add(bytes);
+        self.pace.step(bytes)?;
+        interrupt::reserve(self.held)
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -143,6 +154,7 @@ impl<'a> Parser<'a> {
                         self.spaces();
                         let key = self.string()?;
                         self.expect(b':')?;
+                        self.takes(size_of::<(String, Node<'_>)>())?;
                         members.push((key, self.value()?));
                         if !self.eat(b',') {
                             break;
@@ -157,6 +169,7 @@ impl<'a> Parser<'a> {
                 let mut values = Vec::new();
                 if !self.eat(b']') {
                     loop {
+                        self.takes(size_of::<Node<'_>>())?;
                         values.push(self.value()?);
                         if !self.eat(b',') {
                             break;
@@ -193,6 +206,7 @@ impl<'a> Parser<'a> {
         self.at += 1;
         let mut escaped = false;
         loop {
+            self.pace.step(1)?;
             match self.peek().ok_or_else(malformed)? {
                 b'"' => break,
                 b'\\' => {
@@ -204,6 +218,7 @@ impl<'a> Parser<'a> {
         }
         self.at += 1;
         let raw = self.text.get(start..self.at).ok_or_else(malformed)?;
+        self.takes(raw.len())?;
         if escaped {
             return serde_json::from_str(raw).map_err(|_| malformed());
         }

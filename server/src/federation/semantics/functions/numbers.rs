@@ -327,7 +327,11 @@ fn factorial(call: &Call<'_>) -> SqlResult<Datum> {
     if number > 32177 {
         return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format"));
     }
-    let product = (1..=number).fold(BigInt::from(1), |product, factor| product * factor);
+    let mut product = BigInt::from(1);
+    for factor in 1..=number {
+        crate::interrupt::check()?;
+        product *= factor;
+    }
     Dec { unscaled: product, scale: 0 }.to_numeric().map(Datum::Numeric)
 }
 

@@ -8,12 +8,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use regex::{Captures, Regex, RegexBuilder};
-use regex_automata::hybrid::dfa::DFA;
+use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
 use super::{BOOL, Call, Datum, Function, INT4, TEXT, TEXTS, invalid, optional, strict, text};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::interrupt::{self, Pace};
 
 /// Bytes that a compiled pattern may take.
 const PATTERN_BYTES_MAX: usize = 10 << 20;
@@ -117,6 +118,8 @@ struct Pattern {
     regex: Regex,
     /// `None` where only whether there is a match is asked for.
     longest: Option<DFA>,
+    /// What that one has built of itself.
+    cache: RefCell<Option<Cache>>,
 }
 
 /// Before the flags of a pattern of which is asked only whether it matches: how much it takes does not matter then.
@@ -178,14 +181,14 @@ fn compile(source: &str, flags: &str) -> SqlResult<Pattern> {
         .build()
         .map_err(invalid_pattern)?;
     if whether {
-        return Ok(Pattern { regex, longest: None });
+        return Ok(Pattern { regex, longest: None, cache: RefCell::default() });
     }
     let longest = DFA::builder()
         .configure(DFA::config().match_kind(MatchKind::All).unicode_word_boundary(true).skip_cache_capacity_check(true))
         .syntax(syntax::Config::new().case_insensitive(insensitive).dot_matches_new_line(dot_newline).multi_line(lines))
         .build(&translated)
         .map_err(|_| unsupported("this pattern"))?;
-    Ok(Pattern { regex, longest: Some(longest) })
+    Ok(Pattern { regex, longest: Some(longest), cache: RefCell::default() })
 }
 
 /// The options before a pattern, `(?i)`, and what follows them.
@@ -309,9 +312,10 @@ impl Pattern {
     fn find(&self, value: &str, from: usize) -> SqlResult<Option<(usize, usize)>> {
         let Some(found) = self.regex.find_at(value, from) else { return Ok(None) };
         let longest = self.longest.as_ref().ok_or_else(|| unsupported("this pattern"))?;
-        let mut cache = longest.create_cache();
+        let mut cache = self.cache.borrow_mut();
+        let cache = cache.get_or_insert_with(|| longest.create_cache());
         let input = Input::new(value).range(found.start()..).anchored(Anchored::Yes);
-        let end = longest.try_search_fwd(&mut cache, &input).map_err(|_| unsupported("this pattern"))?;
+        let end = longest.try_search_fwd(cache, &input).map_err(|_| unsupported("this pattern"))?;
         Ok(Some((found.start(), end.map_or(found.end(), |end| end.offset()))))
     }
 
@@ -343,6 +347,8 @@ fn all(pattern: &Pattern, value: &str, from: usize) -> SqlResult<Vec<(usize, usi
     let mut matches = Vec::new();
     let mut at = from;
     while at <= value.len() {
+        interrupt::check()?;
+        interrupt::reserve((matches.len() + 1) * size_of::<(usize, usize)>())?;
         let Some((start, end)) = pattern.find(value, at)? else { break };
         matches.push((start, end));
         at = if start == end { next_char(value, end) } else { end };
@@ -358,43 +364,67 @@ fn replace(call: &Call<'_>, flags: &str, start: i64, wanted: Option<usize>) -> S
     let mut copied = 0;
     let mut number = 0;
     while at <= value.len() {
+        interrupt::check()?;
         let Some((from, to)) = pattern.find(value, at)? else { break };
         number += 1;
         at = if from == to { next_char(value, to) } else { to };
         if wanted.is_some_and(|wanted| wanted != number) {
             continue;
         }
-        out.push_str(value.get(copied..from).unwrap_or_default());
-        append_replacement(&pattern, value, (from, to), by, &mut out)?;
+        let before = value.get(copied..from).unwrap_or_default();
+        call.reserve(out.len() + before.len())?;
+        out.push_str(before);
+        append_replacement(call, &pattern, (from, to), by, &mut out)?;
         copied = to;
         if wanted.is_some() {
             break;
         }
     }
-    out.push_str(value.get(copied..).unwrap_or_default());
+    let rest = value.get(copied..).unwrap_or_default();
+    call.reserve(out.len() + rest.len())?;
+    out.push_str(rest);
     text(out)
 }
 
 fn append_replacement(
+    call: &Call<'_>,
     pattern: &Pattern,
-    value: &str,
     (from, to): (usize, usize),
     by: &str,
     out: &mut String,
 ) -> SqlResult<()> {
+    let value = call.text(0);
+    if !by.contains('\\') {
+        call.reserve(out.len() + by.len())?;
+        out.push_str(by);
+        return Ok(());
+    }
+    let mut pace = Pace::default();
+    let mut groups: Option<Captures<'_>> = None;
     let mut chars = by.chars();
     while let Some(c) = chars.next() {
+        pace.step(1)?;
+        call.reserve(out.len() + 2 * c.len_utf8())?;
         if c != '\\' {
             out.push(c);
             continue;
         }
+        let mut append = |part: &str| {
+            pace.step(part.len())?;
+            call.reserve(out.len() + part.len())?;
+            out.push_str(part);
+            Ok::<(), SqlError>(())
+        };
         match chars.next() {
             Some(digit @ '1'..='9') => {
                 let group = usize::try_from(digit.to_digit(10).unwrap_or(0)).unwrap_or(0);
-                let captures = pattern.captures(value, from, to)?;
-                out.push_str(captures.get(group).map_or("", |group| group.as_str()));
+                let captures = match groups.take() {
+                    Some(captures) => captures,
+                    None => pattern.captures(value, from, to)?,
+                };
+                append(groups.insert(captures).get(group).map_or("", |group| group.as_str()))?;
             }
-            Some('&') => out.push_str(value.get(from..to).unwrap_or_default()),
+            Some('&') => append(value.get(from..to).unwrap_or_default())?,
             Some('\\') | None => out.push('\\'),
             Some(other) => {
                 out.push('\\');
@@ -422,8 +452,9 @@ pub(super) fn all_matched(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
     let value = call.text(0);
     let found =
         if flags.contains('g') { all(&pattern, value, 0)? } else { pattern.find(value, 0)?.into_iter().collect() };
-    let mut matches = Vec::with_capacity(found.len());
+    let mut matches = super::arrays::Elements::default();
     for (start, end) in found {
+        interrupt::check()?;
         let groups = if pattern.regex.captures_len() == 1 {
             vec![value.get(start..end).map(str::to_owned)]
         } else {
@@ -431,9 +462,9 @@ pub(super) fn all_matched(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
             captures.iter().skip(1).map(|group| group.map(|group| group.as_str().to_owned())).collect()
         };
         let Datum::Text(array) = super::arrays::flat(groups)? else { continue };
-        matches.push(Some(array));
+        matches.push(Some(array))?;
     }
-    super::arrays::flat(matches)
+    matches.finish()
 }
 
 fn like(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
@@ -463,18 +494,18 @@ fn instr(call: &Call<'_>, start: i64) -> SqlResult<Datum> {
 
 fn split(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
     let value = call.text(0);
-    let mut parts = Vec::new();
+    let mut parts = super::arrays::Elements::default();
     let mut copied = 0;
     for (from, to) in all(&*pattern(call.text(1), flags)?, value, 0)? {
         // Empty matches at the ends, and right behind another match, separate nothing.
         if from == to && (from == copied || from == value.len()) {
             continue;
         }
-        parts.push(value.get(copied..from).map(str::to_owned));
+        parts.push(value.get(copied..from).map(str::to_owned))?;
         copied = to;
     }
-    parts.push(value.get(copied..).map(str::to_owned));
-    super::arrays::flat(parts)
+    parts.push(value.get(copied..).map(str::to_owned))?;
+    parts.finish()
 }
 
 /// `SIMILAR TO`: SQL's patterns match the whole value.

@@ -4,6 +4,7 @@
 
 use atoll_connector_api::types::{Arithmetic, Numeric, PgType, oids};
 
+use super::arrays::Elements;
 use super::node::{Node, Shape};
 use super::{Function, INT4, INT8, JSON, JSONB, Kind, NUMERIC, TEXT, invalid, of_type, strict};
 use crate::error::{SqlError, SqlResult};
@@ -37,12 +38,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("jsonb_each_text_value", &[JSONB], TEXTS, |call| values(call, "jsonb_each_text", true)),
     strict("string_to_table", &[TEXT, TEXT], TEXTS, |call| {
         let value = call.text(0);
-        let parts: Vec<Option<String>> = match (value.is_empty(), call.text(1).is_empty()) {
-            (true, _) => Vec::new(),
-            (false, true) => vec![Some(value.to_owned())],
-            _ => value.split(call.text(1)).map(|part| Some(part.to_owned())).collect(),
-        };
-        super::arrays::flat(parts)
+        let mut parts = Elements::default();
+        match (value.is_empty(), call.text(1).is_empty()) {
+            (true, _) => {}
+            (false, true) => parts.push(Some(value.to_owned()))?,
+            _ => value.split(call.text(1)).try_for_each(|part| parts.push(Some(part.to_owned())))?,
+        }
+        parts.finish()
     }),
     strict(SERIES, &[INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, 1)),
     strict(SERIES, &[INT4, INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, call.int(2))),
@@ -61,7 +63,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let Some(d) = index.and_then(|index| array.dimensions.get(index)) else {
             return super::arrays::flat(Vec::new());
         };
-        super::arrays::flat((0..d.length).map(|offset| Some((d.lower + offset).to_string())).collect())
+        let mut subscripts = Elements::default();
+        (0..d.length).try_for_each(|offset| subscripts.push(Some((d.lower + offset).to_string())))?;
+        subscripts.finish()
     }),
 ];
 
@@ -94,21 +98,21 @@ fn series(call: &super::Call<'_>, step: i64) -> SqlResult<super::Datum> {
         return Err(invalid("step size cannot equal zero"));
     }
     let (mut at, end) = (call.int(0), call.int(1));
-    let mut numbers = Vec::new();
+    let mut numbers = Elements::default();
     while if step > 0 { at <= end } else { at >= end } {
         check_length(numbers.len())?;
-        numbers.push(Some(at.to_string()));
+        numbers.push(Some(at.to_string()))?;
         match at.checked_add(step) {
             Some(next) => at = next,
             None => break,
         }
     }
-    super::arrays::flat(numbers)
+    numbers.finish()
 }
 
 fn check_length(rows: usize) -> SqlResult<()> {
     if rows < SERIES_MAX {
-        return Ok(());
+        return crate::interrupt::check();
     }
     let message = format!("a series of more than {SERIES_MAX} rows is not supported here");
     Err(SqlError::unsupported(message).hint("Use it in FROM, with constants."))
@@ -133,15 +137,15 @@ fn numeric_series(call: &super::Call<'_>, step: &Numeric) -> SqlResult<super::Da
     if direction.is_eq() {
         return Err(invalid("step size cannot equal zero"));
     }
-    let mut numbers = Vec::new();
+    let mut numbers = Elements::default();
     while at.compare(&end) != direction {
         check_length(numbers.len())?;
         let mut text = String::new();
         at.write(&mut text);
-        numbers.push(Some(text));
+        numbers.push(Some(text))?;
         at = at.compute(Arithmetic::Add, step).map_err(|error| of_type(&error))?;
     }
-    super::arrays::flat(numbers)
+    numbers.finish()
 }
 
 fn moments(call: &super::Call<'_>, oid: u32) -> SqlResult<super::Datum> {
@@ -152,9 +156,7 @@ fn moments(call: &super::Call<'_>, oid: u32) -> SqlResult<super::Datum> {
 
 fn elements(call: &super::Call<'_>, name: &str, as_text: bool) -> SqlResult<super::Datum> {
     match Node::parse(call.text(0))?.shape {
-        Shape::Array(values) => super::arrays::flat(
-            values.iter().map(|value| if as_text { value.as_text() } else { Some(value.raw.to_owned()) }).collect(),
-        ),
+        Shape::Array(values) => listed(&values, as_text),
         Shape::Object(_) if name.starts_with("jsonb") => Err(invalid("cannot extract elements from an object")),
         Shape::Object(_) => Err(invalid(format!("cannot call {name} on a non-array"))),
         _ if name.starts_with("jsonb") => Err(invalid("cannot extract elements from a scalar")),
@@ -164,12 +166,21 @@ fn elements(call: &super::Call<'_>, name: &str, as_text: bool) -> SqlResult<supe
 
 fn keys(call: &super::Call<'_>, name: &str) -> SqlResult<super::Datum> {
     let node = Node::parse(call.text(0))?;
-    super::arrays::flat(node.members(name)?.iter().map(|(key, _)| Some(key.clone())).collect())
+    let mut keys = Elements::default();
+    node.members(name)?.iter().try_for_each(|(key, _)| keys.push(Some(key.clone())))?;
+    keys.finish()
 }
 
 fn values(call: &super::Call<'_>, name: &str, as_text: bool) -> SqlResult<super::Datum> {
     debug_assert!(PgType::new(3807).is_array());
     let node = Node::parse(call.text(0))?;
-    let shown = |value: &Node<'_>| if as_text { value.as_text() } else { Some(value.raw.to_owned()) };
-    super::arrays::flat(node.members(name)?.iter().map(|(_, value)| shown(value)).collect())
+    listed(node.members(name)?.iter().map(|(_, value)| value), as_text)
+}
+
+fn listed<'n, 'a: 'n>(values: impl IntoIterator<Item = &'n Node<'a>>, as_text: bool) -> SqlResult<super::Datum> {
+    let mut list = Elements::default();
+    for value in values {
+        list.push(if as_text { value.as_text() } else { Some(value.raw.to_owned()) })?;
+    }
+    list.finish()
 }

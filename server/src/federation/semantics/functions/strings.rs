@@ -1,18 +1,19 @@
 //! Functions of strings and bytes. Positions and lengths count characters.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use atoll_connector_api::types::{PgType, oids};
 use base64::Engine as _;
 
+use super::arrays::Elements;
 use super::{
-    BYTEA, Call, Datum, Function, INT4, Kind, TEXT, TEXTS, invalid, lenient, out_of_range, strict, text, variadic,
+    BYTEA, Call, Datum, Function, INT4, Kind, STRING_BYTES_MAX, TEXT, TEXTS, invalid, lenient, out_of_range, strict,
+    text, too_large, variadic,
 };
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::pg_catalog::{quote_ident, quote_literal};
-
-/// `MaxAllocSize`: what PostgreSQL builds at most.
-const STRING_BYTES_MAX: usize = 0x3fff_ffff;
+use crate::interrupt::Pace;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     strict("length", &[TEXT], INT4, |call| count(call.text(0).chars().count())),
@@ -61,7 +62,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("repeat", &[TEXT, INT4], TEXT, |call| {
         let times = usize::try_from(call.int(1)).unwrap_or(0);
         if call.text(0).len().checked_mul(times).is_none_or(|bytes| bytes > STRING_BYTES_MAX) {
-            return Err(SqlError::new(SqlState(*b"54000"), "requested length too large"));
+            return Err(too_large());
         }
         call.reserve(call.text(0).len() * times)?;
         text(call.text(0).repeat(times))
@@ -76,18 +77,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             text(call.text(0).replace(call.text(1), call.text(2)))
         }
     }),
-    strict("translate", &[TEXT, TEXT, TEXT], TEXT, |call| {
-        let to: Vec<char> = call.text(2).chars().collect();
-        text(
-            call.text(0)
-                .chars()
-                .filter_map(|c| match call.text(1).chars().position(|from| from == c) {
-                    Some(index) => to.get(index).copied(),
-                    None => Some(c),
-                })
-                .collect::<String>(),
-        )
-    }),
+    strict("translate", &[TEXT, TEXT, TEXT], TEXT, translate),
     strict("strpos", &[TEXT, TEXT], INT4, |call| position(call.text(0), call.text(1))),
     strict("position", &[TEXT, TEXT], INT4, |call| position(call.text(0), call.text(1))),
     strict("starts_with", &[TEXT, TEXT], super::BOOL, |call| Ok(Datum::Bool(call.text(0).starts_with(call.text(1))))),
@@ -121,12 +111,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("like_escape", &[TEXT, TEXT], TEXT, |call| text(like_escape(call.text(0), call.text(1))?)),
     strict("encode", &[BYTEA, TEXT], TEXT, encode),
     strict("decode", &[TEXT, TEXT], BYTEA, decode),
-    strict("sha256", &[BYTEA], BYTEA, |call| {
-        Ok(Datum::Bytes(ring::digest::digest(&ring::digest::SHA256, call.bytes(0)).as_ref().to_vec()))
-    }),
-    strict("sha512", &[BYTEA], BYTEA, |call| {
-        Ok(Datum::Bytes(ring::digest::digest(&ring::digest::SHA512, call.bytes(0)).as_ref().to_vec()))
-    }),
+    strict("sha256", &[BYTEA], BYTEA, |call| digest(&ring::digest::SHA256, call.bytes(0))),
+    strict("sha512", &[BYTEA], BYTEA, |call| digest(&ring::digest::SHA512, call.bytes(0))),
     lenient("string_to_array", &[TEXT, TEXT], TEXTS, |call| string_to_array(call, None)),
     lenient("string_to_array", &[TEXT, TEXT, TEXT], TEXTS, |call| {
         string_to_array(call, if call.is_null(2) { None } else { Some(call.text(2)) })
@@ -195,15 +181,43 @@ fn ends(length: usize, wanted: i64) -> usize {
 fn pad(call: &Call<'_>, fill: &str, left: bool) -> SqlResult<Datum> {
     let wanted = usize::try_from(call.int(1)).unwrap_or(0);
     if wanted.saturating_mul(4) > STRING_BYTES_MAX {
-        return Err(SqlError::new(SqlState(*b"54000"), "requested length too large"));
+        return Err(too_large());
     }
     call.reserve(wanted)?;
     let length = call.text(0).chars().count();
     if length >= wanted || fill.is_empty() {
         return text(call.text(0).chars().take(wanted).collect::<String>());
     }
-    let padding: String = fill.chars().cycle().take(wanted - length).collect();
-    text(if left { format!("{padding}{}", call.text(0)) } else { format!("{}{padding}", call.text(0)) })
+    let count = fill.chars().count();
+    let (whole, rest) = ((wanted - length) / count, (wanted - length) % count);
+    let rest: String = fill.chars().take(rest).collect();
+    call.reserve(call.text(0).len().saturating_add(fill.len().saturating_mul(whole)).saturating_add(rest.len()))?;
+    let padding = [fill.repeat(whole), rest].concat();
+    text(if left { [&padding, call.text(0)].concat() } else { [call.text(0), &padding].concat() })
+}
+
+/// Each character by the one in the same place of another list, or without those that have none there.
+fn translate(call: &Call<'_>) -> SqlResult<Datum> {
+    let mut pace = Pace::default();
+    let mut to = call.text(2).chars();
+    let mut by: HashMap<char, Option<char>> = HashMap::new();
+    for from in call.text(1).chars() {
+        pace.step(1)?;
+        let own = to.next();
+        // The first of equal ones counts.
+        by.entry(from).or_insert(own);
+    }
+    let mut out = String::with_capacity(call.text(0).len());
+    for c in call.text(0).chars() {
+        pace.step(1)?;
+        if let Some(c) = by.get(&c).copied().unwrap_or(Some(c)) {
+            if out.len() == out.capacity() {
+                call.reserve(out.len().saturating_mul(2))?;
+            }
+            out.push(c);
+        }
+    }
+    text(out)
 }
 
 fn position(value: &str, part: &str) -> SqlResult<Datum> {
@@ -216,15 +230,27 @@ fn split_part(call: &Call<'_>) -> SqlResult<Datum> {
     if field == 0 {
         return Err(invalid("field position must not be zero"));
     }
-    let parts: Vec<&str> = match (value.is_empty(), delimiter.is_empty()) {
-        (true, _) => Vec::new(),
-        (false, true) => vec![value],
-        _ => value.split(delimiter).collect(),
-    };
     let index = usize::try_from(field.unsigned_abs()).unwrap_or(usize::MAX);
-    let found =
-        if field > 0 { parts.get(index - 1) } else { parts.len().checked_sub(index).and_then(|at| parts.get(at)) };
-    text(found.copied().unwrap_or_default())
+    if value.is_empty() || delimiter.is_empty() {
+        return text(if index == 1 { value } else { "" });
+    }
+    let (mut pace, mut place) = (Pace::default(), index - 1);
+    if field < 0 {
+        let mut count = 0;
+        for part in value.split(delimiter) {
+            pace.step(1 + part.len())?;
+            count += 1;
+        }
+        let Some(from_start) = usize::checked_sub(count, index) else { return text("") };
+        place = from_start;
+    }
+    for (at, part) in value.split(delimiter).enumerate() {
+        pace.step(1 + part.len())?;
+        if at == place {
+            return text(part);
+        }
+    }
+    text("")
 }
 
 fn overlay(call: &Call<'_>, length: i64) -> SqlResult<Datum> {
@@ -234,7 +260,8 @@ fn overlay(call: &Call<'_>, length: i64) -> SqlResult<Datum> {
     }
     let before = substring(call.text(0), 1, Some(start - 1))?;
     let after = substring(call.text(0), start.saturating_add(length), None)?;
-    text(format!("{before}{}{after}", call.text(1)))
+    call.reserve(before.len() + call.text(1).len() + after.len())?;
+    text([before.as_str(), call.text(1), after.as_str()].concat())
 }
 
 fn chr(call: &Call<'_>) -> SqlResult<Datum> {
@@ -286,11 +313,20 @@ fn datum_text(value: &Datum, own: &PgType, call: &Call<'_>) -> SqlResult<String>
 }
 
 fn concatenated(call: &Call<'_>, from: usize, separator: &str) -> SqlResult<String> {
-    let mut parts = Vec::new();
+    let mut out: Option<String> = None;
     for index in (from..call.args.len()).filter(|index| !call.is_null(*index)) {
-        parts.push(shown(call, index)?);
+        crate::interrupt::check()?;
+        let part = shown(call, index)?;
+        out = Some(match out {
+            None => part,
+            Some(mut before) => {
+                call.reserve(before.len() + separator.len() + part.len())?;
+                before.push_str(separator);
+                before + &part
+            }
+        });
     }
-    Ok(parts.join(separator))
+    Ok(out.unwrap_or_default())
 }
 
 fn format(call: &Call<'_>) -> SqlResult<Datum> {
@@ -398,6 +434,8 @@ fn format(call: &Call<'_>) -> SqlResult<Datum> {
         if spaces > STRING_BYTES_MAX {
             return Err(out_of_range("number"));
         }
+        crate::interrupt::check()?;
+        call.reserve(out.len() + value.len() + spaces)?;
         if left {
             out.push_str(&value);
             out.push_str(&" ".repeat(spaces));
@@ -409,12 +447,24 @@ fn format(call: &Call<'_>) -> SqlResult<Datum> {
     text(out)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+fn hex(bytes: &[u8]) -> SqlResult<String> {
+    let mut pace = Pace::default();
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        pace.step(1)?;
         // Writing to a String cannot fail.
         let _ = write!(out, "{byte:02x}");
-        out
-    })
+    }
+    Ok(out)
+}
+
+fn digest(algorithm: &'static ring::digest::Algorithm, bytes: &[u8]) -> SqlResult<Datum> {
+    let mut context = ring::digest::Context::new(algorithm);
+    for part in bytes.chunks(1 << 16) {
+        crate::interrupt::check()?;
+        context.update(part);
+    }
+    Ok(Datum::Bytes(context.finish().as_ref().to_vec()))
 }
 
 fn unknown_encoding(name: &str) -> SqlError {
@@ -423,36 +473,53 @@ fn unknown_encoding(name: &str) -> SqlError {
 
 fn encode(call: &Call<'_>) -> SqlResult<Datum> {
     let bytes = call.bytes(0);
+    let mut pace = Pace::default();
     text(match call.text(1).to_lowercase().as_str() {
-        "hex" => hex(bytes),
+        "hex" => {
+            call.reserve(bytes.len() * 2)?;
+            hex(bytes)?
+        }
         "base64" => {
+            call.reserve(bytes.len() / 3 * 4)?;
             let line = base64::engine::general_purpose::STANDARD.encode(bytes);
             // RFC 2045 breaks lines at 76 characters, and so does PostgreSQL.
             let lines: Vec<&str> =
                 line.as_bytes().chunks(76).filter_map(|part| std::str::from_utf8(part).ok()).collect();
             lines.join("\n")
         }
-        "escape" => bytes.iter().fold(String::new(), |mut out, byte| {
-            match byte {
-                0 | 0x80.. => {
-                    let _ = write!(out, "\\{byte:03o}");
+        "escape" => {
+            let length = |byte: &u8| match byte {
+                0 | 0x80.. => 4,
+                b'\\' => 2,
+                _ => 1,
+            };
+            call.reserve(bytes.iter().map(length).sum())?;
+            let mut out = String::new();
+            for byte in bytes {
+                pace.step(1)?;
+                match byte {
+                    0 | 0x80.. => {
+                        let _ = write!(out, "\\{byte:03o}");
+                    }
+                    b'\\' => out.push_str("\\\\"),
+                    byte => out.push(char::from(*byte)),
                 }
-                b'\\' => out.push_str("\\\\"),
-                byte => out.push(char::from(*byte)),
             }
             out
-        }),
+        }
         _ => return Err(unknown_encoding(call.text(1))),
     })
 }
 
 fn decode(call: &Call<'_>) -> SqlResult<Datum> {
     let value = call.text(0);
+    let mut pace = Pace::default();
     let bytes = match call.text(1).to_lowercase().as_str() {
         "hex" => {
             let mut out = Vec::with_capacity(value.len() / 2);
             let mut high: Option<u32> = None;
             for c in value.chars().filter(|c| !matches!(c, ' ' | '\n' | '\t' | '\r')) {
+                pace.step(1)?;
                 let digit = c.to_digit(16).ok_or_else(|| invalid(format!("invalid hexadecimal digit: \"{c}\"")))?;
                 match high.take() {
                     None => high = Some(digit),
@@ -476,6 +543,7 @@ fn decode(call: &Call<'_>) -> SqlResult<Datum> {
             let mut at = 0;
             let bad = || SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "invalid input syntax for type bytea");
             while let Some(byte) = bytes.get(at) {
+                pace.step(1)?;
                 if *byte != b'\\' {
                     out.push(*byte);
                     at += 1;
@@ -500,17 +568,18 @@ fn string_to_array(call: &Call<'_>, null: Option<&str>) -> SqlResult<Datum> {
         return Ok(Datum::Null);
     }
     let value = call.text(0);
-    let parts: Vec<String> = if value.is_empty() {
-        Vec::new()
+    let mut parts = Elements::default();
+    let mut push = |part: &str| parts.push((Some(part) != null).then(|| part.to_owned()));
+    if value.is_empty() {
     } else if call.is_null(1) {
-        value.chars().map(String::from).collect()
+        let mut bytes = [0; 4];
+        value.chars().try_for_each(|c| push(c.encode_utf8(&mut bytes)))?;
     } else if call.text(1).is_empty() {
-        vec![value.to_owned()]
+        push(value)?;
     } else {
-        value.split(call.text(1)).map(str::to_owned).collect()
-    };
-    let elements = parts.into_iter().map(|part| if Some(part.as_str()) == null { None } else { Some(part) }).collect();
-    super::arrays::flat(elements)
+        value.split(call.text(1)).try_for_each(push)?;
+    }
+    parts.finish()
 }
 
 /// A pattern of `LIKE` with another escape character, as one with a backslash.

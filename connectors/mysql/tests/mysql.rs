@@ -796,7 +796,7 @@ async fn refusing(code: u16, state: &str, message: &str) -> u16 {
         [&length[..3], &[sequence], body].concat()
     }
     // Protocol 10, version, thread, salt; capabilities: protocol 4.1, secure connections, plugins.
-    let mut greeting = b"\x0a8.0.30\0\x01\0\0\012345678\0".to_vec();
+    let mut greeting = b"\x0a8.0.30\0\x01\0\0\x0012345678\0".to_vec();
     greeting.extend(0x8200_u16.to_le_bytes());
     greeting.extend([45, 2, 0]);
     greeting.extend(0x0008_u16.to_le_bytes());

@@ -13,6 +13,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::runtime::Handle;
 
+use super::admission::Admission;
 use super::backends::Backends;
 use super::memory::ServerMemory;
 use super::settings::Settings;
@@ -45,6 +46,10 @@ pub struct EngineConfig {
     pub cpu_threads: usize,
     /// Bytes that all queries together may use.
     pub memory_max: usize,
+    /// Queries that compute at once; 0: as many as there are threads.
+    pub running_queries_max: usize,
+    /// Queries that wait for their turn; the next is refused.
+    pub waiting_queries_max: usize,
     /// Connections of one kind are counted against it by the wire; roles have limits of their own.
     pub max_connections: usize,
     /// Statements that PREPARE may keep in one session.
@@ -72,6 +77,7 @@ pub struct Engine {
     cpu: Option<tokio::runtime::Runtime>,
     template: SessionState,
     memory: Arc<ServerMemory>,
+    admission: Arc<Admission>,
     /// What can be called, for `pg_proc`.
     functions: Arc<FunctionNames>,
 }
@@ -92,6 +98,7 @@ impl Engine {
     /// Threads or the spill directory cannot be had.
     pub fn new(config: EngineConfig, store: Arc<Store>, host: Arc<Host>) -> std::io::Result<Arc<Self>> {
         let threads = if config.cpu_threads > 0 { config.cpu_threads } else { default_cpu_threads() };
+        let running = if config.running_queries_max > 0 { config.running_queries_max } else { threads };
         let cpu = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("atoll-cpu")
@@ -106,6 +113,7 @@ impl Engine {
         Ok(Arc::new(Self {
             functions,
             memory: ServerMemory::new(config.memory_max),
+            admission: Admission::new(running, config.waiting_queries_max),
             config,
             host,
             backends: Backends::default(),
@@ -136,6 +144,11 @@ impl Engine {
     /// The runtime that queries run on, apart from the sockets'.
     pub fn cpu(&self) -> &Handle {
         self.cpu.as_ref().expect("the runtime is taken in Drop only").handle()
+    }
+
+    /// Whose turn it is to compute.
+    pub(super) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// A state for one statement: functions over `system`, options from the session's settings, memory of its own.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow::record_batch::RecordBatch;
+use atoll_connector_api::statement::StatementScans;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -141,6 +142,9 @@ pub(super) fn stream(
     let Stoppable { plan, stop } = plan;
     let (sender, receiver) = mpsc::channel(BATCHES_QUEUED_MAX);
     let work = async move {
+        if let Some(scans) = context.session_config().get_extension::<StatementScans>() {
+            scans.expect_plan(&plan);
+        }
         let mut batches = match execute_stream(plan, context) {
             Ok(batches) => batches,
             Err(error) => {

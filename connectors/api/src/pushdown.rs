@@ -9,7 +9,7 @@ use crate::TableSpec;
 use crate::types::PgType;
 
 /// Literals in one `IN` list beyond which it is not sent: remote parsers have limits of their own.
-const IN_LIST_MAX: usize = 1000;
+pub const IN_LIST_MAX: usize = 1000;
 
 /// The function that compares values whose storage does not compare as PostgreSQL does: `(operator, left, right)`.
 pub const COMPARE_FUNCTION: &str = "pg_compare";

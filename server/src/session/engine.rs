@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use atoll_connector_api::pushdown::IN_LIST_MAX;
+use atoll_connector_api::statement::StatementScans;
 use atoll_connector_api::types::text::OutputStyle;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
@@ -30,6 +32,8 @@ const BATCH_ROWS: usize = 8192;
 const SPILL_BYTES_MAX: u64 = 100 << 30;
 /// Sorts of one query that must find room for their merges, each in every partition, even where it has little memory.
 const SORTS_MAX: usize = 16;
+/// Bytes of the rows of a join's side whose keys may become a list, in each partition.
+const KEY_LIST_BYTES_MAX: usize = 4 << 20;
 /// Threads of the CPU runtime on a small machine.
 const CPU_THREADS_MIN: usize = 16;
 /// Stack of the CPU runtime's threads: planning recurses with the depth of expressions.
@@ -160,7 +164,7 @@ impl Engine {
         settings: &Settings,
         system: &Arc<pg_catalog::PgCatalogContext>,
     ) -> datafusion::error::Result<SessionState> {
-        let mut config = self.template.config().clone();
+        let mut config = self.template.config().clone().with_extension(Arc::new(StatementScans::default()));
         let partitions = settings.get("atoll.scan_partitions").and_then(|text| text.parse().ok()).unwrap_or(0);
         if partitions > 0 {
             config = config.with_target_partitions(partitions);
@@ -171,7 +175,9 @@ impl Engine {
         options.execution.sort_spill_reservation_bytes =
             options.execution.sort_spill_reservation_bytes.min(memory / (SORTS_MAX * partitions));
         options.execution.time_zone = settings.get("timezone").map(str::to_owned);
-        options.optimizer.enable_dynamic_filter_pushdown = settings.on("atoll.dynamic_filters");
+        // The option that stands for all of them acts when it is set by name only.
+        options.optimizer.enable_join_dynamic_filter_pushdown =
+            settings.on("atoll.dynamic_filters") && settings.on("atoll.pushdown");
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_config(config)
             .with_runtime_env(self.runtime_env(settings)?);
@@ -220,6 +226,12 @@ fn base_config() -> SessionConfig {
     options.sql_parser.enable_subquery_sort_elimination = false;
     // The check compares what is said to be NULL at most: DataFusion says of IS TRUE that it never is, and its operator that it may be.
     options.execution.skip_physical_aggregate_schema_check = true;
+    // Scans take what joins learn of their keys. The bounds of a top-N or a minimum come while its scans run: too late for a
+    // remote that was asked already.
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.optimizer.hash_join_inlist_pushdown_max_distinct_values = IN_LIST_MAX;
+    options.optimizer.hash_join_inlist_pushdown_max_size = KEY_LIST_BYTES_MAX;
     // File names and row counts of a plan's own statistics say nothing to a user of EXPLAIN.
     options.explain.physical_plan_only = true;
     SessionConfig::from(options).with_batch_size(BATCH_ROWS).with_information_schema(false)

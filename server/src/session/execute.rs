@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow::record_batch::RecordBatch;
+use atoll_connector_api::statement::StatementScans;
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -172,6 +173,9 @@ async fn produce(
         Some(queue) => Some(queue.enter().await?),
         None => None,
     };
+    if let Some(scans) = context.session_config().get_extension::<StatementScans>() {
+        scans.expect_plan(&plan);
+    }
     let mut batches = execute_stream(plan, context).map_err(|error| sqlstate::sql_error(&error))?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| sqlstate::sql_error(&error))?;

@@ -11,6 +11,7 @@ pub mod pushdown;
 pub mod remote;
 pub mod scan;
 pub mod source;
+pub mod subplan;
 pub mod types;
 
 pub use error::{ConnectorError, Result};

@@ -13,6 +13,7 @@ pub mod remote;
 pub mod scan;
 pub mod source;
 pub mod statement;
+pub mod subplan;
 pub mod types;
 
 pub use error::{ConnectorError, Result};

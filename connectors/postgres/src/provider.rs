@@ -13,11 +13,16 @@ use datafusion::physical_plan::ExecutionPlan;
 use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator};
 use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
+use atoll_connector_api::statement::SourceId;
+use atoll_connector_api::subplan::{
+    Query as SubQuery, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, reading_type, render,
+    unwritten,
+};
 use atoll_connector_api::types::{PgType, oids};
 use atoll_connector_api::{ColumnDefinition, ConnectorError, Result, TableSpec};
 
 use crate::copy::Field;
-use crate::dialect::{PostgresDialect, is_text_storage, quote_identifier};
+use crate::dialect::{PostgresDialect, is_text_storage, quote_identifier, transferred};
 use crate::metadata::{RemoteColumn, RemoteTable};
 use crate::pool::Pool;
 use crate::scan::{Answer, PostgresScan};
@@ -29,25 +34,20 @@ const RANGE_SCAN_VERSION: u32 = 14;
 /// The share of rows that a pushed filter is taken to keep, as one part in so many: DataFusion's own guess.
 const FILTER_KEEPS_ONE_IN: usize = 5;
 
-/// How the remote is asked for a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// In binary.
-    Binary,
-    /// As text, by a cast.
-    Cast,
-    /// As text, by the type's output function: its cast to text prints something else.
-    Output(&'static str),
-}
-
 #[derive(Debug)]
 struct Column {
-    /// Quoted, as it is at the remote.
+    /// As it is at the remote.
+    name: String,
+    /// The same, quoted.
     remote: String,
-    reading: Reading,
+    reading: Transfer,
     field: Field,
     /// Filters over it mean the same at the remote.
     pushable: bool,
+    /// Its numbers have the digits there that they have here.
+    same_scale: bool,
+    /// The collation's OID; 0 for what has none.
+    collation: u32,
 }
 
 /// A foreign table.
@@ -57,6 +57,8 @@ pub(crate) struct PostgresTable {
     spec: TableSpec,
     schema: SchemaRef,
     relation: String,
+    /// The relation's schema and name, as they are.
+    names: [String; 2],
     columns: Vec<Column>,
     rows: Option<usize>,
     dialect: PostgresDialect,
@@ -101,6 +103,7 @@ impl PostgresTable {
             batch_rows: config.batch_rows_of(&spec.options)?,
             schema: spec.schema(),
             relation: format!("{}.{}", quote_identifier(remote_schema), quote_identifier(&remote.name)),
+            names: [remote_schema.to_owned(), remote.name.clone()],
             rows: remote.rows,
             dialect,
             cuts,
@@ -159,15 +162,20 @@ fn plan_column(server: &str, spec: &TableSpec, column: &ColumnDefinition, remote
         changed(if is == was { format!("has other labels of type {is}") } else { format!("has type {is}, not {was},") })
     })?;
     Ok(Column {
+        name: name.to_owned(),
         remote: quote_identifier(name),
         reading,
         field: Field {
             name: column.name.clone(),
             data_type: column.data_type.clone(),
-            text: reading != Reading::Binary,
+            text: reading != Transfer::Native,
             nullable: !column.not_null,
         },
         pushable: found.plain && same_type(&found.data_type, &column.data_type),
+        same_scale: column.data_type.oid != oids::NUMERIC
+            || column.data_type.modifier == -1
+            || column.data_type.modifier == found.data_type.modifier,
+        collation: found.collation,
     })
 }
 
@@ -176,7 +184,7 @@ fn same_type(remote: &PgType, declared: &PgType) -> bool {
 }
 
 /// How a remote column is read into a declared type; `None` where a value could be lost or misread.
-fn reading(remote: &RemoteColumn, declared: &PgType) -> Option<Reading> {
+fn reading(remote: &RemoteColumn, declared: &PgType) -> Option<Transfer> {
     let is = &remote.data_type;
     if same_type(is, declared) && modifier_fits(is, declared) {
         return Some(natural_reading(is));
@@ -223,40 +231,36 @@ fn modifier_fits(remote: &PgType, declared: &PgType) -> bool {
 }
 
 /// The reading of a column whose type is the declared one.
-fn natural_reading(data_type: &PgType) -> Reading {
+fn natural_reading(data_type: &PgType) -> Transfer {
     if let Some(user) = &data_type.user {
         // An enum's binary form is its label.
-        return if user.labels.is_empty() || user.array { Reading::Cast } else { Reading::Binary };
+        return if user.labels.is_empty() || user.array { Transfer::Text } else { Transfer::Native };
     }
     match data_type.oid {
         oids::TEXT | oids::VARCHAR | oids::BPCHAR | oids::NAME | oids::JSON | oids::JSONB | oids::NUMERIC => {
-            Reading::Binary
+            Transfer::Native
         }
-        _ if !is_text_storage(data_type) => Reading::Binary,
+        _ if !is_text_storage(data_type) => Transfer::Native,
         _ => text_reading(data_type),
     }
 }
 
 /// The reading of a column as text.
-fn text_reading(data_type: &PgType) -> Reading {
+fn text_reading(data_type: &PgType) -> Transfer {
     match data_type.oid {
         // Their casts to text cut blanks, add a netmask, spell out booleans, keep an encoding declaration.
-        oids::BPCHAR => Reading::Output("bpcharout"),
-        oids::INET => Reading::Output("inet_out"),
-        oids::BOOL => Reading::Output("boolout"),
-        oids::XML => Reading::Output("xml_out"),
-        oids::CHAR => Reading::Output("charout"),
-        _ => Reading::Cast,
+        oids::BPCHAR => Transfer::Function("bpcharout"),
+        oids::INET => Transfer::Function("inet_out"),
+        oids::BOOL => Transfer::Function("boolout"),
+        oids::XML => Transfer::Function("xml_out"),
+        oids::CHAR => Transfer::Function("charout"),
+        _ => Transfer::Text,
     }
 }
 
 impl Column {
     fn select(&self) -> String {
-        match self.reading {
-            Reading::Binary => self.remote.clone(),
-            Reading::Cast => format!("{}::text", self.remote),
-            Reading::Output(function) => format!("textin({function}({}))", self.remote),
-        }
+        transferred(&self.remote, self.reading)
     }
 }
 
@@ -330,6 +334,64 @@ impl TableProvider for PostgresTable {
     }
 }
 
+impl RemoteRelation for PostgresTable {
+    fn source(&self) -> SourceId {
+        self.pool.source()
+    }
+
+    fn relation(&self) -> Relation {
+        let columns = self.columns.iter().map(|column| RelationColumn {
+            name: column.name.clone(),
+            data_type: column.field.data_type.clone(),
+            // A sum has the digits of what is added up.
+            plain: column.pushable && column.same_scale,
+            collation: (column.collation != 0).then_some(column.collation),
+            transfer: column.reading,
+        });
+        Relation {
+            table: self.spec.name.clone(),
+            name: self.names.to_vec(),
+            columns: columns.collect(),
+            rows: self.rows,
+        }
+    }
+
+    fn dialect(&self) -> &dyn QueryDialect {
+        &self.dialect
+    }
+
+    fn scan_query(
+        &self,
+        query: &SubQuery,
+        tables: &str,
+        schema: SchemaRef,
+        rows: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let failed = || unwritten(self.pool.server());
+        let counted = query.outputs.is_empty().then(|| query.clone().counted());
+        let sql = render(&self.dialect, counted.as_ref().unwrap_or(query)).ok_or_else(failed)?;
+        let field = |(output, field): (&Scalar, &Arc<arrow::datatypes::Field>)| {
+            Some(Field {
+                name: field.name().clone(),
+                data_type: reading_type(field)?,
+                text: matches!(output, Scalar::Column(column) if column.transfer != Transfer::Native),
+                nullable: field.is_nullable(),
+            })
+        };
+        let fields = query.outputs.iter().zip(schema.fields()).map(field).collect::<Option<Vec<_>>>();
+        let fields = fields.filter(|fields| fields.len() == schema.fields().len()).ok_or_else(failed)?;
+        let scan = PostgresScan {
+            pool: Arc::clone(&self.pool),
+            table: tables.to_owned(),
+            answer: if counted.is_some() { Answer::Count } else { Answer::Rows(fields) },
+            batch_rows: self.batch_rows,
+        };
+        let rows = rows.map_or(Precision::Absent, Precision::Inexact);
+        let statistics = self.statistics_of(&schema, rows);
+        Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema).with_statistics(statistics)))
+    }
+}
+
 /// One scan's SQL.
 #[derive(Clone, Copy)]
 struct Query<'a> {
@@ -380,6 +442,7 @@ mod tests {
             readable: true,
             plain: true,
             key_position: None,
+            collation: 0,
         }
     }
 
@@ -388,18 +451,18 @@ mod tests {
         let enumeration =
             |labels: &[&str]| PgType::user("mood", labels.iter().map(|l| (*l).to_owned()).collect(), false);
         let kept = [
-            (PgType::new(oids::INT4), PgType::new(oids::INT4), Reading::Binary),
-            (PgType::new(oids::INT4), PgType::new(oids::INT8), Reading::Cast),
-            (PgType::new(oids::INET), PgType::new(oids::INET), Reading::Output("inet_out")),
-            (PgType::new(oids::BOOL), PgType::new(oids::TEXT), Reading::Output("boolout")),
-            (PgType::bpchar(3), PgType::new(oids::TEXT), Reading::Output("bpcharout")),
-            (PgType::numeric(10, 2), PgType::numeric(12, 3), Reading::Binary),
-            (PgType::numeric(10, 2), PgType::new(oids::NUMERIC), Reading::Binary),
-            (PgType::varchar(3), PgType::varchar(5), Reading::Binary),
-            (PgType::bpchar(3), PgType::varchar(5), Reading::Output("bpcharout")),
-            (enumeration(&["a"]), enumeration(&["a"]), Reading::Binary),
-            (enumeration(&["a"]), enumeration(&[]), Reading::Cast),
-            (PgType::new(oids::TEXT_ARRAY), PgType::new(oids::TEXT_ARRAY), Reading::Cast),
+            (PgType::new(oids::INT4), PgType::new(oids::INT4), Transfer::Native),
+            (PgType::new(oids::INT4), PgType::new(oids::INT8), Transfer::Text),
+            (PgType::new(oids::INET), PgType::new(oids::INET), Transfer::Function("inet_out")),
+            (PgType::new(oids::BOOL), PgType::new(oids::TEXT), Transfer::Function("boolout")),
+            (PgType::bpchar(3), PgType::new(oids::TEXT), Transfer::Function("bpcharout")),
+            (PgType::numeric(10, 2), PgType::numeric(12, 3), Transfer::Native),
+            (PgType::numeric(10, 2), PgType::new(oids::NUMERIC), Transfer::Native),
+            (PgType::varchar(3), PgType::varchar(5), Transfer::Native),
+            (PgType::bpchar(3), PgType::varchar(5), Transfer::Function("bpcharout")),
+            (enumeration(&["a"]), enumeration(&["a"]), Transfer::Native),
+            (enumeration(&["a"]), enumeration(&[]), Transfer::Text),
+            (PgType::new(oids::TEXT_ARRAY), PgType::new(oids::TEXT_ARRAY), Transfer::Text),
         ];
         for (is, declared, expected) in kept {
             assert_eq!(reading(&remote(is.clone()), &declared), Some(expected), "{is:?} {declared:?}");
@@ -436,10 +499,13 @@ mod tests {
     #[test]
     fn a_query_says_what_is_needed_and_no_more() {
         let column = Column {
+            name: "a".into(),
             remote: "\"a\"".into(),
-            reading: Reading::Cast,
+            reading: Transfer::Text,
             field: Field { name: "a".into(), data_type: PgType::new(oids::MONEY), text: true, nullable: true },
             pushable: true,
+            same_scale: true,
+            collation: 0,
         };
         let columns = [&column];
         let query =

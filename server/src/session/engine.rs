@@ -23,6 +23,7 @@ use crate::catalog::Catalog;
 use crate::catalog::store::Store;
 use crate::federation::lazy::LazyConditions;
 use crate::federation::pg_catalog::{AdvisoryLocks, FunctionNames};
+use crate::federation::pushdown::{PushDownPlanner, Switches};
 use crate::federation::{name_barrier, pg_catalog, semantics};
 use crate::host::Host;
 
@@ -112,7 +113,10 @@ impl Engine {
         let template = SessionStateBuilder::new().with_default_features().with_config(base_config()).build();
         let mut rules = name_barrier::guarded(template.physical_optimizers());
         rules.insert(0, Arc::new(LazyConditions));
-        let template = SessionStateBuilder::new_from_existing(template).with_physical_optimizer_rules(rules).build();
+        let template = SessionStateBuilder::new_from_existing(template)
+            .with_physical_optimizer_rules(rules)
+            .with_query_planner(Arc::new(PushDownPlanner))
+            .build();
         let functions = Arc::new(function_names(&template).map_err(std::io::Error::other)?);
         Ok(Arc::new(Self {
             functions,
@@ -169,6 +173,10 @@ impl Engine {
         if partitions > 0 {
             config = config.with_target_partitions(partitions);
         }
+        config.set_extension(Arc::new(Switches {
+            joins: settings.on("atoll.pushdown_joins"),
+            aggregates: settings.on("atoll.pushdown_aggregates"),
+        }));
         let options = config.options_mut();
         let partitions = options.execution.target_partitions.max(1);
         let memory = settings.memory("atoll.query_memory").unwrap_or(usize::MAX);

@@ -15,6 +15,8 @@ pub struct Switch {
 pub const SWITCHES: &[Switch] = &[
     Switch { name: "atoll.pushdown", values: &["on", "off"] },
     Switch { name: "atoll.dynamic_filters", values: &["on", "off"] },
+    Switch { name: "atoll.pushdown_joins", values: &["on", "off"] },
+    Switch { name: "atoll.pushdown_aggregates", values: &["on", "off"] },
     Switch { name: "atoll.scan_partitions", values: &["0", "1", "3"] },
 ];
 

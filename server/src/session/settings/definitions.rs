@@ -69,7 +69,9 @@ pub static DEFINITIONS: &[Definition] = &[
         Kind::Bool,
         "Shows foreign tables as ordinary tables in the system catalogs.",
     ),
-    setting("atoll.pushdown", "on", Kind::Bool, "Sends filters and limits to the sources."),
+    setting("atoll.pushdown", "on", Kind::Bool, "Sends what sources can compute to them."),
+    setting("atoll.pushdown_aggregates", "on", Kind::Bool, "Sends grouping and aggregates to the sources."),
+    setting("atoll.pushdown_joins", "on", Kind::Bool, "Sends joins of one source's tables to it."),
     setting(
         "atoll.query_memory",
         "1GB",

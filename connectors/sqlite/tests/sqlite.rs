@@ -483,7 +483,8 @@ async fn scans_of_one_statement_see_one_moment() {
              CREATE TABLE two AS SELECT * FROM one"
         ));
         let source = shop.source();
-        let config = SessionConfig::new().with_extension(Arc::new(StatementScans::default()));
+        let config = SessionConfig::new().with_target_partitions(1);
+        let config = config.with_extension(Arc::new(StatementScans::default()));
         let context = SessionContext::new_with_config(config);
         for table in ["one", "two"] {
             let options = source.live_options("main", table);

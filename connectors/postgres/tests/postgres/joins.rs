@@ -14,8 +14,9 @@ use atoll_connector_api::ForeignSource;
 use crate::support::{Remote, remote};
 
 /// A session as the server sets it up, as far as joins go.
-fn session() -> SessionContext {
-    let mut config = SessionConfig::new().with_extension(Arc::new(StatementScans::default()));
+fn session(partitions: usize) -> SessionContext {
+    let config = SessionConfig::new().with_target_partitions(partitions);
+    let mut config = config.with_extension(Arc::new(StatementScans::default()));
     let options = &mut config.options_mut().optimizer;
     options.enable_topk_dynamic_filter_pushdown = false;
     options.enable_aggregate_dynamic_filter_pushdown = false;
@@ -33,7 +34,7 @@ fn register(context: &SessionContext, name: &str, columns: Vec<(&str, ArrayRef)>
 fn scans(plan: &Arc<dyn ExecutionPlan>) -> Vec<(String, usize)> {
     let mut found: Vec<_> = plan.children().into_iter().flat_map(scans).collect();
     if plan.name() == "ForeignScanExec" {
-        let shown = datafusion::physical_plan::displayable(plan.as_ref()).one_line().to_string();
+        let shown = datafusion::physical_plan::displayable(plan.as_ref()).one_line().to_string().trim_end().to_owned();
         let rows = plan.metrics().and_then(|metrics| metrics.output_rows()).unwrap_or_default();
         found.push((shown, rows));
     }
@@ -57,8 +58,13 @@ async fn make_big(remote: &Remote) {
 }
 
 /// A statement's session in which `tables` are the foreign tables.
-async fn statement(remote: &Remote, source: &Arc<dyn ForeignSource>, tables: &[&str]) -> SessionContext {
-    let context = session();
+async fn statement(
+    remote: &Remote,
+    source: &Arc<dyn ForeignSource>,
+    tables: &[&str],
+    partitions: usize,
+) -> SessionContext {
+    let context = session(partitions);
     for table in tables {
         context.register_table(*table, source.provider(remote.table(source, table).await).await.unwrap()).unwrap();
     }
@@ -76,7 +82,7 @@ async fn planned(context: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> 
 async fn a_join_fetches_the_rows_of_its_keys() {
     let Some(remote) = remote("a_join_fetches_the_rows_of_its_keys").await else { return };
     make_big(&remote).await;
-    let context = statement(&remote, &remote.source(&[("partitions", "3")]), &["big"]).await;
+    let context = statement(&remote, &remote.source(&[("partitions", "3")]), &["big"], 3).await;
     let ids: Vec<i32> = (0..100).map(|n| n * 1999 + 1).collect();
     register(
         &context,
@@ -141,7 +147,7 @@ async fn scans_of_one_statement_see_one_moment() {
             .execute("DROP TABLE IF EXISTS one, two; CREATE TABLE one AS SELECT g AS a FROM generate_series(1, 30000) g; CREATE TABLE two AS TABLE one")
             .await;
         let source = remote.source(&[("max_connections", connections)]);
-        let context = statement(&remote, &source, &["one", "two"]).await;
+        let context = statement(&remote, &source, &["one", "two"], 1).await;
         let plan = planned(&context, "SELECT a FROM one UNION ALL SELECT a + 0 FROM two").await;
         assert_eq!(plan.children().len(), 2, "{plan:?}");
         let first = plan.children()[0].clone();
@@ -155,7 +161,7 @@ async fn scans_of_one_statement_see_one_moment() {
         let second = tokio::time::timeout(std::time::Duration::from_secs(20), read(&second, &context, 0));
         assert_eq!((rows, second.await.unwrap()), (30_000, 30_000), "{connections} connections");
         // A statement of its own sees what is there now, on the same connections.
-        let now = statement(&remote, &source, &["two"]).await;
+        let now = statement(&remote, &source, &["two"], 1).await;
         assert_eq!(run(&now, "SELECT a FROM two").await.0, 10);
         // Nothing holds the old snapshot.
         for _ in 0..100 {
@@ -185,7 +191,7 @@ async fn many_scans_of_a_statement_end_with_few_connections() {
             "SELECT x.id FROM (SELECT id, sum(gap) FROM big GROUP BY id) x JOIN (SELECT id, max(day) FROM big GROUP BY id) y ON x.id = y.id ORDER BY 1",
         ];
         for (sql, expected) in statements.into_iter().zip([200, 600_000, 406, 200_000]) {
-            let context = statement(&remote, &source, &["big"]).await;
+            let context = statement(&remote, &source, &["big"], 3).await;
             let plan = planned(&context, sql).await;
             let all = tokio::time::timeout(std::time::Duration::from_secs(40), collect(plan, context.task_ctx()));
             let rows: usize = all.await.unwrap().unwrap().iter().map(RecordBatch::num_rows).sum();

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use atoll_connector_api::TableSpec;
+use atoll_connector_api::estimate::TableEstimate;
 use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
 use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -33,6 +34,7 @@ pub(crate) struct MysqlTable {
     dialect: Arc<MysqlDialect>,
     keys: KeyFilters,
     scan: MysqlScan,
+    estimate: TableEstimate,
 }
 
 impl MysqlTable {
@@ -51,6 +53,7 @@ impl MysqlTable {
         }
         let scan =
             MysqlScan { pool, table: spec.name.as_str().into(), remote: Arc::new(name), columns: Arc::new(columns) };
+        let estimate = TableEstimate { rows: remote.rows, columns: Vec::new() };
         let dialect = Arc::new(MysqlDialect::new(facts));
         Self {
             schema: spec.schema(),
@@ -58,6 +61,7 @@ impl MysqlTable {
             dialect,
             spec,
             scan,
+            estimate,
         }
     }
 
@@ -108,6 +112,11 @@ impl TableProvider for MysqlTable {
         TableType::Base
     }
 
+    fn statistics(&self) -> Option<Statistics> {
+        let all: Vec<usize> = (0..self.spec.columns.len()).collect();
+        self.estimate.rows.map(|_| self.estimate.of_scan(&self.schema, &all, &[], |_| None, None))
+    }
+
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
         Ok(filters
             .iter()
@@ -131,7 +140,9 @@ impl TableProvider for MysqlTable {
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
         let query = self.query(projection, filters, limit);
+        let place = |name: &str| self.spec.columns.iter().position(|column| column.name == name);
+        let statistics = self.estimate.of_scan(&schema, projection, filters, place, limit);
         let exec = ForeignScanExec::new(Arc::new(self.scan.clone()), &self.spec.name, vec![query], schema);
-        Ok(Arc::new(exec.with_keys(self.keys.clone())))
+        Ok(Arc::new(exec.with_keys(self.keys.clone()).with_statistics(statistics)))
     }
 }

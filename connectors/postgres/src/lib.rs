@@ -12,6 +12,7 @@ mod pool;
 mod provider;
 mod scan;
 mod source;
+mod statistics;
 mod tls;
 
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use crate::metadata::{
 };
 use crate::pool::Pool;
 use crate::provider::{PostgresTable, RemoteTraits};
+use crate::statistics::Counts;
 
 /// Where a table is looked for that names no schema.
 const SCHEMA_DEFAULT: &str = "public";
@@ -27,6 +28,7 @@ const SCHEMA_DEFAULT: &str = "public";
 #[derive(Debug)]
 pub(crate) struct PostgresSource {
     pool: Arc<Pool>,
+    counts: Counts,
 }
 
 impl PostgresSource {
@@ -35,7 +37,7 @@ impl PostgresSource {
     /// # Errors
     /// Option errors.
     pub(crate) fn new(spec: ServerSpec) -> Result<Self> {
-        Ok(Self { pool: Pool::new(Remote::new(spec)?) })
+        Ok(Self { pool: Pool::new(Remote::new(spec)?), counts: Counts::default() })
     }
 
     /// Describes tables of one schema in one round trip; those that do not exist are left out.
@@ -117,8 +119,9 @@ impl ForeignSource for PostgresSource {
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         let (schema, name) = remote_name(&table);
         let (remote, traits) = self.remote_table(&schema, &name).await?;
-        let table = PostgresTable::new(Arc::clone(&self.pool), table, &schema, &remote, traits)?;
-        Ok(Arc::new(FederatedTable(Arc::new(table))))
+        let counts = self.counts.of_table(&self.pool, &schema, &name).await?;
+        let provider = PostgresTable::new(Arc::clone(&self.pool), table, &schema, &remote, traits)?;
+        Ok(Arc::new(FederatedTable(Arc::new(provider.with_counts(&counts)))))
     }
 }
 

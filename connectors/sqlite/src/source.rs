@@ -19,6 +19,7 @@ use crate::dialect::{ColumnFacts, identifier};
 use crate::options;
 use crate::provider::SqliteTable;
 use crate::scan::SCANS_MAX;
+use crate::statistics;
 
 /// The only schema: SQLite's name for the file that was opened.
 const MAIN: &str = "main";
@@ -123,7 +124,12 @@ impl ForeignSource for SqliteSource {
             Some(name) => name.to_owned(),
             None => last_part(&table.name),
         };
-        let shape = self.database.call(move |database, connection| shape(database, connection, &remote)).await?;
+        let counted = move |database: &Database, connection: &Connection| {
+            let shape = shape(database, connection, &remote)?;
+            let rows = if shape.stored { statistics::rows(connection, &shape.name) } else { None };
+            Ok(TableShape { rows, ..shape })
+        };
+        let shape = self.database.call(counted).await?;
         for column in &table.columns {
             let remote = table.remote_column(column);
             if shape.column(remote).is_none() {
@@ -183,6 +189,8 @@ pub(crate) struct RemoteColumn {
 pub(crate) struct TableShape {
     pub(crate) name: String,
     pub(crate) utf8: bool,
+    /// Roughly, where a scan is planned.
+    pub(crate) rows: Option<usize>,
     stored: bool,
     strict: bool,
     columns: Vec<RemoteColumn>,
@@ -290,7 +298,7 @@ fn read_shape(connection: &Connection, table: &str) -> rusqlite::Result<Option<T
             }
         })
         .collect();
-    Ok(Some(TableShape { name, utf8, stored, strict, columns }))
+    Ok(Some(TableShape { name, utf8, rows: None, stored, strict, columns }))
 }
 
 /// The declared types of the columns that a view's columns are taken from as they are; `None` for those it computes.

@@ -5,18 +5,23 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use atoll_connector_api::TableSpec;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
 use atoll_connector_api::scan::ForeignScanExec;
+use atoll_connector_api::subplan::{
+    Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, SourceId, Transfer, render, unwritten,
+};
+use atoll_connector_api::{Result, TableSpec};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use atoll_connector_api::types::oids;
+
 use crate::connection::Pool;
 use crate::dialect::{ColumnFacts, MysqlDialect, identifier};
-use crate::metadata::RemoteTable;
+use crate::metadata::{Class, RemoteTable};
 use crate::scan::{MysqlScan, ScanColumn};
 
 /// Connectives in one filter beyond which it is not sent: MySQL's parser has a stack, not a bound.
@@ -127,5 +132,51 @@ impl TableProvider for MysqlTable {
         let schema = Arc::new(self.schema.project(projection)?);
         let sql = self.sql(projection, filters, limit);
         Ok(Arc::new(ForeignScanExec::new(Arc::new(self.scan.clone()), self.spec.name.clone(), vec![sql], schema)))
+    }
+}
+
+impl RemoteRelation for MysqlTable {
+    fn source(&self) -> SourceId {
+        SourceId::of(&self.scan.pool)
+    }
+
+    fn relation(&self) -> Relation {
+        let columns = self.spec.columns.iter().map(|column| {
+            let class = self.scan.columns.get(&column.name).map(|found| found.class);
+            let integer = matches!(column.data_type.oid, oids::INT2 | oids::INT4 | oids::INT8);
+            RelationColumn {
+                name: self.spec.remote_column(column).to_owned(),
+                // Where whole numbers are declared over something else, they are whole numbers here only.
+                plain: !integer || class == Some(Class::Integer),
+                data_type: column.data_type.clone(),
+                collation: None,
+                transfer: Transfer::Native,
+            }
+        });
+        let (database, table) = self.scan.remote.as_ref().clone();
+        Relation { table: self.spec.name.clone(), name: vec![database, table], columns: columns.collect(), rows: None }
+    }
+
+    fn dialect(&self) -> &dyn QueryDialect {
+        &self.dialect
+    }
+
+    fn scan_query(
+        &self,
+        query: &Query,
+        tables: &str,
+        schema: SchemaRef,
+        _rows: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let failed = || unwritten(self.scan.pool.server());
+        let sql = render(&self.dialect, query).ok_or_else(failed)?;
+        let mut columns = HashMap::new();
+        for (output, field) in query.outputs.iter().zip(schema.fields()) {
+            let Scalar::Column(column) = output else { continue };
+            let found = self.scan.columns.values().find(|found| found.remote == column.name).ok_or_else(failed)?;
+            columns.insert(field.name().clone(), found.clone());
+        }
+        let scan = MysqlScan { columns: Arc::new(columns), ..self.scan.clone() };
+        Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema)))
     }
 }

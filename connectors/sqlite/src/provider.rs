@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use atoll_connector_api::TableSpec;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
 use atoll_connector_api::scan::ForeignScanExec;
+use atoll_connector_api::subplan::{
+    Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, SourceId, Transfer, render, unwritten,
+};
+use atoll_connector_api::types::oids;
+use atoll_connector_api::{Result, TableSpec};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -31,6 +35,8 @@ pub(crate) struct SqliteTable {
     schema: SchemaRef,
     dialect: SqliteDialect,
     scan: SqliteScan,
+    /// Of each column, whether every value is an integer.
+    integers: Vec<bool>,
 }
 
 impl SqliteTable {
@@ -43,8 +49,10 @@ impl SqliteTable {
     ) -> Self {
         let mut facts = Vec::with_capacity(spec.columns.len());
         let mut columns = HashMap::with_capacity(spec.columns.len());
+        let mut integers = Vec::with_capacity(spec.columns.len());
         for column in &spec.columns {
             let remote = spec.remote_column(column);
+            integers.push(shape.column(remote).is_some_and(|found| shape.facts(found).holds_integers()));
             if let Some(found) = shape.column(remote) {
                 facts.push((remote.to_owned(), shape.facts(found)));
                 columns.insert(column.name.clone(), (remote.to_owned(), found.affinity));
@@ -57,7 +65,7 @@ impl SqliteTable {
             remote_table: shape.name.as_str().into(),
             columns: Arc::new(columns),
         };
-        Self { schema: spec.schema(), dialect: SqliteDialect::new(facts, shape.utf8), spec, scan }
+        Self { schema: spec.schema(), dialect: SqliteDialect::new(facts, shape.utf8), spec, scan, integers }
     }
 
     fn translate(&self, filter: &Expr) -> Option<Pushed> {
@@ -134,5 +142,50 @@ impl TableProvider for SqliteTable {
         let schema = Arc::new(self.schema.project(projection)?);
         let sql = self.sql(projection, filters, limit);
         Ok(Arc::new(ForeignScanExec::new(Arc::new(self.scan.clone()), self.spec.name.clone(), vec![sql], schema)))
+    }
+}
+
+impl RemoteRelation for SqliteTable {
+    fn source(&self) -> SourceId {
+        SourceId::of(&self.scan.permits)
+    }
+
+    fn relation(&self) -> Relation {
+        let columns = self.spec.columns.iter().zip(&self.integers).map(|(column, integers)| RelationColumn {
+            name: self.spec.remote_column(column).to_owned(),
+            plain: column.data_type.oid != oids::INT8 || *integers,
+            data_type: column.data_type.clone(),
+            collation: None,
+            transfer: Transfer::Native,
+        });
+        Relation {
+            table: self.spec.name.clone(),
+            name: vec!["main".to_owned(), self.scan.remote_table.to_string()],
+            columns: columns.collect(),
+            rows: None,
+        }
+    }
+
+    fn dialect(&self) -> &dyn QueryDialect {
+        &self.dialect
+    }
+
+    fn scan_query(
+        &self,
+        query: &Query,
+        tables: &str,
+        schema: SchemaRef,
+        _rows: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let failed = || unwritten(self.scan.database.server());
+        let sql = render(&self.dialect, query).ok_or_else(failed)?;
+        let mut columns = HashMap::new();
+        for (output, field) in query.outputs.iter().zip(schema.fields()) {
+            let Scalar::Column(column) = output else { continue };
+            let found = self.scan.columns.values().find(|(remote, _)| *remote == column.name).ok_or_else(failed)?;
+            columns.insert(field.name().clone(), found.clone());
+        }
+        let scan = SqliteScan { columns: Arc::new(columns), ..self.scan.clone() };
+        Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema)))
     }
 }

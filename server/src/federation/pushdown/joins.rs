@@ -7,7 +7,7 @@ use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Join, Operator};
 
-use super::grow::{Grown, Grower};
+use super::grow::{Grower, Grown};
 use super::scalars::scalar;
 
 impl Grower {
@@ -18,7 +18,13 @@ impl Grower {
         if !plain || join.on.is_empty() || !left.is_of_source_of(right) {
             return None;
         }
-        let (left, right) = (self.open(left), self.open(right));
+        let (mut left, mut right) = (self.open(left), self.open(right));
+        // What is computed of a side that has no match is NULL, whatever the computation would make of NULLs.
+        match join.join_type {
+            JoinType::Left => right = self.columns(right),
+            JoinType::Right => left = self.columns(left),
+            _ => {}
+        }
         let on = conditions(join, &left, &right)?;
         match join.join_type {
             JoinType::Inner => Some(inner(left, right, on)),
@@ -43,12 +49,7 @@ impl Grower {
         } else {
             [kept_query.outputs.clone(), other_query.outputs].concat()
         };
-        let from = From::Join {
-            left: Box::new(kept_query.from),
-            right: Box::new(other_query.from),
-            outer: true,
-            on,
-        };
+        let from = From::Join { left: Box::new(kept_query.from), right: Box::new(other_query.from), outer: true, on };
         Grown {
             query: Query { filter: kept_query.filter, ..Query::over(from, outputs) },
             tables: kept.tables.into_iter().chain(tables).collect(),
@@ -61,8 +62,7 @@ impl Grower {
 
 fn inner(left: Grown, right: Grown, on: Vec<Scalar>) -> Grown {
     let outputs = [left.query.outputs, right.query.outputs].concat();
-    let from =
-        From::Join { left: Box::new(left.query.from), right: Box::new(right.query.from), outer: false, on };
+    let from = From::Join { left: Box::new(left.query.from), right: Box::new(right.query.from), outer: false, on };
     Grown {
         query: Query { filter: [left.query.filter, right.query.filter].concat(), ..Query::over(from, outputs) },
         relation: left.relation,

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use atoll_connector_api::subplan::{Query, RemoteRelation};
 use datafusion::common::DFSchemaRef;
 use datafusion::error::Result;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 /// A query that a source answers, in the place of the plan that it was grown from.

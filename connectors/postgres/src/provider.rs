@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
 use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -352,7 +353,7 @@ impl RemoteRelation for PostgresTable {
             table: self.spec.name.clone(),
             name: self.names.to_vec(),
             columns: columns.collect(),
-            rows: self.rows,
+            rows: self.estimate.rows,
         }
     }
 
@@ -387,7 +388,7 @@ impl RemoteRelation for PostgresTable {
             batch_rows: self.batch_rows,
         };
         let rows = rows.map_or(Precision::Absent, Precision::Inexact);
-        let statistics = self.statistics_of(&schema, rows);
+        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(&schema) };
         Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema).with_statistics(statistics)))
     }
 }

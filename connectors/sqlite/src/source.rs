@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atoll_connector_api::source::missing_option;
+use atoll_connector_api::subplan::FederatedTable;
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{
     ColumnDefinition, Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec,
@@ -136,7 +137,8 @@ impl ForeignSource for SqliteSource {
                 return Err(column_gone(&self.database, &table.name, &column.name, remote));
             }
         }
-        Ok(Arc::new(SqliteTable::new(table, &shape, self.database.clone(), Arc::clone(&self.permits))))
+        let table = SqliteTable::new(table, &shape, self.database.clone(), Arc::clone(&self.permits));
+        Ok(Arc::new(FederatedTable(Arc::new(table))))
     }
 }
 

@@ -20,6 +20,7 @@ use atoll_connector_api::{ConnectorContext, ConnectorError, RemoteText, Result, 
 use crate::error::{is_refused_kind, login_error};
 use crate::frames::Frames;
 use crate::options::{self, Host, ServerConfig, SslMode, password_required};
+use crate::tap::{CopyData, Tap};
 use crate::tls::Tls;
 
 /// A cancel request that does not get through in this time is given up: closing the connection ends the query too.
@@ -59,6 +60,7 @@ pub(crate) struct Session {
     pub(crate) utf8: bool,
     driver: JoinHandle<()>,
     canceller: Canceller,
+    tap: Arc<Tap>,
 }
 
 #[derive(Debug, Clone)]
@@ -210,19 +212,20 @@ impl Remote {
         if let Some(password) = password {
             config.password(password);
         }
+        let tap = Arc::<Tap>::default();
         match address {
             Address::Tcp(socket) => {
                 let stream = open_tcp(*socket).await.map_err(Attempt::Unreachable)?;
-                let tls = self.tls(*socket).map_err(Attempt::Refused)?;
+                let tls = self.tls(*socket).map_err(Attempt::Refused)?.tapped(&tap);
                 let stream = match negotiation {
-                    Negotiation::Disable => Frames::new(stream),
-                    _ => Frames::after_request(stream),
+                    Negotiation::Disable => Frames::new(stream, Arc::clone(&tap)),
+                    _ => Frames::after_request(stream, Arc::clone(&tap)),
                 };
-                Ok(start(stream, address.clone(), Some(tls), &config).await)
+                Ok(start(stream, address.clone(), Some(tls), &config, tap).await)
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(Attempt::Unreachable)?;
-                Ok(start(Frames::new(stream), address.clone(), None, &config).await)
+                Ok(start(Frames::new(stream, Arc::clone(&tap)), address.clone(), None, &config, tap).await)
             }
         }
     }
@@ -264,6 +267,7 @@ async fn start<S>(
     address: Address,
     tls: Option<Tls>,
     config: &Config,
+    tap: Arc<Tap>,
 ) -> std::result::Result<Session, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -290,6 +294,7 @@ where
         utf8: encoding == "UTF8",
         client,
         driver,
+        tap,
     })
 }
 
@@ -321,6 +326,14 @@ fn major_version(version: &str) -> u32 {
 }
 
 impl Session {
+    /// Runs `COPY … TO STDOUT`.
+    ///
+    /// # Errors
+    /// The server's, where it refuses the statement; of the connection.
+    pub(crate) async fn copy(&self, statement: &str) -> std::result::Result<CopyData, tokio_postgres::Error> {
+        CopyData::start(&self.client, &self.tap, statement).await
+    }
+
     /// Ends whatever runs on this connection, and the connection: first the query, by a cancel request, because a server
     /// that computes does not look at its socket.
     pub(crate) async fn kill(&self) {

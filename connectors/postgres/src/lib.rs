@@ -11,6 +11,7 @@ mod pool;
 mod provider;
 mod scan;
 mod source;
+mod tap;
 mod tls;
 
 use std::sync::Arc;

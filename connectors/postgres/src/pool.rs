@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::{CopyOutStream, SimpleQueryMessage};
+use tokio_postgres::SimpleQueryMessage;
 
 use atoll_connector_api::{ConnectorError, Result};
 
 use crate::connect::{Remote, Session};
 use crate::error::{is_lost, query_error};
+use crate::tap::CopyData;
 
 /// A statement waits this long for a connection of a busy pool, then reports the limit.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -177,9 +178,9 @@ impl Pool {
     ///
     /// # Errors
     /// Those of [`Self::run`].
-    pub(crate) async fn copy(self: &Arc<Self>, sql: &str) -> Result<(Lease, CopyOutStream)> {
+    pub(crate) async fn copy(self: &Arc<Self>, sql: &str) -> Result<(Lease, CopyData)> {
         let statement = &copy_statement(sql);
-        self.run(Some(sql), |session| async move { session.client.copy_out(statement).await }).await
+        self.run(Some(sql), |session| async move { session.copy(statement).await }).await
     }
 
     fn take_idle(&self) -> Option<Arc<Session>> {

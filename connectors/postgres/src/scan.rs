@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use tokio::sync::{Mutex, Notify};
-use tokio_postgres::{CopyOutStream, SimpleQueryMessage};
+use tokio_postgres::SimpleQueryMessage;
 
 use atoll_connector_api::scan::SqlScan;
 use atoll_connector_api::types::{PgType, oids};
@@ -21,6 +20,7 @@ use atoll_connector_api::{ConnectorError, Result};
 use crate::copy::{Decoder, Field};
 use crate::error::query_error;
 use crate::pool::{Lease, Pool, copy_statement};
+use crate::tap::CopyData;
 
 /// Rows that have arrived wait at most this long for more before they go on as a small batch.
 const FLUSH_DELAY: Duration = Duration::from_millis(50);
@@ -62,7 +62,7 @@ impl SqlScan for PostgresScan {
             Some(snapshot) => snapshot.copy(&self.pool, sql).await?,
             None => {
                 let (lease, copy) = self.pool.copy(sql).await?;
-                Part { lease: Some(lease), copy: Box::pin(copy), generation: None }
+                Part { lease: Some(lease), copy, generation: None }
             }
         };
         let (fields, rows_schema) = match &self.answer {
@@ -114,7 +114,7 @@ fn rows_without_columns(rows: usize) -> Result<RecordBatch> {
 /// One running `COPY` and its connection.
 struct Part {
     lease: Option<Lease>,
-    copy: Pin<Box<CopyOutStream>>,
+    copy: CopyData,
     generation: Option<Arc<Generation>>,
 }
 
@@ -229,8 +229,8 @@ impl SharedSnapshot {
     async fn copy(&self, pool: &Arc<Pool>, sql: &str) -> Result<Part> {
         let (generation, mut lease) = self.join(pool, sql).await?;
         lease.mark_busy();
-        match lease.session().client.copy_out(&copy_statement(sql)).await {
-            Ok(copy) => Ok(Part { lease: Some(lease), copy: Box::pin(copy), generation: Some(generation) }),
+        match lease.session().copy(&copy_statement(sql)).await {
+            Ok(copy) => Ok(Part { lease: Some(lease), copy, generation: Some(generation) }),
             Err(error) => Err(query_error(pool.remote(), error, Some(sql))),
         }
     }

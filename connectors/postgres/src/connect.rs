@@ -12,13 +12,15 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode as Negotiation;
-use tokio_postgres::{CancelToken, Client, Config, NoTls};
+use tokio_postgres::types::Type;
+use tokio_postgres::{CancelToken, Client, Config, NoTls, Statement};
 use tracing::debug;
 
 use atoll_connector_api::{ConnectorContext, ConnectorError, RemoteText, Result, ServerSpec, network};
 
 use crate::error::{is_refused_kind, login_error};
 use crate::frames::Frames;
+use crate::known::{MARK_SQL, MARK_START};
 use crate::options::{self, Host, ServerConfig, SslMode, password_required};
 use crate::tap::{CopyData, Tap};
 use crate::tls::Tls;
@@ -61,6 +63,8 @@ pub(crate) struct Session {
     driver: JoinHandle<()>,
     canceller: Canceller,
     tap: Arc<Tap>,
+    /// [`MARK_SQL`], once it was asked for.
+    mark: OnceCell<Statement>,
 }
 
 #[derive(Debug, Clone)]
@@ -295,6 +299,7 @@ where
         client,
         driver,
         tap,
+        mark: OnceCell::new(),
     })
 }
 
@@ -332,6 +337,22 @@ impl Session {
     /// The server's, where it refuses the statement; of the connection.
     pub(crate) async fn copy(&self, statement: &str) -> std::result::Result<CopyData, tokio_postgres::Error> {
         CopyData::start(&self.client, &self.tap, statement).await
+    }
+
+    /// One word for what a relation is now.
+    ///
+    /// # Errors
+    /// The server's, of the connection.
+    pub(crate) async fn mark(
+        &self,
+        schema: &str,
+        table: &str,
+    ) -> std::result::Result<Option<String>, tokio_postgres::Error> {
+        let prepare = || self.client.prepare_typed(MARK_SQL, &[Type::NAME, Type::NAME]);
+        let statement = self.mark.get_or_try_init(prepare).await?;
+        let row = self.client.query_opt(statement, &[&schema, &table]).await?;
+        let mark: Option<String> = row.and_then(|row| row.try_get(0).ok().flatten());
+        Ok(mark.filter(|mark| mark.starts_with(MARK_START)))
     }
 
     /// Ends whatever runs on this connection, and the connection: first the query, by a cancel request, because a server

@@ -5,6 +5,7 @@ mod copy;
 mod dialect;
 mod error;
 mod frames;
+mod known;
 mod metadata;
 mod options;
 mod pool;

@@ -174,6 +174,22 @@ impl Pool {
         Ok((lease, rows))
     }
 
+    /// One word for what a relation is now; `None` where there is none: the relation is not there, has columns of types
+    /// that users define, or the remote does not keep prepared statements.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`], but not what the remote refuses.
+    pub(crate) async fn mark(self: &Arc<Self>, schema: &str, table: &str) -> Result<Option<String>> {
+        match self.run(None, |session| async move { session.mark(schema, table).await }).await {
+            Ok((mut lease, mark)) => {
+                lease.mark_clean();
+                Ok(mark)
+            }
+            Err(ConnectorError::Remote { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Starts `COPY … TO STDOUT`.
     ///
     /// # Errors

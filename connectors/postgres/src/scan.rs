@@ -8,6 +8,7 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field as ArrowField, Int64Type, Schema, SchemaRef};
 use async_trait::async_trait;
+use bytes::{Buf, Bytes};
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use tokio::sync::{Mutex, Notify};
@@ -75,6 +76,7 @@ impl SqlScan for PostgresScan {
             part,
             schema: rows_schema,
             sql: sql.to_owned(),
+            piece: Bytes::new(),
         };
         let batches = futures::stream::try_unfold(reader, async |mut reader| {
             Ok(reader.next_batch().await?.map(|batch| (batch, reader)))
@@ -125,11 +127,14 @@ struct Reader {
     part: Part,
     schema: SchemaRef,
     sql: String,
+    /// What came and is not decoded.
+    piece: Bytes,
 }
 
 impl Reader {
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         let mut flush = None;
+        self.decode()?;
         while self.part.lease.is_some() && !self.decoder.is_full() {
             let message = match self.part.copy.next().now_or_never() {
                 Some(message) => message,
@@ -144,7 +149,10 @@ impl Reader {
                 }
             };
             match message {
-                Some(Ok(bytes)) => self.decoder.push(&bytes)?,
+                Some(Ok(bytes)) => {
+                    self.piece = bytes;
+                    self.decode()?;
+                }
                 Some(Err(error)) => return Err(self.failed(error)),
                 None => self.finish()?,
             }
@@ -153,6 +161,13 @@ impl Reader {
             return Ok(None);
         }
         self.decoder.take_batch(&self.schema).map(Some)
+    }
+
+    /// Decodes what came, up to a full batch.
+    fn decode(&mut self) -> Result<()> {
+        let used = self.decoder.push(&self.piece)?;
+        self.piece.advance(used);
+        Ok(())
     }
 
     fn failed(&mut self, error: tokio_postgres::Error) -> ConnectorError {

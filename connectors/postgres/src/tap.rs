@@ -22,6 +22,8 @@ pub(crate) struct Tap(Mutex<Pipe>);
 #[derive(Debug, Default)]
 struct Pipe {
     mode: Mode,
+    /// Tells one statement's data from the next one's.
+    statement: u64,
     /// Whole messages' data.
     pieces: VecDeque<Bytes>,
     /// Bytes of `pieces`.
@@ -173,6 +175,7 @@ impl Pipe {
 /// The data of one `COPY`: pieces of whole messages. Dropped before its end, it leaves the connection unfit for use.
 pub(crate) struct CopyData {
     tap: Arc<Tap>,
+    statement: u64,
     /// What else the server says of the statement.
     responses: Pin<Box<SimpleQueryStream>>,
 }
@@ -183,9 +186,13 @@ impl CopyData {
     /// # Errors
     /// The server's, where it refuses the statement; of the connection.
     pub(crate) async fn start(client: &Client, tap: &Arc<Tap>, statement: &str) -> Result<Self, Error> {
-        *tap.pipe() = Pipe { mode: Mode::Armed, ..Pipe::default() };
+        let number = {
+            let mut pipe = tap.pipe();
+            *pipe = Pipe { mode: Mode::Armed, statement: pipe.statement.wrapping_add(1), ..Pipe::default() };
+            pipe.statement
+        };
         let responses = client.simple_query_raw(statement).await?;
-        let mut copy = Self { tap: Arc::clone(tap), responses: Box::pin(responses) };
+        let mut copy = Self { tap: Arc::clone(tap), statement: number, responses: Box::pin(responses) };
         std::future::poll_fn(|cx| copy.poll_started(cx)).await?;
         Ok(copy)
     }
@@ -234,12 +241,16 @@ impl Stream for CopyData {
 impl Drop for CopyData {
     fn drop(&mut self) {
         let mut pipe = self.tap.pipe();
+        // The connection was given back when the data had ended, and may be in use.
+        if pipe.statement != self.statement {
+            return;
+        }
         let mode = match pipe.mode {
             Mode::Ended | Mode::Idle => Mode::Idle,
             Mode::Armed | Mode::Copying | Mode::Discarding => Mode::Discarding,
         };
         let writer = pipe.writer.take();
-        *pipe = Pipe { mode, ..Pipe::default() };
+        *pipe = Pipe { mode, statement: self.statement, ..Pipe::default() };
         drop(pipe);
         if let Some(writer) = writer {
             writer.wake();

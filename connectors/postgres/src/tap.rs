@@ -150,7 +150,8 @@ impl Pipe {
     }
 
     fn end(&mut self) {
-        if self.mode != Mode::Idle {
+        // Data that did not even begin have not ended: the responses say why, and the statement may be sent once more.
+        if matches!(self.mode, Mode::Copying | Mode::Discarding) {
             self.mode = Mode::Ended;
         }
         self.wake_reader();

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the one door to every chore of the repository.
 
+mod bench;
 mod counts;
 mod differential;
 mod interrupt;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Chore {
     /// Install what the tests need, start real servers, run every test, stop the servers
     Test(test::TestArguments),
+    /// Measure Atoll beside its peers, in one run, and write the table to BENCHMARKS.md
+    Bench(bench::BenchArguments),
     /// Start the servers that the tests read from, print where they are, and keep them until interrupted
     Servers,
     /// Format the code
@@ -52,6 +55,7 @@ enum Chore {
 fn main() -> Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Test(arguments) => test::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Servers => test::serve_sources(),
         Chore::Fmt => cargo(&["fmt", "--all"]),
         Chore::Lint => {

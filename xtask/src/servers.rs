@@ -28,6 +28,13 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
 }
 
+impl Server {
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -122,6 +129,11 @@ fn start(name: &'static str, command: &mut Command, port: u16, log: &Path) -> Re
 
 /// Starts PostgreSQL with the superuser `tester`, asked for [`PASSWORD`] over TCP.
 pub(crate) fn postgres(scratch: &Path) -> Result<Server> {
+    postgres_with(scratch, &[])
+}
+
+/// The same with settings, each `name=value`; on the directory of a former run, where there is one.
+pub(crate) fn postgres_with(scratch: &Path, settings: &[&str]) -> Result<Server> {
     let bin = postgres_bin().context("PostgreSQL is not installed")?;
     let home = scratch.join("postgres");
     directory_of("postgres", &home)?;
@@ -129,11 +141,13 @@ pub(crate) fn postgres(scratch: &Path) -> Result<Server> {
     fs::write(&secret, PASSWORD)?;
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o644))?;
     let data = home.join("data");
-    run(as_user("postgres", &bin.join("initdb"))
-        .args(["--auth=scram-sha-256", "--username=tester", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
-        .arg(format!("--pwfile={}", secret.display()))
-        .arg("-D")
-        .arg(&data))?;
+    if !data.join("PG_VERSION").exists() {
+        run(as_user("postgres", &bin.join("initdb"))
+            .args(["--auth=scram-sha-256", "--username=tester", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .arg(format!("--pwfile={}", secret.display()))
+            .arg("-D")
+            .arg(&data))?;
+    }
     let port = free_port()?;
     start(
         "PostgreSQL",
@@ -143,7 +157,8 @@ pub(crate) fn postgres(scratch: &Path) -> Result<Server> {
             .arg("-p")
             .arg(port.to_string())
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "unix_socket_directories="])
-            .args(["-c", "max_connections=200"]),
+            .args(["-c", "max_connections=200"])
+            .args(settings.iter().flat_map(|setting| ["-c", setting])),
         port,
         &scratch.join("postgres.log"),
     )

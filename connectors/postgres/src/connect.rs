@@ -12,14 +12,17 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode as Negotiation;
-use tokio_postgres::{CancelToken, Client, Config, NoTls};
+use tokio_postgres::types::Type;
+use tokio_postgres::{CancelToken, Client, Config, NoTls, Statement};
 use tracing::debug;
 
 use atoll_connector_api::{ConnectorContext, ConnectorError, RemoteText, Result, ServerSpec, network};
 
 use crate::error::{is_refused_kind, login_error};
 use crate::frames::Frames;
+use crate::known::{MARK_SQL, MARK_START};
 use crate::options::{self, Host, ServerConfig, SslMode, password_required};
+use crate::tap::{CopyData, Tap};
 use crate::tls::Tls;
 
 /// A cancel request that does not get through in this time is given up: closing the connection ends the query too.
@@ -59,6 +62,9 @@ pub(crate) struct Session {
     pub(crate) utf8: bool,
     driver: JoinHandle<()>,
     canceller: Canceller,
+    tap: Arc<Tap>,
+    /// [`MARK_SQL`], once it was asked for.
+    mark: OnceCell<Statement>,
 }
 
 #[derive(Debug, Clone)]
@@ -210,19 +216,20 @@ impl Remote {
         if let Some(password) = password {
             config.password(password);
         }
+        let tap = Arc::<Tap>::default();
         match address {
             Address::Tcp(socket) => {
                 let stream = open_tcp(*socket).await.map_err(Attempt::Unreachable)?;
-                let tls = self.tls(*socket).map_err(Attempt::Refused)?;
+                let tls = self.tls(*socket).map_err(Attempt::Refused)?.tapped(&tap);
                 let stream = match negotiation {
-                    Negotiation::Disable => Frames::new(stream),
-                    _ => Frames::after_request(stream),
+                    Negotiation::Disable => Frames::new(stream, Arc::clone(&tap)),
+                    _ => Frames::after_request(stream, Arc::clone(&tap)),
                 };
-                Ok(start(stream, address.clone(), Some(tls), &config).await)
+                Ok(start(stream, address.clone(), Some(tls), &config, tap).await)
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(Attempt::Unreachable)?;
-                Ok(start(Frames::new(stream), address.clone(), None, &config).await)
+                Ok(start(Frames::new(stream, Arc::clone(&tap)), address.clone(), None, &config, tap).await)
             }
         }
     }
@@ -264,6 +271,7 @@ async fn start<S>(
     address: Address,
     tls: Option<Tls>,
     config: &Config,
+    tap: Arc<Tap>,
 ) -> std::result::Result<Session, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -290,6 +298,8 @@ where
         utf8: encoding == "UTF8",
         client,
         driver,
+        tap,
+        mark: OnceCell::new(),
     })
 }
 
@@ -321,6 +331,30 @@ fn major_version(version: &str) -> u32 {
 }
 
 impl Session {
+    /// Runs `COPY … TO STDOUT`.
+    ///
+    /// # Errors
+    /// The server's, where it refuses the statement; of the connection.
+    pub(crate) async fn copy(&self, statement: &str) -> std::result::Result<CopyData, tokio_postgres::Error> {
+        CopyData::start(&self.client, &self.tap, statement).await
+    }
+
+    /// One word for what a relation is now.
+    ///
+    /// # Errors
+    /// The server's, of the connection.
+    pub(crate) async fn mark(
+        &self,
+        schema: &str,
+        table: &str,
+    ) -> std::result::Result<Option<String>, tokio_postgres::Error> {
+        let prepare = || self.client.prepare_typed(MARK_SQL, &[Type::NAME, Type::NAME]);
+        let statement = self.mark.get_or_try_init(prepare).await?;
+        let row = self.client.query_opt(statement, &[&schema, &table]).await?;
+        let mark: Option<String> = row.and_then(|row| row.try_get(0).ok().flatten());
+        Ok(mark.filter(|mark| mark.starts_with(MARK_START)))
+    }
+
     /// Ends whatever runs on this connection, and the connection: first the query, by a cancel request, because a server
     /// that computes does not look at its socket.
     pub(crate) async fn kill(&self) {

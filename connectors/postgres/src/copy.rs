@@ -88,29 +88,33 @@ impl Decoder {
         self.state == State::Done && self.partial.is_empty()
     }
 
-    /// Takes one message of the stream. Rows may begin and end anywhere in it.
+    /// Takes a piece of the stream and says how much of it: less than all where the batch is full. Rows may begin and end
+    /// anywhere in it.
     ///
     /// # Errors
     /// `22P04` where it is not binary `COPY`; `22003`, `22008`, `22P03` … where a value does not fit its column;
     /// `23502` for NULL in a column that is declared NOT NULL. The decoder is of no use afterwards.
-    pub(crate) fn push(&mut self, message: &[u8]) -> Result<()> {
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<usize> {
         if self.partial.is_empty() {
-            let used = self.decode(message)?;
-            self.partial.extend_from_slice(&message[used..]);
+            let used = self.decode(piece)?;
+            if self.is_full() {
+                return Ok(used);
+            }
+            self.partial.extend_from_slice(&piece[used..]);
         } else {
             let mut partial = std::mem::take(&mut self.partial);
-            partial.extend_from_slice(message);
-            let used = self.decode(&partial)?;
-            partial.drain(..used);
+            partial.extend_from_slice(piece);
+            let decoded = self.decode(&partial)?;
+            partial.drain(..decoded);
             self.partial = partial;
         }
-        if self.partial.len() > ROW_BYTES_MAX {
+        if self.partial.len() > ROW_BYTES_MAX.saturating_add(piece.len()) {
             return Err(ConnectorError::Limit {
                 message: format!("a row of foreign table \"{}\" is larger than {ROW_BYTES_MAX} bytes", self.table),
                 hint: None,
             });
         }
-        Ok(())
+        Ok(piece.len())
     }
 
     /// The rows so far as a batch of `schema`.
@@ -133,7 +137,7 @@ impl Decoder {
             let Some(length) = self.header(data)? else { return Ok(0) };
             used = length;
         }
-        while self.state == State::Tuples {
+        while self.state == State::Tuples && !self.is_full() {
             let Some(length) = self.tuple(&data[used..])? else { break };
             used += length;
         }
@@ -319,6 +323,25 @@ mod tests {
             let b = batch.column(1).as_string_view();
             assert_eq!((b.value(0), b.is_null(1), b.value(2)), ("eins", true, ""));
             assert_eq!(batch.column(2).as_string_view().value(2), "::1");
+        }
+    }
+
+    #[test]
+    fn a_batch_has_no_more_rows_than_it_may_have() {
+        let bytes = stream(ROWS);
+        for size in 1..=bytes.len() {
+            let mut decoder = Decoder::new("s", "t", fields(), 2);
+            let (mut rows, mut left) = (Vec::new(), &bytes[..]);
+            while !decoder.is_done() {
+                let (piece, _) = left.split_at(size.min(left.len()));
+                let used = decoder.push(piece).unwrap();
+                left = &left[used..];
+                if decoder.is_full() {
+                    rows.push(decoder.take_batch(&schema(&fields())).unwrap().num_rows());
+                }
+            }
+            rows.push(decoder.rows());
+            assert_eq!(rows, [2, 1], "{size}");
         }
     }
 

@@ -1,10 +1,15 @@
 //! The lengths of a server's messages, checked before tokio-postgres believes them: it makes room for a whole message.
+//! Here the data of COPY leave the other messages, too.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+use crate::tap::{Course, Tap};
 
 /// The longest message before the server is ready for queries: errors, notices, SASL.
 const LOGIN_MESSAGE_BYTES_MAX: u32 = 1 << 20;
@@ -15,23 +20,94 @@ const HEADER_BYTES: usize = 5;
 /// `ReadyForQuery`.
 const READY: u8 = b'Z';
 
+/// What is read at once after login.
+const READ_BYTES: usize = 64 << 10;
+
 /// A stream of a server's messages.
 #[derive(Debug)]
 pub(crate) struct Frames<S> {
     stream: S,
     watch: Watch,
+    tap: Arc<Tap>,
+    /// What was read and not passed on.
+    raw: BytesMut,
+    /// The message that stands at the beginning of `raw`, and how many bytes of it are to come.
+    message: Option<(Course, usize)>,
 }
 
 impl<S> Frames<S> {
     /// Messages from the first byte on.
-    pub(crate) const fn new(stream: S) -> Self {
-        Self { stream, watch: Watch::messages() }
+    pub(crate) fn new(stream: S, tap: Arc<Tap>) -> Self {
+        Self { stream, watch: Watch::messages(), tap, raw: BytesMut::new(), message: None }
     }
 
     /// First the one byte that answers a request for TLS; where that agrees, what follows is not for these eyes.
-    pub(crate) const fn after_request(stream: S) -> Self {
-        Self { stream, watch: Watch::Answer }
+    pub(crate) fn after_request(stream: S, tap: Arc<Tap>) -> Self {
+        Self { stream, watch: Watch::Answer, tap, raw: BytesMut::new(), message: None }
     }
+
+    /// Moves what was read to where it goes, until there is no more, or no more room.
+    fn distribute(&mut self, cx: &Context<'_>, buf: &mut ReadBuf<'_>) -> io::Result<Moved> {
+        loop {
+            let (course, left) = match self.message {
+                Some(message) => message,
+                None => match self.next_message()? {
+                    Some(message) => message,
+                    None => return Ok(Moved::All),
+                },
+            };
+            let mut count = left.min(self.raw.len());
+            match course {
+                Course::On => {
+                    count = count.min(buf.remaining());
+                    buf.put_slice(self.raw.get(..count).unwrap_or_default());
+                }
+                Course::Tapped => {
+                    if self.tap.poll_room(cx).is_pending() {
+                        return Ok(Moved::UntilThereIsRoom);
+                    }
+                    self.tap.put(self.raw.get(..count).unwrap_or_default(), count == left);
+                }
+                Course::Dropped => {}
+            }
+            self.raw.advance(count);
+            self.message = (count < left).then_some((course, left - count));
+            if count < left {
+                return Ok(Moved::All);
+            }
+        }
+    }
+
+    /// Looks at the next message: its course and length, which with data of COPY is that of the data.
+    fn next_message(&mut self) -> io::Result<Option<(Course, usize)>> {
+        let Some(&[kind, length @ ..]) = self.raw.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let body = body_length(u32::from_be_bytes(length), MESSAGE_BYTES_MAX)?;
+        let body = usize::try_from(body).unwrap_or(usize::MAX);
+        let course = self.tap.course(kind);
+        let message = match course {
+            Course::Tapped => {
+                self.raw.advance(HEADER_BYTES);
+                (course, body)
+            }
+            Course::On | Course::Dropped => (course, HEADER_BYTES + body),
+        };
+        self.message = Some(message);
+        Ok(Some(message))
+    }
+}
+
+impl<S> Drop for Frames<S> {
+    fn drop(&mut self) {
+        self.tap.end();
+    }
+}
+
+/// How far [`Frames::distribute`] came.
+enum Moved {
+    /// To the end of what was read, or of the room for tokio-postgres.
+    All,
+    /// The tap is full.
+    UntilThereIsRoom,
 }
 
 #[derive(Debug)]
@@ -87,28 +163,67 @@ impl Watch {
             let [kind, length @ ..] = *header;
             let length = u32::from_be_bytes(length);
             let most = if *ready { MESSAGE_BYTES_MAX } else { LOGIN_MESSAGE_BYTES_MAX };
-            // The length counts itself.
-            *body = length.checked_sub(4).filter(|_| length <= most).ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("the server sent a message of {length} bytes, where {most} are allowed"),
-                )
-            })?;
+            *body = body_length(length, most)?;
             *ready |= kind == READY;
         }
         Ok(())
     }
+
+    /// Whether the login is over and the next byte begins a message.
+    const fn is_between_messages(&self) -> bool {
+        matches!(self, Self::Messages { filled: 0, body: 0, ready: true, .. })
+    }
+}
+
+/// What follows a header. The length in it counts itself.
+fn body_length(length: u32, most: u32) -> io::Result<u32> {
+    length.checked_sub(4).filter(|_| length <= most).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the server sent a message of {length} bytes, where {most} are allowed"),
+        )
+    })
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Frames<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if let Poll::Ready(Ok(())) = polled {
+        if !this.watch.is_between_messages() {
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
             let read = buf.filled().get(before..).unwrap_or_default();
-            return Poll::Ready(self.watch.see(read));
+            return Poll::Ready(this.watch.see(read));
         }
-        polled
+        loop {
+            let moved = this.distribute(cx, buf)?;
+            if buf.filled().len() > before || buf.remaining() == 0 {
+                this.tap.flush();
+                return Poll::Ready(Ok(()));
+            }
+            if let Moved::UntilThereIsRoom = moved {
+                return Poll::Pending;
+            }
+            match this.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => {
+                    this.tap.end();
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    this.tap.flush();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Frames<S> {
+    /// Reads more; 0: there is no more.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.raw.reserve(READ_BYTES);
+        std::pin::pin!(self.stream.read_buf(&mut self.raw)).poll(cx)
     }
 }
 
@@ -154,6 +269,90 @@ mod tests {
         }
         // A length does not even count itself.
         assert!(Watch::messages().see(b"R\0\0\0\x03").is_err());
+    }
+
+    /// Reads all that `Frames` passes on of what a server sends in pieces, and what the tap takes.
+    async fn passed(server: &[u8], piece: usize, room: usize, tap: Arc<Tap>) -> (Vec<u8>, Vec<u8>) {
+        let (client, mut remote) = tokio::io::duplex(piece);
+        let server = server.to_vec();
+        let sending = tokio::spawn(async move {
+            tokio::io::AsyncWriteExt::write_all(&mut remote, &server).await.unwrap();
+        });
+        let mut frames = Frames::new(client, Arc::clone(&tap));
+        frames.watch.see(&message(READY, b"I")).unwrap();
+        let (mut on, mut tapped, mut buffer) = (Vec::new(), Vec::new(), vec![0; room]);
+        loop {
+            let read = tokio::time::timeout(std::time::Duration::from_millis(50), frames.read(&mut buffer)).await;
+            tapped.extend(tap.taken());
+            match read {
+                Ok(Ok(0)) => break,
+                Ok(read) => on.extend_from_slice(&buffer[..read.unwrap()]),
+                // The tap was full: now it is not.
+                Err(_) => {}
+            }
+        }
+        sending.await.unwrap();
+        (on, tapped)
+    }
+
+    #[tokio::test]
+    async fn copy_data_leave_the_other_messages() {
+        let rows: Vec<Vec<u8>> = (0..200_u8).map(|row| vec![row; usize::from(row) * 40]).collect();
+        let notice = message(b'N', b"SNOTICE\0\0");
+        let mut server = [message(b'C', b"BEGIN\0"), message(b'H', &[1, 0, 0])].concat();
+        for (number, row) in rows.iter().enumerate() {
+            server.extend(message(b'd', row));
+            if number == 100 {
+                server.extend(&notice);
+            }
+        }
+        let rest = [message(b'C', b"COPY 200\0"), message(READY, b"I"), message(b'd', b"not of a copy")].concat();
+        server.extend(message(b'c', b""));
+        server.extend(&rest);
+        let expected = [message(b'C', b"BEGIN\0"), notice, rest].concat();
+        for (piece, room) in [(1, 8192), (7, 5), (4096, 1), (1 << 20, 8192)] {
+            let tap = Tap::armed();
+            let (on, tapped) = passed(&server, piece, room, Arc::clone(&tap)).await;
+            assert!(on == expected && tapped == rows.concat() && tap.has_ended(), "{piece} {room}");
+            // A connection that copies nothing keeps all its messages.
+            let (on, tapped) = passed(&server, piece, room, Arc::default()).await;
+            assert!(on == server && tapped.is_empty(), "{piece} {room}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_or_the_end_of_the_stream_ends_the_data() {
+        let begun = [message(b'H', &[1, 0, 0]), message(b'd', b"row")].concat();
+        let error = message(b'E', b"SERROR\0\0");
+        for (server, expected) in [([begun.clone(), error.clone()].concat(), error), (begun, Vec::new())] {
+            let tap = Tap::armed();
+            assert_eq!(passed(&server, 64, 64, Arc::clone(&tap)).await, (expected, b"row".to_vec()));
+            assert!(tap.has_ended());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_holds_the_server_up() {
+        let (client, mut remote) = tokio::io::duplex(1024);
+        let tap = Tap::armed();
+        let mut frames = Frames::new(client, Arc::clone(&tap));
+        frames.watch.see(&message(READY, b"I")).unwrap();
+        let reading = tokio::spawn(async move { frames.read(&mut [0; 64]).await });
+        let sent = async {
+            let mut sent = 0_usize;
+            tokio::io::AsyncWriteExt::write_all(&mut remote, &message(b'H', &[1, 0, 0])).await.unwrap();
+            loop {
+                let row = message(b'd', &[0; 1000]);
+                let writing = tokio::io::AsyncWriteExt::write_all(&mut remote, &row);
+                if tokio::time::timeout(std::time::Duration::from_millis(200), writing).await.is_err() {
+                    return sent;
+                }
+                sent += row.len();
+            }
+        }
+        .await;
+        assert!(sent < 600_000, "{sent}");
+        reading.abort();
     }
 
     #[test]

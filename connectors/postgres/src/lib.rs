@@ -5,6 +5,7 @@ mod copy;
 mod dialect;
 mod error;
 mod frames;
+mod known;
 mod metadata;
 mod moment;
 mod options;
@@ -13,6 +14,7 @@ mod provider;
 mod scan;
 mod source;
 mod statistics;
+mod tap;
 mod tls;
 
 use std::sync::Arc;

@@ -22,6 +22,8 @@ const BATCH_ROWS_DEFAULT: usize = 8192;
 const BATCH_ROWS_MAX: usize = 65_536;
 /// Parts of one scan, and connections of one pool, beyond which a remote server is not loaded.
 const PARTITIONS_MAX: usize = 64;
+/// Parts of one scan that nobody has asked for: our own cores decode them, but the remote has other users.
+const PARTITIONS_DEFAULT_MAX: usize = 4;
 const CONNECTIONS_MAX: usize = 1000;
 /// `NAMEDATALEN` is 64 in PostgreSQL as it is built; a name in UTF-8 that is longer cannot exist at the remote.
 const NAME_BYTES_MAX: usize = 63;
@@ -119,6 +121,10 @@ fn check_bounded(value: &str, max: u64) -> Check {
 
 fn check_connections(value: &str) -> Check {
     check_bounded(value, CONNECTIONS_MAX as u64)
+}
+
+fn partitions_default() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(PARTITIONS_DEFAULT_MAX)
 }
 
 fn check_partitions(value: &str) -> Check {
@@ -239,7 +245,7 @@ impl ServerConfig {
                 options.number("connect_timeout", CONNECT_TIMEOUT_DEFAULT)?.clamp(1, CONNECT_TIMEOUT_MAX),
             ),
             connections_max: options.number("max_connections", MAX_CONNECTIONS_DEFAULT)?.clamp(1, CONNECTIONS_MAX),
-            partitions: options.number("partitions", 1)?.clamp(1, PARTITIONS_MAX),
+            partitions: options.number("partitions", partitions_default())?.clamp(1, PARTITIONS_MAX),
             batch_rows: options.number("fetch_size", BATCH_ROWS_DEFAULT)?.clamp(1, BATCH_ROWS_MAX),
         })
     }
@@ -373,7 +379,10 @@ mod tests {
         // libpq takes an empty host for none.
         let config = ServerConfig::new(&spec(true, &[("host", "")], &[("user", "u")])).unwrap();
         assert_eq!(config.host, Host::Network { name: "localhost".into(), address: None });
-        assert_eq!((config.port, config.connections_max, config.partitions, config.batch_rows), (5432, 8, 1, 8192));
+        assert_eq!(
+            (config.port, config.connections_max, config.partitions, config.batch_rows),
+            (5432, 8, partitions_default(), 8192)
+        );
         assert_eq!((config.ssl_mode, config.connect_timeout.as_secs()), (SslMode::Prefer, 10));
         assert_eq!(config.application_name, "atoll");
     }

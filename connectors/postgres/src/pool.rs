@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::{CopyOutStream, SimpleQueryMessage};
+use tokio_postgres::SimpleQueryMessage;
 
 use atoll_connector_api::statement::SourceId;
 use atoll_connector_api::{ConnectorError, Result};
 
 use crate::connect::{Remote, Session};
 use crate::error::{is_lost, query_error};
+use crate::tap::CopyData;
 
 /// A statement waits this long for a connection of a busy pool, then reports the limit.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -181,13 +182,29 @@ impl Pool {
         Ok((lease, rows))
     }
 
+    /// One word for what a relation is now; `None` where there is none: the relation is not there, has columns of types
+    /// that users define, or the remote does not keep prepared statements.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`], but not what the remote refuses.
+    pub(crate) async fn mark(self: &Arc<Self>, schema: &str, table: &str) -> Result<Option<String>> {
+        match self.run(None, |session| async move { session.mark(schema, table).await }).await {
+            Ok((mut lease, mark)) => {
+                lease.mark_clean();
+                Ok(mark)
+            }
+            Err(ConnectorError::Remote { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Starts `COPY … TO STDOUT`.
     ///
     /// # Errors
     /// Those of [`Self::run`].
-    pub(crate) async fn copy(self: &Arc<Self>, sql: &str) -> Result<(Lease, CopyOutStream)> {
+    pub(crate) async fn copy(self: &Arc<Self>, sql: &str) -> Result<(Lease, CopyData)> {
         let statement = &copy_statement(sql);
-        self.run(Some(sql), |session| async move { session.client.copy_out(statement).await }).await
+        self.run(Some(sql), |session| async move { session.copy(statement).await }).await
     }
 
     fn take_idle(&self) -> Option<Arc<Session>> {

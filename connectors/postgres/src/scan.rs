@@ -1,15 +1,14 @@
 //! Running a scan's SQL: one `COPY` stream for each part.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field as ArrowField, Int64Type, Schema, SchemaRef};
 use async_trait::async_trait;
+use bytes::{Buf, Bytes};
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
-use tokio_postgres::CopyOutStream;
 
 use atoll_connector_api::scan::SqlScan;
 use atoll_connector_api::statement::{ScanPlace, SourceId};
@@ -20,6 +19,7 @@ use crate::copy::{Decoder, Field};
 use crate::error::query_error;
 use crate::moment::{Moment, Seat};
 use crate::pool::{Lease, Pool, copy_statement};
+use crate::tap::CopyData;
 
 /// Rows that have arrived wait at most this long for more before they go on as a small batch.
 const FLUSH_DELAY: Duration = Duration::from_millis(50);
@@ -66,7 +66,7 @@ impl SqlScan for PostgresScan {
             Some(seat) => self.copy_at(seat, sql).await?,
             None => {
                 let (lease, copy) = self.pool.copy(sql).await?;
-                Part { connection: Connection::Own(lease), copy: Box::pin(copy) }
+                Part { connection: Connection::Own(lease), copy }
             }
         };
         let (fields, rows_schema) = match &self.answer {
@@ -79,6 +79,7 @@ impl SqlScan for PostgresScan {
             part,
             schema: rows_schema,
             sql: sql.to_owned(),
+            piece: Bytes::new(),
         };
         let batches = futures::stream::try_unfold(reader, async |mut reader| {
             Ok(reader.next_batch().await?.map(|batch| (batch, reader)))
@@ -109,8 +110,8 @@ impl PostgresScan {
             return Err(ConnectorError::Internal { message: "a seat without a connection".into() });
         };
         lease.mark_busy();
-        match lease.session().client.copy_out(&copy_statement(sql)).await {
-            Ok(copy) => Ok(Part { connection: Connection::Shared(seat), copy: Box::pin(copy) }),
+        match lease.session().copy(&copy_statement(sql)).await {
+            Ok(copy) => Ok(Part { connection: Connection::Shared(seat), copy }),
             Err(error) => Err(query_error(self.pool.remote(), error, Some(sql))),
         }
     }
@@ -144,7 +145,7 @@ fn rows_without_columns(rows: usize) -> Result<RecordBatch> {
 /// One running `COPY` and its connection.
 struct Part {
     connection: Connection,
-    copy: Pin<Box<CopyOutStream>>,
+    copy: CopyData,
 }
 
 /// What a part runs on.
@@ -164,11 +165,14 @@ struct Reader {
     part: Part,
     schema: SchemaRef,
     sql: String,
+    /// What came and is not decoded.
+    piece: Bytes,
 }
 
 impl Reader {
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         let mut flush = None;
+        self.decode()?;
         while !matches!(self.part.connection, Connection::Gone) && !self.decoder.is_full() {
             let message = match self.part.copy.next().now_or_never() {
                 Some(message) => message,
@@ -183,7 +187,10 @@ impl Reader {
                 }
             };
             match message {
-                Some(Ok(bytes)) => self.decoder.push(&bytes)?,
+                Some(Ok(bytes)) => {
+                    self.piece = bytes;
+                    self.decode()?;
+                }
                 Some(Err(error)) => return Err(self.failed(error)),
                 None => self.finish()?,
             }
@@ -192,6 +199,13 @@ impl Reader {
             return Ok(None);
         }
         self.decoder.take_batch(&self.schema).map(Some)
+    }
+
+    /// Decodes what came, up to a full batch.
+    fn decode(&mut self) -> Result<()> {
+        let used = self.decoder.push(&self.piece)?;
+        self.piece.advance(used);
+        Ok(())
     }
 
     fn failed(&mut self, error: tokio_postgres::Error) -> ConnectorError {

@@ -13,6 +13,7 @@ use atoll_connector_api::{
 };
 
 use crate::connect::Remote;
+use crate::known::{Known, KnownTables};
 use crate::metadata::{
     MAJOR_VERSION_MIN, NAMES_PER_QUERY, RemoteColumn, RemoteTable, SCHEMAS_SQL, describe_sql, remote_tables,
     schema_exists_sql, table_summaries, tables_sql,
@@ -29,6 +30,7 @@ const SCHEMA_DEFAULT: &str = "public";
 pub(crate) struct PostgresSource {
     pool: Arc<Pool>,
     counts: Counts,
+    known: KnownTables,
 }
 
 impl PostgresSource {
@@ -37,7 +39,8 @@ impl PostgresSource {
     /// # Errors
     /// Option errors.
     pub(crate) fn new(spec: ServerSpec) -> Result<Self> {
-        Ok(Self { pool: Pool::new(Remote::new(spec)?), counts: Counts::default() })
+        let pool = Pool::new(Remote::new(spec)?);
+        Ok(Self { pool, counts: Counts::default(), known: KnownTables::default() })
     }
 
     /// Describes tables of one schema in one round trip; those that do not exist are left out.
@@ -74,6 +77,28 @@ impl PostgresSource {
             table: format!("{schema}.{table}"),
         })?;
         Ok((found, traits))
+    }
+}
+
+impl PostgresSource {
+    /// The same as it is now, by a description that may be older than that.
+    async fn known_table(&self, schema: &str, table: &str) -> Result<(Arc<RemoteTable>, RemoteTraits)> {
+        let known = self.known.get(schema, table);
+        // The mark comes before the description, so that it is never newer.
+        let mark = match &known {
+            Some(Known { mark: None, .. }) => None,
+            _ => self.pool.mark(schema, table).await?,
+        };
+        if let Some(Known { table, traits, mark: Some(then), .. }) = known
+            && mark.as_ref() == Some(&then)
+        {
+            return Ok((table, traits));
+        }
+        let described = self.remote_table(schema, table).await;
+        let (remote, traits) = described.inspect_err(|_| self.known.forget(schema, table))?;
+        let remote = Arc::new(remote);
+        self.known.put(schema, table, Known::new(Arc::clone(&remote), traits, mark));
+        Ok((remote, traits))
     }
 }
 
@@ -118,7 +143,7 @@ impl ForeignSource for PostgresSource {
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         let (schema, name) = remote_name(&table);
-        let (remote, traits) = self.remote_table(&schema, &name).await?;
+        let (remote, traits) = self.known_table(&schema, &name).await?;
         let counts = self.counts.of_table(&self.pool, &schema, &name).await?;
         let provider = PostgresTable::new(Arc::clone(&self.pool), table, &schema, &remote, traits)?;
         Ok(Arc::new(FederatedTable(Arc::new(provider.with_counts(&counts)))))

@@ -22,6 +22,7 @@ use atoll_connector_api::{ConnectorContext, ConnectorError, Result};
 
 use crate::frames::Frames;
 use crate::options::{ServerConfig, SslMode};
+use crate::tap::Tap;
 
 /// A file of root certificates beyond this size is not one.
 const ROOT_FILE_BYTES_MAX: u64 = 4 << 20;
@@ -32,6 +33,7 @@ pub(crate) struct Tls {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     failed: Arc<AtomicBool>,
+    tap: Arc<Tap>,
 }
 
 impl Tls {
@@ -65,7 +67,12 @@ impl Tls {
                 });
             }
         };
-        Ok(Self { config: client_config(roots, check_name)?, name, failed: Arc::default() })
+        Ok(Self { config: client_config(roots, check_name)?, name, failed: Arc::default(), tap: Arc::default() })
+    }
+
+    /// Takes COPY's data off the connections made from now on.
+    pub(crate) fn tapped(self, tap: &Arc<Tap>) -> Self {
+        Self { tap: Arc::clone(tap), ..self }
     }
 
     /// Whether a handshake was tried and failed, which is where `prefer` goes on in plain text.
@@ -218,9 +225,10 @@ where
 
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
+            let tap = self.tap;
             let connected = tokio_rustls::TlsConnector::from(self.config).connect(self.name, stream).await;
             connected
-                .map(|stream| Encrypted(Frames::new(stream)))
+                .map(|stream| Encrypted(Frames::new(stream, tap)))
                 .inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
         })
     }

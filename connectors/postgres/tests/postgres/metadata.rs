@@ -129,3 +129,42 @@ async fn the_row_estimate_is_the_remotes() {
     assert!(uncounted.statistics().is_none());
     remote.drop_schema().await;
 }
+
+#[tokio::test]
+async fn a_table_that_is_known_is_looked_at_all_the_same() {
+    let Some(remote) = remote("a_table_that_is_known_is_looked_at_all_the_same").await else { return };
+    remote.execute("CREATE TABLE t (a int4, b text); INSERT INTO t VALUES (1, 'x')").await;
+    let source = remote.source(&[]);
+    let table = remote.table(&source, "t").await;
+    for _ in 0..3 {
+        let context = datafusion::prelude::SessionContext::new();
+        context.register_table("t", source.provider(table.clone()).await.unwrap()).unwrap();
+        assert_eq!(crate::support::rows(&context, "SELECT a, b FROM t").await, [["1", "x"]]);
+    }
+    // Four bytes are four bytes: only the type tells.
+    for (change, column) in [
+        ("ALTER TABLE t ALTER a TYPE date USING '2000-01-01'", "a"),
+        ("ALTER TABLE t DROP a; ALTER TABLE t ADD a float4", "a"),
+        ("DROP TABLE t; CREATE TABLE t (a int4, b varchar(3), c mood)", "a"),
+        ("ALTER TABLE t RENAME b TO d", "b"),
+        ("DROP TABLE t", "t"),
+    ] {
+        remote.execute("CREATE TYPE mood AS ENUM ('low')").await;
+        remote.execute(change).await;
+        match (column, source.provider(table.clone()).await) {
+            ("t", Err(error)) => assert!(matches!(error, ConnectorError::TableMissing { .. }), "{error}"),
+            ("a", Ok(_)) => assert!(change.contains("int4"), "{change}"),
+            (_, Err(error)) => {
+                let ConnectorError::ColumnChanged { column: named, .. } = &error else { panic!("{error}") };
+                assert_eq!(named, column, "{change}");
+            }
+            (_, Ok(_)) => panic!("{change} was not seen"),
+        }
+        if column != "t" {
+            remote.execute("DROP TABLE t; CREATE TABLE t (a int4, b text)").await;
+            assert!(source.provider(table.clone()).await.is_ok());
+        }
+        remote.execute("DROP TYPE mood CASCADE").await;
+    }
+    remote.drop_schema().await;
+}

@@ -90,9 +90,12 @@ impl KeyFilters {
     }
 }
 
+/// A column's name, and the forms of what is said of it, the best first, each with the number of values in it.
+pub type ColumnFilters = (String, Vec<(Expr, usize)>);
+
 /// What `filter`, whose columns are those of `schema`, says of single columns: for each its name and the forms of what is
 /// said, the best first, with the number of values in them. `None`: it keeps no row.
-pub fn column_filters(filter: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Option<Vec<(String, Vec<(Expr, usize)>)>> {
+pub fn column_filters(filter: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Option<Vec<ColumnFilters>> {
     let Known::Columns(columns) = known(filter, schema, 0) else { return None };
     let named = columns.into_iter().map(|(index, domain)| {
         let name = schema.field(index).name();

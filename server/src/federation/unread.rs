@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::ChildrenPropertiesMode;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions};
 
 /// The plan with `fence` around the inputs through which such joins would tell their keys.
 ///
@@ -22,11 +23,10 @@ pub(super) fn fenced(
     plan: Arc<dyn ExecutionPlan>,
     fence: &dyn Fn(Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    if has_collecting_join(&plan)? { below(plan, false, fence) } else { Ok(plan) }
+    if has_joins(&plan)? { below(plan, false, fence) } else { Ok(plan) }
 }
 
-fn has_collecting_join(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    use datafusion::common::tree_node::TreeNode;
+fn has_joins(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     let mut joins = 0;
     plan.apply(|node| {
         joins += usize::from(node.is::<HashJoinExec>());
@@ -53,7 +53,7 @@ fn below(
     if changed.iter().zip(&children).all(|(made, child)| Arc::ptr_eq(made, child)) {
         return Ok(plan);
     }
-    plan.with_new_children(changed)
+    plan.replace_children(changed, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
 }
 
 /// Whether it is a join that waits for several partitions.

@@ -18,6 +18,9 @@ use super::table::ParquetTable;
 /// Keys that are looked for one by one in each row group and page; of more, the bounds are.
 const KEYS_MAX: usize = 200;
 
+/// What may be asked of files, if anything.
+type Predicate = Option<Arc<dyn PhysicalExpr>>;
+
 /// For each shape of the table's files, what may be asked of them; `None`: no row is wanted.
 ///
 /// # Errors
@@ -27,7 +30,7 @@ pub(crate) fn predicates(
     schema: &SchemaRef,
     table: &ParquetTable,
     columns: &[Vec<FilterColumn>],
-) -> DfResult<Option<Vec<Option<Arc<dyn PhysicalExpr>>>>> {
+) -> DfResult<Option<Vec<Predicate>>> {
     let mut wanted: Vec<Expr> = Vec::new();
     for filter in joins.filters() {
         let Some(filters) = column_filters(filter, schema) else { return Ok(None) };

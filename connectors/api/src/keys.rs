@@ -62,20 +62,18 @@ impl KeyFilters {
 
     /// The name of a column of `schema` that a key reads, if filters over it are sent.
     pub fn column_of(&self, key: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Option<String> {
-        let key = Key::of(key, schema)?;
-        self.table.columns.iter().any(|column| column.name == key.name).then(|| key.name.to_owned())
+        column_of_key(key, schema).filter(|name| self.table.columns.iter().any(|column| column.name == *name))
     }
 
     /// What can be sent of `filter`, whose columns are those of `schema`.
     pub fn condition(&self, filter: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> KeyCondition {
-        let Known::Columns(columns) = known(filter, schema, 0) else {
+        let Some(columns) = column_filters(filter, schema) else {
             return KeyCondition { nothing: true, ..KeyCondition::default() };
         };
         let translator = FilterTranslator::new(self.dialect.as_ref(), &self.table);
         let mut condition = KeyCondition::default();
-        for (index, domain) in columns {
-            let name = schema.field(index).name();
-            for (expr, values) in domain.filters(name) {
+        for (name, forms) in columns {
+            for (expr, values) in forms {
                 if let Some(pushed) = translator.translate(&expr) {
                     condition.conditions.push(pushed.sql);
                     condition.values += values;
@@ -90,6 +88,25 @@ impl KeyFilters {
         }
         condition
     }
+}
+
+/// A column's name, and the forms of what is said of it, the best first, each with the number of values in it.
+pub type ColumnFilters = (String, Vec<(Expr, usize)>);
+
+/// What `filter`, whose columns are those of `schema`, says of single columns: for each its name and the forms of what is
+/// said, the best first, with the number of values in them. `None`: it keeps no row.
+pub fn column_filters(filter: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Option<Vec<ColumnFilters>> {
+    let Known::Columns(columns) = known(filter, schema, 0) else { return None };
+    let named = columns.into_iter().map(|(index, domain)| {
+        let name = schema.field(index).name();
+        (name.clone(), domain.filters(name))
+    });
+    Some(named.collect())
+}
+
+/// The name of the column of `schema` that a join's key reads, as far as its filters can be told of the column.
+pub fn column_of_key(key: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Option<String> {
+    Key::of(key, schema).map(|key| key.name.to_owned())
 }
 
 /// What a filter says of the rows that it keeps.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -13,7 +13,6 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
-use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
@@ -30,12 +29,9 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 use crate::Result;
+use crate::joins::JoinFilters;
 use crate::keys::{KeyCondition, KeyFilters};
 use crate::statement::{ScanId, ScanPlace, SourceId, StatementScans};
-
-/// A scan waits this long for joins to know their keys. They do before they ask for its first row, except where an
-/// operator between reads ahead; then the keys are worth the wait, and after it the scan runs without them.
-const KEYS_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Runs SQL at a remote database and decodes what comes back.
 #[async_trait]
@@ -122,27 +118,11 @@ pub struct ForeignScanExec {
     metrics: ExecutionPlanMetricsSet,
     statistics: Option<Statistics>,
     keys: Option<KeyFilters>,
-    learns: Vec<JoinKeys>,
+    joins: JoinFilters,
     /// What the joins said, in one run of all partitions.
     learned: Arc<OnceCell<KeyCondition>>,
     /// Its statement, where nobody says which.
     alone: Arc<StatementScans>,
-}
-
-/// A join's filter over this scan.
-#[derive(Debug, Clone)]
-struct JoinKeys {
-    filter: Arc<dyn PhysicalExpr>,
-    /// The columns that it is about.
-    columns: Vec<String>,
-    /// It will be complete whether or not this scan is read. The bounds of a top-N or a minimum are complete only after.
-    awaited: bool,
-}
-
-impl JoinKeys {
-    fn dynamic(&self) -> Option<&DynamicFilterPhysicalExpr> {
-        self.filter.downcast_ref()
-    }
 }
 
 impl ForeignScanExec {
@@ -173,7 +153,7 @@ impl ForeignScanExec {
             metrics: ExecutionPlanMetricsSet::new(),
             statistics: None,
             keys: None,
-            learns: Vec::new(),
+            joins: JoinFilters::default(),
             learned: Arc::default(),
         }
     }
@@ -198,29 +178,14 @@ impl ForeignScanExec {
         self.keys = self.partitions.iter().all(|query| query.open).then_some(keys);
         self
     }
-
-    /// A join's filter, if it says something that can be sent.
-    fn join_keys(&self, filter: &Arc<dyn PhysicalExpr>, config: &ConfigOptions) -> Option<JoinKeys> {
-        let keys = self.keys.as_ref()?;
-        let dynamic = filter.downcast_ref::<DynamicFilterPhysicalExpr>()?;
-        let schema = self.schema();
-        let columns: Vec<_> = dynamic.children().into_iter().filter_map(|key| keys.column_of(key, &schema)).collect();
-        let others = &config.optimizer;
-        let awaited = !others.enable_topk_dynamic_filter_pushdown && !others.enable_aggregate_dynamic_filter_pushdown;
-        (!columns.is_empty()).then(|| JoinKeys { filter: Arc::clone(filter), columns, awaited })
-    }
 }
 
 /// What the joins say, as soon as all of them have read their other sides.
-async fn learn(keys: Option<KeyFilters>, learns: Vec<JoinKeys>, schema: SchemaRef) -> KeyCondition {
-    let Some(keys) = keys.filter(|_| !learns.is_empty()) else { return KeyCondition::default() };
-    let complete = futures::future::join_all(
-        learns.iter().filter(|one| one.awaited).filter_map(JoinKeys::dynamic).map(|dynamic| dynamic.wait_complete()),
-    );
-    // Late or not: a filter that is not complete keeps every row.
-    let _ = tokio::time::timeout(KEYS_WAIT_MAX, complete).await;
+async fn learn(keys: Option<KeyFilters>, joins: JoinFilters, schema: SchemaRef) -> KeyCondition {
+    let Some(keys) = keys.filter(|_| !joins.is_empty()) else { return KeyCondition::default() };
+    joins.complete().await;
     let mut all = KeyCondition::default();
-    for one in learns.iter().map(|learns| keys.condition(&learns.filter, &schema)) {
+    for one in joins.filters().map(|filter| keys.condition(filter, &schema)) {
         all.nothing |= one.nothing;
         all.values += one.values;
         all.conditions.extend(one.conditions);
@@ -238,9 +203,9 @@ impl DisplayAs for ForeignScanExec {
         if let Some(rows) = self.statistics.as_ref().and_then(|known| known.num_rows.get_value()) {
             write!(f, ", estimated rows={rows}")?;
         }
-        if !self.learns.is_empty() {
+        if !self.joins.is_empty() {
             let shown = match self.learned.get() {
-                None => self.learns.iter().flat_map(|learns| learns.columns.iter().cloned()).collect(),
+                None => self.joins.columns(),
                 Some(KeyCondition { nothing: true, .. }) => vec!["no row can match".to_owned()],
                 Some(learned) if learned.shown.is_empty() => vec!["none sent".to_owned()],
                 Some(learned) => learned.shown.clone(),
@@ -268,22 +233,16 @@ impl ExecutionPlan for ForeignScanExec {
         Ok(self)
     }
 
-    /// A join looks here for its filter before it gathers its keys.
     fn apply_expressions(
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
     ) -> DfResult<TreeNodeRecursion> {
-        for learns in &self.learns {
-            if f(&learns.filter)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
+        self.joins.visit(f)
     }
 
     /// Filters keep what a join learned the last time. It forgets them for the next, as in each round of a recursive query.
     fn reset_state(self: Arc<Self>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self { learns: Vec::new(), learned: Arc::default(), ..Self::clone(&self) }))
+        Ok(Arc::new(Self { joins: JoinFilters::default(), learned: Arc::default(), ..Self::clone(&self) }))
     }
 
     fn handle_child_pushdown_result(
@@ -295,16 +254,13 @@ impl ExecutionPlan for ForeignScanExec {
         // The join still runs: what is sent may keep more rows.
         let answer =
             FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; pushed.parent_filters.len()]);
-        if phase != FilterPushdownPhase::Post {
-            return Ok(answer);
-        }
-        let more: Vec<_> =
-            pushed.parent_filters.iter().filter_map(|parent| self.join_keys(&parent.filter, config)).collect();
-        if more.is_empty() {
-            return Ok(answer);
-        }
-        let learns = self.learns.iter().cloned().chain(more).collect();
-        Ok(answer.with_updated_node(Arc::new(Self { learns, learned: Arc::default(), ..self.clone() })))
+        let schema = self.schema();
+        let Some(keys) = &self.keys else { return Ok(answer) };
+        let joins = self.joins.with_pushed(phase, &pushed, config, |key| keys.column_of(key, &schema));
+        Ok(match joins {
+            Some(joins) => answer.with_updated_node(Arc::new(Self { joins, learned: Arc::default(), ..self.clone() })),
+            None => answer,
+        })
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
@@ -313,8 +269,8 @@ impl ExecutionPlan for ForeignScanExec {
         let statement = context.session_config().get_extension::<StatementScans>();
         let statement = statement.unwrap_or_else(|| Arc::clone(&self.alone));
         let place = ScanPlace { statement, scan: self.id };
-        let (keys, learns, learned) = (self.keys.clone(), self.learns.clone(), Arc::clone(&self.learned));
-        let sent = (!learns.is_empty() && partition == 0)
+        let (keys, joins, learned) = (self.keys.clone(), self.joins.clone(), Arc::clone(&self.learned));
+        let sent = (!joins.is_empty() && partition == 0)
             .then(|| MetricBuilder::new(&self.metrics).counter("dynamic_filter_keys", partition));
         let scan = Arc::clone(&self.scan);
         let rows = MetricBuilder::new(&self.metrics).output_rows(partition);
@@ -324,7 +280,7 @@ impl ExecutionPlan for ForeignScanExec {
         let run_schema = Arc::clone(&schema);
         let mut waiting = Some(first_row);
         let opened = async move {
-            let learned = learned.get_or_init(|| learn(keys, learns, Arc::clone(&run_schema))).await;
+            let learned = learned.get_or_init(|| learn(keys, joins, Arc::clone(&run_schema))).await;
             if let Some(sent) = sent {
                 sent.add(learned.values);
             }

@@ -7,12 +7,18 @@ use std::time::Instant;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use atoll_connector_api::joins::JoinFilters;
+use atoll_connector_api::keys::column_of_key;
 use atoll_connector_api::{ConnectorError, Result};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result as DfResult, Statistics};
+use datafusion::common::{DataFusionError, Result as DfResult, Statistics};
+use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
+};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricValue, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -24,6 +30,8 @@ use futures::{StreamExt, TryStreamExt};
 use crate::error::Owner;
 use crate::hive;
 use crate::listing::FileEntry;
+use crate::parquet::filter::FilterColumn;
+use crate::parquet::joined;
 use crate::parquet::scan::ParquetScan;
 use crate::text::TextTable;
 use crate::text::scan::{TextBatch, TextScan};
@@ -54,14 +62,15 @@ pub(crate) struct TextWork {
 }
 
 /// What a scan does.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Work {
     Text(Arc<TextWork>),
-    Parquet(Arc<ParquetScan>),
+    /// With the columns of each shape of the files, as filters see them.
+    Parquet(Arc<ParquetScan>, Arc<Vec<Vec<FilterColumn>>>),
 }
 
 /// What EXPLAIN shows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Description {
     pub(crate) server: String,
     pub(crate) table: String,
@@ -73,13 +82,14 @@ pub(crate) struct Description {
 }
 
 /// Scans the files of one foreign table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct FileScanExec {
     work: Work,
     description: Description,
     statistics: Arc<Statistics>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+    joins: JoinFilters,
 }
 
 impl FileScanExec {
@@ -87,7 +97,7 @@ impl FileScanExec {
     pub(crate) fn new(work: Work, description: Description, statistics: Statistics, schema: SchemaRef) -> Self {
         let partitions = match &work {
             Work::Text(work) => work.parts.len(),
-            Work::Parquet(scan) => scan.partitions(),
+            Work::Parquet(scan, _) => scan.partitions(),
         };
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -96,7 +106,38 @@ impl FileScanExec {
             Boundedness::Bounded,
         ));
         let statistics = Arc::new(statistics);
-        Self { work, description, statistics, properties, metrics: ExecutionPlanMetricsSet::new() }
+        Self {
+            work,
+            description,
+            statistics,
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+            joins: JoinFilters::default(),
+        }
+    }
+
+    fn open_parquet(
+        &self,
+        scan: &Arc<ParquetScan>,
+        columns: &Arc<Vec<Vec<FilterColumn>>>,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DfResult<BoxStream<'static, Result<RecordBatch>>> {
+        let (scan, schema) = (Arc::clone(scan), self.schema());
+        if self.joins.is_empty() {
+            return scan.open(partition, &context, schema, Arc::default());
+        }
+        let (joins, columns) = (self.joins.clone(), Arc::clone(columns));
+        let failed = |error: DataFusionError| ConnectorError::Internal { message: format!("a join's filter: {error}") };
+        let opened = async move {
+            joins.complete().await;
+            let more = joined::predicates(&joins, &schema, scan.table(), &columns).map_err(failed)?;
+            match more {
+                Some(more) => scan.open(partition, &context, schema, more.into()).map_err(failed),
+                None => Ok(stream::empty().boxed()),
+            }
+        };
+        Ok(stream::once(opened).try_flatten().boxed())
     }
 
     fn open_text(&self, work: &Arc<TextWork>, partition: usize) -> BoxStream<'static, Result<RecordBatch>> {
@@ -169,6 +210,9 @@ impl DisplayAs for FileScanExec {
             let filters: Vec<_> = shown.filters.iter().take(FILTERS_SHOWN_MAX).map(String::as_str).collect();
             write!(f, ", filters=[{}]", filters.join(", "))?;
         }
+        if !self.joins.is_empty() {
+            write!(f, ", dynamic filters=[{}]", self.joins.columns().join(", "))?;
+        }
         match shown.limit {
             Some(limit) => write!(f, ", limit={limit}"),
             None => Ok(()),
@@ -195,16 +239,42 @@ impl ExecutionPlan for FileScanExec {
 
     fn apply_expressions(
         &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
     ) -> DfResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        self.joins.visit(f)
+    }
+
+    /// A filter keeps what its join learned the last time.
+    fn reset_state(self: Arc<Self>) -> DfResult<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self { joins: JoinFilters::default(), ..Self::clone(&self) }))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        pushed: ChildPushdownResult,
+        config: &ConfigOptions,
+    ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        // Whatever is skipped, the join still runs.
+        let answer =
+            FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; pushed.parent_filters.len()]);
+        let Work::Parquet(_, columns) = &self.work else { return Ok(answer) };
+        let schema = self.schema();
+        let of_files = |name: &String| columns.iter().flatten().any(|column| column.name == *name);
+        let column_of = |key: &Arc<dyn PhysicalExpr>| column_of_key(key, &schema).filter(of_files);
+        // A limit counts rows of the files, not of the join.
+        let joins = self.joins.with_pushed(phase, &pushed, config, column_of);
+        Ok(match joins.filter(|_| self.description.limit.is_none()) {
+            Some(joins) => answer.with_updated_node(Arc::new(Self { joins, ..self.clone() })),
+            None => answer,
+        })
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
         let schema = self.schema();
         let batches = match &self.work {
             Work::Text(work) => self.open_text(work, partition),
-            Work::Parquet(scan) => Arc::clone(scan).open(partition, &context, Arc::clone(&schema))?,
+            Work::Parquet(scan, columns) => self.open_parquet(scan, columns, partition, context)?,
         };
         let rows = MetricBuilder::new(&self.metrics).output_rows(partition);
         let first_row = MetricBuilder::new(&self.metrics).subset_time("time_to_first_row", partition);
@@ -221,7 +291,7 @@ impl ExecutionPlan for FileScanExec {
 
     fn metrics(&self) -> Option<MetricsSet> {
         let mut metrics = self.metrics.clone_inner();
-        if let Work::Parquet(scan) = &self.work {
+        if let Work::Parquet(scan, _) = &self.work {
             // The rows are counted above already.
             for metric in scan.metrics().iter().filter(|metric| !matches!(metric.value(), MetricValue::OutputRows(_))) {
                 metrics.push(Arc::clone(metric));

@@ -41,7 +41,7 @@ pub(crate) enum Reader {
     /// For each shape of the table's files, its columns as filters see them.
     Parquet {
         table: Arc<ParquetTable>,
-        filter_columns: Vec<Vec<FilterColumn>>,
+        filter_columns: Arc<Vec<Vec<FilterColumn>>>,
     },
 }
 
@@ -187,7 +187,7 @@ impl FilesTable {
         table: &Arc<ParquetTable>,
         pushed: Vec<Option<Expr>>,
         request: Request<'_>,
-    ) -> DfResult<Work> {
+    ) -> DfResult<Arc<ParquetScan>> {
         let file_columns = table.width;
         let projection = request.projection.iter().map(|index| match self.sources[*index] {
             ColumnSource::File(file) => file,
@@ -227,7 +227,7 @@ impl FilesTable {
                 target_partitions: request.partitions,
             },
         )?;
-        Ok(Work::Parquet(Arc::new(scan)))
+        Ok(Arc::new(scan))
     }
 }
 
@@ -381,7 +381,7 @@ impl TableProvider for FilesTable {
             Reader::Text(table) => self.text_work(table, &files, &projection, limit, partitions),
             Reader::Parquet { table, filter_columns } => {
                 let mut pushed = Vec::with_capacity(filter_columns.len());
-                for columns in filter_columns {
+                for columns in filter_columns.iter() {
                     let filters: Vec<Expr> = of_rows.iter().filter_map(|filter| translate(filter, columns)).collect();
                     for text in filters.iter().map(Expr::to_string) {
                         if !texts.contains(&text) {
@@ -391,7 +391,7 @@ impl TableProvider for FilesTable {
                     pushed.push(conjunction(filters));
                 }
                 let request = Request { files: &files, projection: &projection, limit, partitions };
-                self.parquet_work(state, table, pushed, request)?
+                Work::Parquet(self.parquet_work(state, table, pushed, request)?, Arc::clone(filter_columns))
             }
         };
         let mut statistics = self.statistics_of(&files, &projection);

@@ -166,7 +166,7 @@ impl FilesSource {
     ) -> Result<Reader> {
         let footers = parquet_table::read_footers(&self.footers, &owner, files).await?;
         let table = Arc::new(ParquetTable::new(owner, &spec.name, declared, Arc::clone(files), footers)?);
-        let filter_columns = table.shapes.iter().map(FileShape::filter_columns).collect();
+        let filter_columns = Arc::new(table.shapes.iter().map(FileShape::filter_columns).collect());
         Ok(Reader::Parquet { table, filter_columns })
     }
 }

@@ -173,7 +173,7 @@ async fn describe_some(
         "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_COMMENT, TABLE_ROWS FROM information_schema.TABLES \
          WHERE {scope}"
     );
-    let comments: Vec<(String, String, String, Option<String>, Option<u64>)> = select(pool, conn, &comments).await?;
+    let comments: Vec<CommentRow> = select(pool, conn, &comments).await?;
     for (found, name, kind, comment, rows) in comments {
         if found == schema && tables.contains(&name) {
             // A view's comment is the word VIEW.
@@ -250,6 +250,9 @@ async fn select<T: FromRow + Send + 'static>(pool: &Pool, conn: &mut Conn, sql: 
         })
         .collect()
 }
+
+/// Schema, table, type, comment, rows.
+type CommentRow = (String, String, String, Option<String>, Option<u64>);
 
 #[derive(Debug, Default)]
 struct ColumnRow {

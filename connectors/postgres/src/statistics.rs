@@ -39,10 +39,13 @@ impl ColumnCount {
     }
 }
 
+/// By schema and table, with the time of the answer.
+type Known = HashMap<(String, String), (Instant, Arc<ColumnCounts>)>;
+
 /// The answers of one source.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    known: Mutex<HashMap<(String, String), (Instant, Arc<ColumnCounts>)>>,
+    known: Mutex<Known>,
 }
 
 impl Counts {
@@ -67,7 +70,7 @@ impl Counts {
         Ok(counts)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), (Instant, Arc<ColumnCounts>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use atoll_connector_api::estimate::TableEstimate;
+use atoll_connector_api::estimate::{ColumnEstimate, TableEstimate};
 use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
 use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
@@ -14,7 +14,7 @@ use atoll_connector_api::subplan::{
     Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, render, unwritten,
 };
 use atoll_connector_api::types::oids;
-use atoll_connector_api::{Result, TableSpec};
+use atoll_connector_api::{ColumnDefinition, Result, TableSpec};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -71,7 +71,12 @@ impl SqliteTable {
             remote_table: shape.name.as_str().into(),
             columns: Arc::new(columns),
         };
-        let estimate = TableEstimate { rows: shape.rows, columns: Vec::new() };
+        let distinct = shape.rows.and_then(|rows| u32::try_from(rows).ok()).map(f64::from);
+        let known = |column: &ColumnDefinition| match shape.is_key(spec.remote_column(column)) {
+            true => ColumnEstimate { distinct, nulls: Some(0.0), bytes: None },
+            false => ColumnEstimate::default(),
+        };
+        let estimate = TableEstimate { rows: shape.rows, columns: spec.columns.iter().map(known).collect() };
         let dialect = Arc::new(SqliteDialect::new(facts, shape.utf8));
         Self {
             schema: spec.schema(),

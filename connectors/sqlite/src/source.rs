@@ -204,6 +204,12 @@ impl TableShape {
         self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
     }
 
+    /// Whether a column alone is the primary key.
+    pub(crate) fn is_key(&self, name: &str) -> bool {
+        let key: Vec<_> = self.columns.iter().filter(|column| column.key > 0).collect();
+        matches!(key.as_slice(), [only] if only.name.eq_ignore_ascii_case(name))
+    }
+
     pub(crate) fn facts(&self, column: &RemoteColumn) -> ColumnFacts {
         ColumnFacts { affinity: column.affinity, strict: self.strict, stored: self.stored }
     }

@@ -18,5 +18,6 @@ pub mod refused;
 pub mod relations;
 pub mod semantics;
 mod unknown_call;
+mod unread;
 pub mod view_facts;
 mod viewed;

@@ -24,6 +24,8 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions, execution_plan,
 };
 
+use super::unread;
+
 /// The rules, those that push filters down with barriers around them.
 pub fn guarded(
     rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>],
@@ -46,14 +48,11 @@ impl PhysicalOptimizerRule for Guarded {
             if !repeats_a_name(&node.schema()) && !renames_a_column(&node) {
                 return Ok(Transformed::no(node));
             }
-            // Shared properties: a parent whose child's are new forgets the filters that it gives its scans.
-            let properties = Arc::clone(node.properties());
-            Ok(Transformed::yes(Arc::new(Barrier { input: node, properties }) as Arc<dyn ExecutionPlan>))
+            Ok(Transformed::yes(barrier(node)))
         })?;
-        let planned = self.0.optimize(fenced.data, config)?;
-        if !fenced.transformed {
-            return Ok(planned);
-        }
+        // Joins tell their keys in the last of the rules.
+        let fenced = if self.name().ends_with("(Post)") { unread::fenced(fenced.data, &barrier)? } else { fenced.data };
+        let planned = self.0.optimize(fenced, config)?;
         planned
             .transform_up(|node| {
                 Ok(match node.downcast_ref::<Barrier>() {
@@ -71,6 +70,12 @@ impl PhysicalOptimizerRule for Guarded {
     fn schema_check(&self) -> bool {
         self.0.schema_check()
     }
+}
+
+fn barrier(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    // Shared properties: a parent whose child's are new forgets the filters that it gives its scans.
+    let properties = Arc::clone(input.properties());
+    Arc::new(Barrier { input, properties })
 }
 
 fn repeats_a_name(schema: &SchemaRef) -> bool {

@@ -5,6 +5,7 @@ pub(crate) mod convert;
 pub(crate) mod filter;
 pub(crate) mod footer;
 mod interval;
+pub(crate) mod joined;
 mod nested;
 mod reader;
 pub(crate) mod scan;

@@ -90,6 +90,7 @@ pub(crate) struct ParquetScan {
 #[derive(Debug)]
 struct Reading {
     config: FileScanConfig,
+    predicate: Option<Arc<dyn PhysicalExpr>>,
     outputs: Arc<[Output]>,
 }
 
@@ -109,7 +110,7 @@ impl Reading {
         let output = |index: &usize| {
             shape.columns.get(*index).map_or(Output::Partition, |column| Output::File(Box::new(column.clone())))
         };
-        Ok(Self { config, outputs: request.projection.iter().map(output).collect() })
+        Ok(Self { config, predicate: predicate.cloned(), outputs: request.projection.iter().map(output).collect() })
     }
 }
 
@@ -137,6 +138,11 @@ impl ParquetScan {
         Ok(Self { owner: table.owner.clone(), readings, groups, table: Arc::clone(table) })
     }
 
+    /// The table that is scanned.
+    pub(crate) fn table(&self) -> &ParquetTable {
+        &self.table
+    }
+
     /// The number of partitions.
     pub(crate) fn partitions(&self) -> usize {
         self.groups.len()
@@ -153,7 +159,7 @@ impl ParquetScan {
 
     /// Reads one partition as batches of `schema`, the declared columns that are wanted.
     ///
-    /// Its files are opened one after another, so that every error knows its file; their footers are in memory already.
+    /// `more` may be asked of the files too, for each shape. They are opened one after another, so that every error knows its file; their footers are in memory already.
     ///
     /// # Errors
     /// In the stream: reading errors, damaged pages, values that the declared types cannot hold.
@@ -162,6 +168,7 @@ impl ParquetScan {
         partition: usize,
         context: &TaskContext,
         schema: SchemaRef,
+        more: Arc<[Option<Arc<dyn PhysicalExpr>>]>,
     ) -> DfResult<BoxStream<'static, Result<RecordBatch>>> {
         let Some(group) = self.groups.get(partition).cloned() else {
             return Err(ConnectorError::Internal { message: "a scan has no such partition".into() }.into());
@@ -173,7 +180,7 @@ impl ParquetScan {
         let session = context.session_config().clone();
         let context = Arc::new(TaskContext::default().with_session_config(session).with_runtime(Arc::new(runtime)));
         let batches = stream::iter(group.into_inner()).flat_map(move |file| {
-            let opened = self.open_file(file, &context, &schema);
+            let opened = self.open_file(file, &context, &schema, &more);
             opened.unwrap_or_else(|error| stream::once(std::future::ready(Err(error))).boxed())
         });
         // After an error nothing that the decoder says can be trusted.
@@ -191,16 +198,18 @@ impl ParquetScan {
         file: PartitionedFile,
         context: &Arc<TaskContext>,
         schema: &SchemaRef,
+        more: &[Option<Arc<dyn PhysicalExpr>>],
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let index = file.object_meta.location.as_ref().parse::<usize>().ok();
         let path = index.and_then(|index| self.table.files.get(index)).map(FileEntry::display).unwrap_or_default();
         let witness: Arc<Witness> = Arc::default();
         let shape = index.and_then(|index| self.table.shape_of.get(index));
+        let more = shape.and_then(|shape| more.get(*shape)).and_then(Option::as_ref);
         let Some(reading) = shape.and_then(|shape| self.readings.get(*shape)) else {
             return Err(ConnectorError::Internal { message: "a scan names a file that its table lacks".into() });
         };
         let inner = self
-            .execute(reading, file, &witness, context)
+            .execute(reading, file, (&witness, more), context)
             .map_err(|error| self.owner.reading(&path, "Parquet", &error))?;
         let (owner, outputs, schema) = (self.owner.clone(), Arc::clone(&reading.outputs), Arc::clone(schema));
         // The decoder is known to panic on some broken pages: a hostile file must not end more than its own scan.
@@ -221,7 +230,7 @@ impl ParquetScan {
         &self,
         reading: &Reading,
         file: PartitionedFile,
-        witness: &Arc<Witness>,
+        (witness, more): (&Arc<Witness>, Option<&Arc<dyn PhysicalExpr>>),
         context: &Arc<TaskContext>,
     ) -> DfResult<SendableRecordBatchStream> {
         let readers = Readers {
@@ -234,7 +243,11 @@ impl ParquetScan {
         let Some(source) = source.downcast_ref::<ParquetSource>() else {
             return Err(ConnectorError::Internal { message: "the scan's source is not for Parquet".into() }.into());
         };
-        let source = source.clone().with_parquet_file_reader_factory(Arc::new(readers));
+        let mut source = source.clone().with_parquet_file_reader_factory(Arc::new(readers));
+        if let Some(more) = more {
+            let both = reading.predicate.iter().chain([more]).map(Arc::clone);
+            source = source.with_predicate(datafusion::physical_expr::conjunction(both));
+        }
         let config = FileScanConfigBuilder::from(reading.config.clone())
             .with_source(Arc::new(source))
             .with_file_groups(vec![FileGroup::new(vec![file])])

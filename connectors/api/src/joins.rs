@@ -1,0 +1,98 @@
+//! The filters that joins publish over a scan: taken in by the optimizer's last push-down, complete when it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::Result as DfResult;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::config::ConfigOptions;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase};
+
+/// A scan waits this long for joins to know their keys. They do before they ask for its first row, except where an
+/// operator between reads ahead; then the keys are worth the wait, and after it the scan runs without them.
+const KEYS_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The filters of the joins above one scan.
+#[derive(Debug, Clone, Default)]
+pub struct JoinFilters {
+    filters: Vec<JoinFilter>,
+}
+
+#[derive(Debug, Clone)]
+struct JoinFilter {
+    filter: Arc<dyn PhysicalExpr>,
+    /// The columns that it is about.
+    columns: Vec<String>,
+    /// It will be complete whether or not this scan is read. The bounds of a top-N or a minimum are complete only after.
+    awaited: bool,
+}
+
+impl JoinFilter {
+    fn dynamic(&self) -> Option<&DynamicFilterPhysicalExpr> {
+        self.filter.downcast_ref()
+    }
+}
+
+impl JoinFilters {
+    /// These and the ones among `pushed` with a key that `column_of` knows; `None` where there is none.
+    pub fn with_pushed(
+        &self,
+        phase: FilterPushdownPhase,
+        pushed: &ChildPushdownResult,
+        config: &ConfigOptions,
+        column_of: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<String>,
+    ) -> Option<Self> {
+        if phase != FilterPushdownPhase::Post {
+            return None;
+        }
+        let others = &config.optimizer;
+        let awaited = !others.enable_topk_dynamic_filter_pushdown && !others.enable_aggregate_dynamic_filter_pushdown;
+        let known = |filter: &Arc<dyn PhysicalExpr>| {
+            let dynamic = filter.downcast_ref::<DynamicFilterPhysicalExpr>()?;
+            let columns: Vec<_> = dynamic.children().into_iter().filter_map(&column_of).collect();
+            (!columns.is_empty()).then(|| JoinFilter { filter: Arc::clone(filter), columns, awaited })
+        };
+        let more: Vec<_> = pushed.parent_filters.iter().filter_map(|parent| known(&parent.filter)).collect();
+        (!more.is_empty()).then(|| Self { filters: self.filters.iter().cloned().chain(more).collect() })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+
+    /// The columns that they are about.
+    pub fn columns(&self) -> Vec<String> {
+        self.filters.iter().flat_map(|one| one.columns.iter().cloned()).collect()
+    }
+
+    /// The filters.
+    pub fn filters(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        self.filters.iter().map(|one| &one.filter)
+    }
+
+    /// Shows them to `visit`: a join looks for its filter before it gathers its keys.
+    ///
+    /// # Errors
+    /// The visitor's.
+    pub fn visit(
+        &self,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
+    ) -> DfResult<TreeNodeRecursion> {
+        for one in &self.filters {
+            if visit(&one.filter)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    /// Waits until the joins have read their other sides, or long enough. A filter that is not complete keeps every row.
+    pub async fn complete(&self) {
+        let awaited = self.filters.iter().filter(|one| one.awaited).filter_map(JoinFilter::dynamic);
+        let complete = futures::future::join_all(awaited.map(|dynamic| dynamic.wait_complete()));
+        let _ = tokio::time::timeout(KEYS_WAIT_MAX, complete).await;
+    }
+}

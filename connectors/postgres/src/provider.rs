@@ -365,7 +365,10 @@ impl RemoteRelation for PostgresTable {
         let field = |(output, field): (&Scalar, &Arc<arrow::datatypes::Field>)| {
             Some(Field {
                 name: field.name().clone(),
-                data_type: reading_type(field)?,
+                data_type: output
+                    .data_type()
+                    .filter(|sent| sent.storage() == *field.data_type())
+                    .or_else(|| reading_type(field))?,
                 text: matches!(output, Scalar::Column(column) if column.transfer != Transfer::Native),
                 nullable: field.is_nullable(),
             })

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use atoll_connector_api::network;
+use atoll_connector_api::statement::SourceId;
 use atoll_connector_api::{ConnectorError, RemoteText, Result, ServerSpec};
 use futures::FutureExt;
 use mysql_async::prelude::Queryable;
@@ -48,6 +49,8 @@ pub(crate) struct Pool {
     permits: Arc<Semaphore>,
     idle: Mutex<VecDeque<Idle>>,
     evicting: AtomicBool,
+    /// The source that reads through it.
+    source: SourceId,
 }
 
 // The driver's own types print the password.
@@ -63,9 +66,15 @@ struct Idle {
 }
 
 impl Pool {
+    /// The source that reads through it.
+    pub(crate) fn source(&self) -> SourceId {
+        self.source
+    }
+
     pub(crate) fn new(spec: ServerSpec) -> Result<Arc<Self>> {
         let max_connections = options::max_connections(&spec.options)?;
         Ok(Arc::new(Self {
+            source: SourceId::new(),
             ssl_mode: SslMode::of(&spec.options),
             connect_timeout: options::connect_timeout(&spec.options)?,
             max_connections,

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
-use atoll_connector_api::scan::ForeignScanExec;
+use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
+use atoll_connector_api::statement::SourceId;
 use atoll_connector_api::subplan::{
-    Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, SourceId, Transfer, render, unwritten,
+    Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, render, unwritten,
 };
 use atoll_connector_api::{Result, TableSpec};
 use datafusion::catalog::{Session, TableProvider};
@@ -34,7 +36,8 @@ const FILTERS_MAX: usize = 200;
 pub(crate) struct MysqlTable {
     spec: TableSpec,
     schema: SchemaRef,
-    dialect: MysqlDialect,
+    dialect: Arc<MysqlDialect>,
+    keys: KeyFilters,
     scan: MysqlScan,
 }
 
@@ -54,17 +57,24 @@ impl MysqlTable {
         }
         let scan =
             MysqlScan { pool, table: spec.name.as_str().into(), remote: Arc::new(name), columns: Arc::new(columns) };
-        Self { schema: spec.schema(), dialect: MysqlDialect::new(facts), spec, scan }
+        let dialect = Arc::new(MysqlDialect::new(facts));
+        Self {
+            schema: spec.schema(),
+            keys: KeyFilters::new(Arc::clone(&dialect) as _, spec.clone()),
+            dialect,
+            spec,
+            scan,
+        }
     }
 
     fn translate(&self, filter: &Expr) -> Option<Pushed> {
         if nodes(filter) > FILTER_NODES_MAX {
             return None;
         }
-        FilterTranslator::new(&self.dialect, &self.spec).translate(filter)
+        FilterTranslator::new(self.dialect.as_ref(), &self.spec).translate(filter)
     }
 
-    fn sql(&self, projection: &[usize], filters: &[Expr], limit: Option<usize>) -> String {
+    fn query(&self, projection: &[usize], filters: &[Expr], limit: Option<usize>) -> RemoteQuery {
         let columns: Vec<_> = projection
             .iter()
             .filter_map(|&index| self.spec.columns.get(index))
@@ -76,16 +86,12 @@ impl MysqlTable {
             && pushed.iter().all(|one| one.as_ref().is_some_and(|one| one.fidelity == Fidelity::Identical));
         let conditions: Vec<_> = pushed.into_iter().flatten().map(|one| one.sql).collect();
         let (database, table) = (identifier(&self.scan.remote.0), identifier(&self.scan.remote.1));
-        let mut sql = format!("SELECT {columns} FROM {database}.{table}");
-        if !conditions.is_empty() {
-            sql.push_str(" WHERE ");
-            sql.push_str(&conditions.join(" AND "));
-        }
+        let query = RemoteQuery::new(format!("SELECT {columns} FROM {database}.{table}"), conditions);
         // A limit under a filter of ours would lose rows for good.
-        if let Some(limit) = limit.filter(|_| complete) {
-            sql.push_str(&format!(" LIMIT {limit}"));
+        match limit.filter(|_| complete) {
+            Some(limit) => query.closed(&format!(" LIMIT {limit}")),
+            None => query,
         }
-        sql
     }
 }
 
@@ -130,14 +136,15 @@ impl TableProvider for MysqlTable {
         let all: Vec<_> = (0..self.spec.columns.len()).collect();
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
-        let sql = self.sql(projection, filters, limit);
-        Ok(Arc::new(ForeignScanExec::new(Arc::new(self.scan.clone()), self.spec.name.clone(), vec![sql], schema)))
+        let query = self.query(projection, filters, limit);
+        let exec = ForeignScanExec::new(Arc::new(self.scan.clone()), &self.spec.name, vec![query], schema);
+        Ok(Arc::new(exec.with_keys(self.keys.clone())))
     }
 }
 
 impl RemoteRelation for MysqlTable {
     fn source(&self) -> SourceId {
-        SourceId::of(&self.scan.pool)
+        self.scan.pool.source()
     }
 
     fn relation(&self) -> Relation {
@@ -158,7 +165,7 @@ impl RemoteRelation for MysqlTable {
     }
 
     fn dialect(&self) -> &dyn QueryDialect {
-        &self.dialect
+        self.dialect.as_ref()
     }
 
     fn scan_query(
@@ -169,7 +176,7 @@ impl RemoteRelation for MysqlTable {
         _rows: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let failed = || unwritten(self.scan.pool.server());
-        let sql = render(&self.dialect, query).ok_or_else(failed)?;
+        let sql = render(self.dialect.as_ref(), query).ok_or_else(failed)?;
         let mut columns = HashMap::new();
         for (output, field) in query.outputs.iter().zip(schema.fields()) {
             let Scalar::Column(column) = output else { continue };

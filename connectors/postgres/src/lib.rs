@@ -6,6 +6,7 @@ mod dialect;
 mod error;
 mod frames;
 mod metadata;
+mod moment;
 mod options;
 mod pool;
 mod provider;

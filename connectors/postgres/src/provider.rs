@@ -10,20 +10,22 @@ use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator};
-use atoll_connector_api::scan::ForeignScanExec;
+use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
+use atoll_connector_api::statement::SourceId;
 use atoll_connector_api::subplan::{
-    Query as SubQuery, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, SourceId, Transfer,
-    reading_type, render, unwritten,
+    OpenQuery, Query as SubQuery, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer,
+    reading_type, render, render_open, unwritten,
 };
 use atoll_connector_api::types::{PgType, oids};
 use atoll_connector_api::{ColumnDefinition, ConnectorError, Result, TableSpec};
 
 use crate::copy::Field;
-use crate::dialect::{PostgresDialect, is_text_storage, quote_identifier, transferred};
+use crate::dialect::{PostgresDialect, WrittenColumns, is_text_storage, quote_identifier, transferred};
 use crate::metadata::{RemoteColumn, RemoteTable};
 use crate::pool::Pool;
-use crate::scan::{Answer, PostgresScan, SharedSnapshot};
+use crate::scan::{Answer, PostgresScan};
 
 /// A part of a scan has at least this many blocks (8 MB of 8 kB): below that a connection costs more than it saves.
 const PART_BLOCKS_MIN: u64 = 1024;
@@ -60,6 +62,7 @@ pub(crate) struct PostgresTable {
     columns: Vec<Column>,
     rows: Option<usize>,
     dialect: PostgresDialect,
+    keys: KeyFilters,
     batch_rows: usize,
     /// Where the parts of a scan begin, in blocks, the first left out.
     cuts: Vec<u64>,
@@ -92,18 +95,36 @@ impl PostgresTable {
         let config = &pool.remote().config;
         let parts = config.partitions_of(&spec.options)?.min(config.connections_max);
         let cuts = if traits.major_version >= RANGE_SCAN_VERSION { cuts(remote.blocks, parts) } else { Vec::new() };
+        let dialect = PostgresDialect { utf8: traits.utf8 };
+        let pushable = spec.columns.iter().zip(&columns).filter(|(_, column)| column.pushable);
+        let pushable = pushable.map(|(column, _)| column.clone()).collect();
         Ok(Self {
+            keys: KeyFilters::new(Arc::new(dialect), TableSpec { columns: pushable, ..spec.clone() }),
             batch_rows: config.batch_rows_of(&spec.options)?,
             schema: spec.schema(),
             relation: format!("{}.{}", quote_identifier(remote_schema), quote_identifier(&remote.name)),
             names: [remote_schema.to_owned(), remote.name.clone()],
             rows: remote.rows,
-            dialect: PostgresDialect { utf8: traits.utf8 },
+            dialect,
             cuts,
             columns,
             spec,
             pool,
         })
+    }
+
+    /// What joins above a query may say of its columns. A name that two of them have is nobody's.
+    fn keys_of(&self, open: &OpenQuery, query: &SubQuery, tables: &str, schema: &SchemaRef) -> KeyFilters {
+        let is_only = |name: &str| schema.fields().iter().filter(|field| field.name() == name).count() == 1;
+        let columns = open.columns.iter().zip(&query.outputs).zip(schema.fields());
+        let columns = columns.filter(|(_, field)| is_only(field.name())).filter_map(|((sql, output), field)| {
+            let mut column = ColumnDefinition::new(field.name(), output.data_type()?);
+            column.options.set("column_name", sql.clone()?);
+            Some(column)
+        });
+        let spec =
+            TableSpec { name: tables.to_owned(), options: self.spec.options.clone(), columns: columns.collect() };
+        KeyFilters::new(Arc::new(WrittenColumns(self.dialect)), spec)
     }
 
     fn is_pushable(&self, filter: &Expr) -> bool {
@@ -319,16 +340,17 @@ impl TableProvider for PostgresTable {
                 Answer::Rows(columns.iter().map(|column| column.field.clone()).collect())
             },
             batch_rows: self.batch_rows,
-            snapshot: (parts.len() > 1).then(|| SharedSnapshot::new(parts.len())),
         };
-        let exec = ForeignScanExec::new(Arc::new(scan), &self.spec.name, parts, schema).with_statistics(statistics);
+        let exec = ForeignScanExec::new(Arc::new(scan), &self.spec.name, parts, schema)
+            .with_statistics(statistics)
+            .with_keys(self.keys.clone());
         Ok(Arc::new(exec))
     }
 }
 
 impl RemoteRelation for PostgresTable {
     fn source(&self) -> SourceId {
-        SourceId::of(&self.pool)
+        self.pool.source()
     }
 
     fn relation(&self) -> Relation {
@@ -380,15 +402,22 @@ impl RemoteRelation for PostgresTable {
             table: tables.to_owned(),
             answer: if counted.is_some() { Answer::Count } else { Answer::Rows(fields) },
             batch_rows: self.batch_rows,
-            snapshot: None,
         };
         let rows = rows.map_or(Precision::Absent, Precision::Inexact);
         let statistics = self.statistics_of(&schema, rows);
-        Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema).with_statistics(statistics)))
+        let Some(open) = render_open(&self.dialect, query) else {
+            let exec = ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema);
+            return Ok(Arc::new(exec.with_statistics(statistics)));
+        };
+        let keys = self.keys_of(&open, query, tables, &schema);
+        let parts = vec![RemoteQuery::new(open.head, open.conditions)];
+        let exec = ForeignScanExec::new(Arc::new(scan), tables, parts, schema);
+        Ok(Arc::new(exec.with_statistics(statistics).with_keys(keys)))
     }
 }
 
 /// One scan's SQL.
+#[derive(Clone, Copy)]
 struct Query<'a> {
     relation: &'a str,
     columns: &'a [&'a Column],
@@ -398,31 +427,28 @@ struct Query<'a> {
 
 impl Query<'_> {
     /// The statement, or one for each range between `cuts`.
-    fn parts(&self, cuts: &[u64]) -> Vec<String> {
+    fn parts(&self, cuts: &[u64]) -> Vec<RemoteQuery> {
         let ranges = ctid_ranges(cuts);
         if ranges.is_empty() {
-            return vec![self.sql(None)];
+            return vec![self.part(None)];
         }
-        ranges.iter().map(|range| self.sql(Some(range))).collect()
+        ranges.into_iter().map(|range| self.part(Some(range))).collect()
     }
 
-    fn sql(&self, range: Option<&str>) -> String {
-        let conditions: Vec<&str> = range.into_iter().chain(self.condition).collect();
-        let mut tail = format!(" FROM {}", self.relation);
-        if !conditions.is_empty() {
-            tail.push_str(&format!(" WHERE {}", conditions.join(" AND ")));
-        }
-        if let Some(limit) = self.limit {
-            tail.push_str(&format!(" LIMIT {limit}"));
-        }
-        if !self.columns.is_empty() {
-            let selected: Vec<String> = self.columns.iter().map(|column| column.select()).collect();
-            return format!("SELECT {}{tail}", selected.join(", "));
-        }
+    fn part(&self, range: Option<String>) -> RemoteQuery {
+        let conditions = range.into_iter().chain(self.condition.map(str::to_owned)).collect();
+        let selected: Vec<String> = self.columns.iter().map(|column| column.select()).collect();
         // Rows without columns are a number: the remote counts them rather than sends them.
-        match self.limit {
-            Some(_) => format!("SELECT count(*) FROM (SELECT{tail}) AS counted"),
-            None => format!("SELECT count(*){tail}"),
+        let selected = match (self.columns, self.limit) {
+            ([], None) => "count(*)".to_owned(),
+            ([], Some(_)) => "count(*) FROM (SELECT".to_owned(),
+            _ => selected.join(", "),
+        };
+        let query = RemoteQuery::new(format!("SELECT {selected} FROM {}", self.relation), conditions);
+        match (self.columns, self.limit) {
+            ([], Some(limit)) => query.closed(&format!(" LIMIT {limit}) AS counted")),
+            (_, Some(limit)) => query.closed(&format!(" LIMIT {limit}")),
+            _ => query,
         }
     }
 }
@@ -508,15 +534,16 @@ mod tests {
         let columns = [&column];
         let query =
             Query { relation: "\"s\".\"t\"", columns: &columns, condition: Some("(\"a\" IS NULL)"), limit: Some(3) };
-        assert_eq!(query.parts(&[]), ["SELECT \"a\"::text FROM \"s\".\"t\" WHERE (\"a\" IS NULL) LIMIT 3"]);
+        let sql = |query: Query<'_>, cuts: &[u64]| query.parts(cuts).iter().map(RemoteQuery::sql).collect::<Vec<_>>();
+        assert_eq!(sql(query, &[]), ["SELECT \"a\"::text FROM \"s\".\"t\" WHERE (\"a\" IS NULL) LIMIT 3"]);
         let count = Query { columns: &[], ..query };
         assert_eq!(
-            count.parts(&[]),
+            sql(count, &[]),
             ["SELECT count(*) FROM (SELECT FROM \"s\".\"t\" WHERE (\"a\" IS NULL) LIMIT 3) AS counted"]
         );
         let all = Query { condition: None, limit: None, ..count };
-        assert_eq!(all.parts(&[]), ["SELECT count(*) FROM \"s\".\"t\""]);
-        let parts = Query { columns: &columns, ..all }.parts(&[7]);
+        assert_eq!(sql(all, &[]), ["SELECT count(*) FROM \"s\".\"t\""]);
+        let parts = sql(Query { columns: &columns, ..all }, &[7]);
         assert_eq!(parts[1], "SELECT \"a\"::text FROM \"s\".\"t\" WHERE ctid >= '(7,0)'::tid");
     }
 }

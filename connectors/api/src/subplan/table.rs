@@ -1,6 +1,5 @@
 //! Tables of sources that answer whole queries.
 
-use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -12,31 +11,9 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::{Query, QueryDialect, Transfer};
+use crate::statement::SourceId;
 use crate::types::PgType;
 use crate::{ConnectorError, Result};
-
-/// One server as one user sees it. Two relations with the same one can be read by one query.
-#[derive(Clone)]
-pub struct SourceId(Arc<dyn Any + Send + Sync>);
-
-impl SourceId {
-    /// The identity of what holds the source's connections.
-    pub fn of<T: Any + Send + Sync>(pool: &Arc<T>) -> Self {
-        Self(Arc::clone(pool) as Arc<dyn Any + Send + Sync>)
-    }
-}
-
-impl PartialEq for SourceId {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
-    }
-}
-
-impl Debug for SourceId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SourceId").finish_non_exhaustive()
-    }
-}
 
 /// A table as its source names it.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +41,7 @@ pub struct RelationColumn {
 
 /// A table of a source that answers whole queries.
 pub trait RemoteRelation: TableProvider {
-    /// Which source this is.
+    /// Which source this is. Two relations with the same one can be read by one query.
     fn source(&self) -> SourceId;
 
     /// The table itself.

@@ -57,7 +57,12 @@ pub static DEFINITIONS: &[Definition] = &[
         Kind::Text,
         "Sets the application name to be reported in statistics and logs.",
     )),
-    setting("atoll.dynamic_filters", "on", Kind::Bool, "Sends join keys and top-N bounds to scans while a query runs."),
+    setting(
+        "atoll.dynamic_filters",
+        "on",
+        Kind::Bool,
+        "Sends the keys that a join has read to the scans of its other side.",
+    ),
     setting(
         "atoll.foreign_tables_as_tables",
         "off",

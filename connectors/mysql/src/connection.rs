@@ -50,6 +50,8 @@ pub(crate) struct Pool {
     permits: Arc<Semaphore>,
     idle: Mutex<VecDeque<Idle>>,
     evicting: AtomicBool,
+    /// The source that reads through it.
+    source: SourceId,
 }
 
 // The driver's own types print the password.
@@ -65,6 +67,11 @@ struct Idle {
 }
 
 impl Pool {
+    /// The source that reads through it.
+    pub(crate) fn source(&self) -> SourceId {
+        self.source
+    }
+
     pub(crate) fn new(spec: ServerSpec) -> Result<Arc<Self>> {
         let max_connections = options::max_connections(&spec.options)?;
         Ok(Arc::new(Self {

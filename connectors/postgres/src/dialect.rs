@@ -141,6 +141,28 @@ impl Dialect for PostgresDialect {
     }
 }
 
+/// The same for columns whose names are SQL text already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WrittenColumns(pub(crate) PostgresDialect);
+
+impl Dialect for WrittenColumns {
+    fn identifier(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    fn literal(&self, value: &ScalarValue, column_type: &PgType) -> Option<String> {
+        self.0.literal(value, column_type)
+    }
+
+    fn comparison(&self, column: &str, column_type: &PgType, operator: Operator, literal: &str) -> Option<Pushed> {
+        self.0.comparison(column, column_type, operator, literal)
+    }
+
+    fn in_list(&self, column: &str, column_type: &PgType, literals: &[String], negated: bool) -> Option<Pushed> {
+        self.0.in_list(column, column_type, literals, negated)
+    }
+}
+
 impl PostgresDialect {
     /// Whether of values that are equal one is as good as another: not so for floats, which have two zeros.
     fn is_exact(self, data_type: &PgType) -> bool {

@@ -16,14 +16,14 @@ use atoll_connector_api::pushdown::{Fidelity, FilterTranslator};
 use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
 use atoll_connector_api::statement::SourceId;
 use atoll_connector_api::subplan::{
-    Query as SubQuery, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, reading_type, render,
-    unwritten,
+    OpenQuery, Query as SubQuery, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer,
+    reading_type, render, render_open, unwritten,
 };
 use atoll_connector_api::types::{PgType, oids};
 use atoll_connector_api::{ColumnDefinition, ConnectorError, Result, TableSpec};
 
 use crate::copy::Field;
-use crate::dialect::{PostgresDialect, is_text_storage, quote_identifier, transferred};
+use crate::dialect::{PostgresDialect, WrittenColumns, is_text_storage, quote_identifier, transferred};
 use crate::metadata::{RemoteColumn, RemoteTable};
 use crate::pool::Pool;
 use crate::scan::{Answer, PostgresScan};
@@ -111,6 +111,20 @@ impl PostgresTable {
             spec,
             pool,
         })
+    }
+
+    /// What joins above a query may say of its columns. A name that two of them have is nobody's.
+    fn keys_of(&self, open: &OpenQuery, query: &SubQuery, tables: &str, schema: &SchemaRef) -> KeyFilters {
+        let is_only = |name: &str| schema.fields().iter().filter(|field| field.name() == name).count() == 1;
+        let columns = open.columns.iter().zip(&query.outputs).zip(schema.fields());
+        let columns = columns.filter(|(_, field)| is_only(field.name())).filter_map(|((sql, output), field)| {
+            let mut column = ColumnDefinition::new(field.name(), output.data_type()?);
+            column.options.set("column_name", sql.clone()?);
+            Some(column)
+        });
+        let spec =
+            TableSpec { name: tables.to_owned(), options: self.spec.options.clone(), columns: columns.collect() };
+        KeyFilters::new(Arc::new(WrittenColumns(self.dialect)), spec)
     }
 
     fn is_pushable(&self, filter: &Expr) -> bool {
@@ -374,7 +388,10 @@ impl RemoteRelation for PostgresTable {
         let field = |(output, field): (&Scalar, &Arc<arrow::datatypes::Field>)| {
             Some(Field {
                 name: field.name().clone(),
-                data_type: reading_type(field)?,
+                data_type: output
+                    .data_type()
+                    .filter(|sent| sent.storage() == *field.data_type())
+                    .or_else(|| reading_type(field))?,
                 text: matches!(output, Scalar::Column(column) if column.transfer != Transfer::Native),
                 nullable: field.is_nullable(),
             })
@@ -389,7 +406,14 @@ impl RemoteRelation for PostgresTable {
         };
         let rows = rows.map_or(Precision::Absent, Precision::Inexact);
         let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(&schema) };
-        Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema).with_statistics(statistics)))
+        let Some(open) = render_open(&self.dialect, query) else {
+            let exec = ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema);
+            return Ok(Arc::new(exec.with_statistics(statistics)));
+        };
+        let keys = self.keys_of(&open, query, tables, &schema);
+        let parts = vec![RemoteQuery::new(open.head, open.conditions)];
+        let exec = ForeignScanExec::new(Arc::new(scan), tables, parts, schema);
+        Ok(Arc::new(exec.with_statistics(statistics).with_keys(keys)))
     }
 }
 

@@ -12,7 +12,7 @@ use datafusion::logical_expr::Operator;
 use crate::pushdown::Dialect;
 use crate::types::{Arithmetic, PgType, oids};
 
-pub use render::{predicate, render, select};
+pub use render::{OpenQuery, predicate, render, render_open, select};
 pub use table::{FederatedTable, Relation, RelationColumn, RemoteRelation, reading_type, unwritten};
 
 /// A relation's number within one query. It has a name in the SQL text only.

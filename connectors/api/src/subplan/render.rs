@@ -17,6 +17,34 @@ pub fn render(dialect: &dyn QueryDialect, query: &Query) -> Option<String> {
     renderer.query(query, Columns::Transferred)
 }
 
+/// A query whose rows can be narrowed by further conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenQuery {
+    /// The text before `WHERE`.
+    pub head: String,
+    /// Conditions, each complete in itself.
+    pub conditions: Vec<String>,
+    /// What a further condition says for each of the query's columns; `None`: its values mean something else there.
+    pub columns: Vec<Option<String>>,
+}
+
+/// The same in parts, where nothing follows the conditions.
+pub fn render_open(dialect: &dyn QueryDialect, query: &Query) -> Option<OpenQuery> {
+    if !query.is_open() || query.outputs.is_empty() {
+        return None;
+    }
+    let mut renderer = Renderer::new(dialect);
+    let all = Query { filter: Vec::new(), ..query.clone() };
+    let head = renderer.query(&all, Columns::Transferred)?;
+    let conditions = query.filter.iter().map(|condition| renderer.predicate(condition)).collect::<Option<_>>()?;
+    let column = |scalar: &Scalar| match scalar {
+        Scalar::Column(column) if column.plain => renderer.value(scalar),
+        _ => None,
+    };
+    let columns = query.outputs.iter().map(column).collect();
+    Some(OpenQuery { head, conditions, columns })
+}
+
 /// Whether a condition over relations that some query around it reads can be written.
 pub fn predicate(dialect: &dyn QueryDialect, scalar: &Scalar) -> bool {
     Renderer::new(dialect).predicate(scalar).is_some()

@@ -38,13 +38,13 @@ pub(super) fn aggregate(expr: &Expr, result: &Field, resolve: &Resolve<'_>) -> O
         Some(filter) => Some(scalar(filter, resolve)?),
         None => None,
     };
-    Some(Scalar::Aggregate(Box::new(Aggregate {
-        function,
-        argument,
-        distinct: params.distinct,
-        filter,
-        data_type: reading_type(result)?,
-    })))
+    // The source sends a value of the argument's type, whatever the field here still knows of it.
+    let data_type = match function {
+        AggregateFunction::Min | AggregateFunction::Max => own?,
+        _ => reading_type(result)?,
+    };
+    let distinct = params.distinct;
+    Some(Scalar::Aggregate(Box::new(Aggregate { function, argument, distinct, filter, data_type })))
 }
 
 /// The argument, without the cast by which integers are added up here as what their sum is.
@@ -85,5 +85,44 @@ fn unaliased(expr: &Expr) -> &Expr {
     match expr {
         Expr::Alias(alias) => unaliased(&alias.expr),
         expr => expr,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_connector_api::subplan::{ColumnRef, RelationId, Transfer};
+    use datafusion::common::Column;
+    use datafusion::functions_aggregate::expr_fn::{count, max, sum};
+    use datafusion::logical_expr::{cast, col, lit};
+
+    use super::*;
+
+    fn planned(call: Expr, column: u32, result: DataType) -> Option<PgType> {
+        let resolve = |named: &Column| {
+            Some(Scalar::Column(ColumnRef {
+                relation: RelationId(1),
+                name: named.name.clone(),
+                data_type: PgType::new(column),
+                plain: true,
+                collation: None,
+                transfer: Transfer::Native,
+            }))
+        };
+        aggregate(&call, &Field::new("x", result, true), &resolve)?.data_type()
+    }
+
+    #[test]
+    fn an_extreme_has_its_arguments_type_and_a_sum_its_own() {
+        // As bigint both are stored, and the source sends four bytes of the one.
+        assert_eq!(planned(max(col("o")), oids::OID, DataType::Int64), Some(PgType::new(oids::OID)));
+        let widened = || sum(cast(col("i"), DataType::Int64));
+        assert_eq!(planned(widened(), oids::INT4, DataType::Int64), Some(PgType::new(oids::INT8)));
+        let stored = DataType::Decimal128(38, 0);
+        let exact = sum(cast(col("b"), DataType::Decimal128(28, 0)));
+        assert_eq!(planned(exact.clone(), oids::INT8, stored), Some(PgType::numeric(38, 0)));
+        // A cast that somebody wrote is not left away.
+        assert_eq!(planned(exact, oids::INT4, DataType::Decimal128(38, 0)), None);
+        assert_eq!(planned(sum(cast(col("i"), DataType::Int32)), oids::INT2, DataType::Int64), None);
+        assert_eq!(planned(count(lit(1_i64)), oids::INT4, DataType::Int64), Some(PgType::new(oids::INT8)));
     }
 }

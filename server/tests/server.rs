@@ -132,6 +132,39 @@ async fn a_busy_server_takes_new_connections() {
     running.await.unwrap().unwrap_err();
 }
 
+#[tokio::test]
+async fn queries_beyond_the_bound_wait_and_those_beyond_the_queue_are_refused() {
+    let server = TestServer::start(&["--max-running-queries", "1", "--max-waiting-queries", "1"]).await;
+    let (client, watcher) = (server.connect().await, server.connect().await);
+    let (patient, refused) = (server.connect().await, server.connect().await);
+    let token = client.cancel_token();
+    let running = tokio::spawn(async move { client.simple_query(ENDLESS).await.map(|_| ()) });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let small = "SELECT count(*) FROM generate_series(1, 10) AS g(n)";
+    let waiting = tokio::spawn(async move { simple_value(&patient, small).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(code(&refused.simple_query(small).await.unwrap_err()), "53400");
+    // What reads system tables only tells who runs what.
+    assert_eq!(simple_value(&watcher, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'").await, "3");
+    token.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    assert_eq!(code(&running.await.unwrap().unwrap_err()), "57014");
+    assert_eq!(waiting.await.unwrap(), "10");
+    assert_eq!(simple_value(&refused, small).await, "10");
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_reading_does_not_hold_its_turn() {
+    let server = TestServer::start(&["--max-running-queries", "1"]).await;
+    let (mut client, other) = (server.connect().await, server.connect().await);
+    let transaction = client.transaction().await.unwrap();
+    let rows = transaction.bind("SELECT n FROM generate_series(1, 10000000) AS g(n)", &[]).await.unwrap();
+    assert_eq!(transaction.query_portal(&rows, 10).await.unwrap().len(), 10);
+    let answer = simple_value(&other, "SELECT count(*) FROM generate_series(1, 10) AS g(n)");
+    assert_eq!(tokio::time::timeout(SOON * 10, answer).await.unwrap(), "10");
+    assert_eq!(transaction.query_portal(&rows, 10).await.unwrap()[9].get::<_, i32>(0), 20);
+}
+
 /// Reads rows slowly: the server may hold a few batches, not the result.
 #[tokio::test]
 async fn a_slow_reader_holds_up_the_producer_and_not_memory() {

@@ -4,6 +4,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod interrupt;
+pub mod keys;
 pub mod network;
 pub mod options;
 pub mod paths;
@@ -11,6 +12,8 @@ pub mod pushdown;
 pub mod remote;
 pub mod scan;
 pub mod source;
+pub mod statement;
+pub mod subplan;
 pub mod types;
 
 pub use error::{ConnectorError, Result};

@@ -9,7 +9,7 @@ use crate::TableSpec;
 use crate::types::PgType;
 
 /// Literals in one `IN` list beyond which it is not sent: remote parsers have limits of their own.
-const IN_LIST_MAX: usize = 1000;
+pub const IN_LIST_MAX: usize = 1000;
 
 /// The function that compares values whose storage does not compare as PostgreSQL does: `(operator, left, right)`.
 pub const COMPARE_FUNCTION: &str = "pg_compare";
@@ -218,7 +218,8 @@ fn join(left: &Pushed, word: &str, right: &Pushed) -> Pushed {
     Pushed { sql: format!("({} {word} {})", left.sql, right.sql), fidelity: left.fidelity.min(right.fidelity) }
 }
 
-fn operator_named(name: &str) -> Option<Operator> {
+/// The comparison that a name stands for in a call of [`COMPARE_FUNCTION`].
+pub fn operator_named(name: &str) -> Option<Operator> {
     Some(match name {
         "=" => Operator::Eq,
         "!=" => Operator::NotEq,
@@ -242,7 +243,7 @@ fn text_of(expr: &Expr) -> Option<&str> {
 }
 
 /// Whether a literal's Arrow type is the column's storage, string and binary layouts counting as one.
-fn same_storage(literal: &DataType, column: &DataType) -> bool {
+pub(crate) fn same_storage(literal: &DataType, column: &DataType) -> bool {
     literal == column
         || (literal.is_string() && column.is_string())
         || (literal.is_binary() && column.is_binary() && !matches!(column, DataType::FixedSizeBinary(_)))

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use atoll_connector_api::TableSpec;
+use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
-use atoll_connector_api::scan::ForeignScanExec;
+use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -29,7 +30,8 @@ const FILTERS_MAX: usize = 200;
 pub(crate) struct MysqlTable {
     spec: TableSpec,
     schema: SchemaRef,
-    dialect: MysqlDialect,
+    dialect: Arc<MysqlDialect>,
+    keys: KeyFilters,
     scan: MysqlScan,
 }
 
@@ -49,17 +51,24 @@ impl MysqlTable {
         }
         let scan =
             MysqlScan { pool, table: spec.name.as_str().into(), remote: Arc::new(name), columns: Arc::new(columns) };
-        Self { schema: spec.schema(), dialect: MysqlDialect::new(facts), spec, scan }
+        let dialect = Arc::new(MysqlDialect::new(facts));
+        Self {
+            schema: spec.schema(),
+            keys: KeyFilters::new(Arc::clone(&dialect) as _, spec.clone()),
+            dialect,
+            spec,
+            scan,
+        }
     }
 
     fn translate(&self, filter: &Expr) -> Option<Pushed> {
         if nodes(filter) > FILTER_NODES_MAX {
             return None;
         }
-        FilterTranslator::new(&self.dialect, &self.spec).translate(filter)
+        FilterTranslator::new(self.dialect.as_ref(), &self.spec).translate(filter)
     }
 
-    fn sql(&self, projection: &[usize], filters: &[Expr], limit: Option<usize>) -> String {
+    fn query(&self, projection: &[usize], filters: &[Expr], limit: Option<usize>) -> RemoteQuery {
         let columns: Vec<_> = projection
             .iter()
             .filter_map(|&index| self.spec.columns.get(index))
@@ -71,16 +80,12 @@ impl MysqlTable {
             && pushed.iter().all(|one| one.as_ref().is_some_and(|one| one.fidelity == Fidelity::Identical));
         let conditions: Vec<_> = pushed.into_iter().flatten().map(|one| one.sql).collect();
         let (database, table) = (identifier(&self.scan.remote.0), identifier(&self.scan.remote.1));
-        let mut sql = format!("SELECT {columns} FROM {database}.{table}");
-        if !conditions.is_empty() {
-            sql.push_str(" WHERE ");
-            sql.push_str(&conditions.join(" AND "));
-        }
+        let query = RemoteQuery::new(format!("SELECT {columns} FROM {database}.{table}"), conditions);
         // A limit under a filter of ours would lose rows for good.
-        if let Some(limit) = limit.filter(|_| complete) {
-            sql.push_str(&format!(" LIMIT {limit}"));
+        match limit.filter(|_| complete) {
+            Some(limit) => query.closed(&format!(" LIMIT {limit}")),
+            None => query,
         }
-        sql
     }
 }
 
@@ -125,7 +130,8 @@ impl TableProvider for MysqlTable {
         let all: Vec<_> = (0..self.spec.columns.len()).collect();
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
-        let sql = self.sql(projection, filters, limit);
-        Ok(Arc::new(ForeignScanExec::new(Arc::new(self.scan.clone()), self.spec.name.clone(), vec![sql], schema)))
+        let query = self.query(projection, filters, limit);
+        let exec = ForeignScanExec::new(Arc::new(self.scan.clone()), &self.spec.name, vec![query], schema);
+        Ok(Arc::new(exec.with_keys(self.keys.clone())))
     }
 }

@@ -8,6 +8,7 @@ use arrow::datatypes::{Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use atoll_connector_api::scan::SqlScan;
+use atoll_connector_api::statement::ScanPlace;
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{ConnectorError, Result};
 use futures::StreamExt;
@@ -56,7 +57,12 @@ impl SqlScan for MysqlScan {
         self.pool.server()
     }
 
-    async fn run(&self, sql: &str, schema: SchemaRef) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    async fn run(
+        &self,
+        sql: &str,
+        schema: SchemaRef,
+        _place: &ScanPlace,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let lease = self.pool.lease().await?;
         let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
         let (scan, sql) = (self.clone(), sql.to_owned());

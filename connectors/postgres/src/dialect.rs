@@ -5,6 +5,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 
 use atoll_connector_api::pushdown::{Dialect, Fidelity, Pushed};
+use atoll_connector_api::subplan::{Aggregate, AggregateCall, AggregateFunction, QueryDialect, Transfer, Written};
 use atoll_connector_api::types::text::{OutputStyle, write_text};
 use atoll_connector_api::types::{PgType, oids};
 
@@ -110,15 +111,7 @@ impl Dialect for PostgresDialect {
     }
 
     fn comparison(&self, column: &str, column_type: &PgType, operator: Operator, literal: &str) -> Option<Pushed> {
-        let word = match operator {
-            Operator::Eq => "=",
-            Operator::NotEq => "<>",
-            Operator::Lt => "<",
-            Operator::LtEq => "<=",
-            Operator::Gt => ">",
-            Operator::GtEq => ">=",
-            _ => return None,
-        };
+        let word = operator_word(operator)?;
         let equality = matches!(operator, Operator::Eq | Operator::NotEq);
         match self.comparison_of(column_type)? {
             Comparison::Ordered => identical(format!("({column} {word} {literal})")),
@@ -146,6 +139,125 @@ impl Dialect for PostgresDialect {
         let word = if negated { "NOT LIKE" } else { "LIKE" };
         identical(format!("({column} {word} {}::text)", quote_text(pattern)?))
     }
+}
+
+impl PostgresDialect {
+    /// Whether of values that are equal one is as good as another: not so for floats, which have two zeros.
+    fn is_exact(self, data_type: &PgType) -> bool {
+        self.comparison_of(data_type).is_some()
+            && (data_type.user.is_some() || !matches!(data_type.oid, oids::FLOAT4 | oids::FLOAT8))
+    }
+
+    /// A value in an order that is the same here.
+    fn ordered(self, value: &Written<'_>) -> Option<String> {
+        if !self.is_exact(value.data_type) {
+            return None;
+        }
+        match self.comparison_of(value.data_type)? {
+            Comparison::Ordered => Some(value.sql.clone()),
+            Comparison::Text => self.utf8.then(|| format!("{} COLLATE \"C\"", value.sql)),
+            Comparison::Equality => None,
+        }
+    }
+}
+
+impl QueryDialect for PostgresDialect {
+    fn groups(&self, data_type: &PgType) -> bool {
+        self.is_exact(data_type)
+    }
+
+    fn order(&self, key: &Written<'_>) -> Option<String> {
+        self.ordered(key)
+    }
+
+    fn compare(&self, left: &Written<'_>, operator: Operator, right: &Written<'_>) -> Option<String> {
+        let word = operator_word(operator)?;
+        // A type and another one are compared here; labels of enums too, since the other enum may be another type.
+        let same = left.data_type.oid == right.data_type.oid && left.data_type.user.is_none();
+        if !same || right.data_type.user.is_some() || !self.is_exact(left.data_type) || !self.is_exact(right.data_type)
+        {
+            return None;
+        }
+        let equality = matches!(operator, Operator::Eq | Operator::NotEq);
+        match self.comparison_of(left.data_type)? {
+            Comparison::Ordered => Some(format!("({} {word} {})", left.sql, right.sql)),
+            // Two collations have no common answer at the remote, and one that is named keeps it from its indexes.
+            Comparison::Text if equality => {
+                let known = left.collation.is_some() && left.collation == right.collation;
+                known.then(|| format!("({} {word} {})", left.sql, right.sql))
+            }
+            Comparison::Text => {
+                self.utf8.then(|| format!("({} COLLATE \"C\" {word} {} COLLATE \"C\")", left.sql, right.sql))
+            }
+            Comparison::Equality => None,
+        }
+    }
+
+    fn aggregate(&self, aggregate: &Aggregate, argument: Option<&Written<'_>>) -> Option<AggregateCall> {
+        let call = |function, argument: &str| Some(AggregateCall { function, argument: argument.to_owned() });
+        let Some(argument) = argument else {
+            return (aggregate.function == AggregateFunction::Count && !aggregate.distinct)
+                .then(|| call("count", "*"))?;
+        };
+        let data_type = argument.data_type;
+        let oid = if data_type.user.is_some() { 0 } else { data_type.oid };
+        let is_number = matches!(oid, oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC);
+        let sql = argument.sql.as_str();
+        match aggregate.function {
+            AggregateFunction::Count => call("count", sql),
+            // What is added up is exact; a sum of floats depends on the order of its rows.
+            AggregateFunction::Sum if is_number && !aggregate.distinct => call("sum", sql),
+            AggregateFunction::Avg if is_number && !aggregate.distinct => call("avg", sql),
+            AggregateFunction::Min if has_extremes(oid) => call("min", &self.ordered(argument)?),
+            AggregateFunction::Max if has_extremes(oid) => call("max", &self.ordered(argument)?),
+            AggregateFunction::BoolAnd if oid == oids::BOOL => call("bool_and", sql),
+            AggregateFunction::BoolOr if oid == oids::BOOL => call("bool_or", sql),
+            _ => None,
+        }
+    }
+
+    fn transfer(&self, sql: &str, transfer: Transfer) -> Option<String> {
+        Some(transferred(sql, transfer))
+    }
+}
+
+/// The types that have `min` and `max` in every version.
+const fn has_extremes(oid: u32) -> bool {
+    matches!(
+        oid,
+        oids::INT2
+            | oids::INT4
+            | oids::INT8
+            | oids::OID
+            | oids::NUMERIC
+            | oids::TEXT
+            | oids::VARCHAR
+            | oids::DATE
+            | oids::TIME
+            | oids::TIMESTAMP
+            | oids::TIMESTAMPTZ
+    )
+}
+
+/// A column as it is asked for.
+pub(crate) fn transferred(sql: &str, transfer: Transfer) -> String {
+    match transfer {
+        Transfer::Native => sql.to_owned(),
+        Transfer::Text => format!("{sql}::text"),
+        Transfer::Function(function) => format!("textin({function}({sql}))"),
+    }
+}
+
+fn operator_word(operator: Operator) -> Option<&'static str> {
+    Some(match operator {
+        Operator::Eq => "=",
+        Operator::NotEq => "<>",
+        Operator::Lt => "<",
+        Operator::LtEq => "<=",
+        Operator::Gt => ">",
+        Operator::GtEq => ">=",
+        _ => return None,
+    })
 }
 
 /// Values that Arrow holds and PostgreSQL refuses to read are compared here.

@@ -7,6 +7,7 @@ mod error;
 mod frames;
 mod known;
 mod metadata;
+mod moment;
 mod options;
 mod pool;
 mod provider;

@@ -45,6 +45,8 @@ pub(crate) struct RemoteColumn {
     pub(crate) plain: bool,
     /// Its place in the primary key, from 1.
     pub(crate) key_position: Option<u32>,
+    /// The collation's OID; 0 for what has none.
+    pub(crate) collation: u32,
 }
 
 /// The query for [`table_summaries`].
@@ -115,7 +117,8 @@ pub(crate) fn describe_sql(schema: &str, tables: &[&str]) -> Result<String> {
                 (SELECT k.position FROM pg_index i, \
                         unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position) \
                  WHERE i.indrelid = rel.oid AND i.indisprimary AND k.attnum = a.attnum \
-                       AND k.position <= i.indnkeyatts) \
+                       AND k.position <= i.indnkeyatts), \
+                a.attcollation \
          FROM rel \
          LEFT JOIN (base b JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd' \
                     JOIN pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum) ON b.attrelid = rel.oid \
@@ -208,6 +211,7 @@ impl Cells {
             readable,
             plain: deterministic && !composite,
             key_position: self.number(),
+            collation: self.number().unwrap_or(0),
         })
     }
 }

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::SimpleQueryMessage;
 
+use atoll_connector_api::statement::SourceId;
 use atoll_connector_api::{ConnectorError, Result};
 
 use crate::connect::{Remote, Session};
@@ -30,6 +31,7 @@ pub(crate) type TextRow = Vec<Option<String>>;
 /// The connections of one source.
 #[derive(Debug)]
 pub(crate) struct Pool {
+    source: SourceId,
     remote: Arc<Remote>,
     permits: Arc<Semaphore>,
     idle: Mutex<Idle>,
@@ -61,11 +63,17 @@ impl Pool {
             let _ = runtime.set(handle);
         }
         Arc::new(Self {
+            source: SourceId::new(),
             permits: Arc::new(Semaphore::new(remote.config.connections_max)),
             remote: Arc::new(remote),
             idle: Mutex::default(),
             runtime,
         })
+    }
+
+    /// The source whose connections these are.
+    pub(crate) fn source(&self) -> SourceId {
+        self.source
     }
 
     pub(crate) fn remote(&self) -> &Remote {

@@ -10,16 +10,22 @@ use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator};
-use atoll_connector_api::scan::ForeignScanExec;
+use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
+use atoll_connector_api::statement::SourceId;
+use atoll_connector_api::subplan::{
+    Query as SubQuery, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, reading_type, render,
+    unwritten,
+};
 use atoll_connector_api::types::{PgType, oids};
 use atoll_connector_api::{ColumnDefinition, ConnectorError, Result, TableSpec};
 
 use crate::copy::Field;
-use crate::dialect::{PostgresDialect, is_text_storage, quote_identifier};
+use crate::dialect::{PostgresDialect, is_text_storage, quote_identifier, transferred};
 use crate::metadata::{RemoteColumn, RemoteTable};
 use crate::pool::Pool;
-use crate::scan::{Answer, PostgresScan, SharedSnapshot};
+use crate::scan::{Answer, PostgresScan};
 
 /// A part of a scan has at least this many blocks (8 MB of 8 kB): below that a connection costs more than it saves.
 const PART_BLOCKS_MIN: u64 = 1024;
@@ -28,25 +34,20 @@ const RANGE_SCAN_VERSION: u32 = 14;
 /// The share of rows that a pushed filter is taken to keep, as one part in so many: DataFusion's own guess.
 const FILTER_KEEPS_ONE_IN: usize = 5;
 
-/// How the remote is asked for a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// In binary.
-    Binary,
-    /// As text, by a cast.
-    Cast,
-    /// As text, by the type's output function: its cast to text prints something else.
-    Output(&'static str),
-}
-
 #[derive(Debug)]
 struct Column {
-    /// Quoted, as it is at the remote.
+    /// As it is at the remote.
+    name: String,
+    /// The same, quoted.
     remote: String,
-    reading: Reading,
+    reading: Transfer,
     field: Field,
     /// Filters over it mean the same at the remote.
     pushable: bool,
+    /// Its numbers have the digits there that they have here.
+    same_scale: bool,
+    /// The collation's OID; 0 for what has none.
+    collation: u32,
 }
 
 /// A foreign table.
@@ -56,9 +57,12 @@ pub(crate) struct PostgresTable {
     spec: TableSpec,
     schema: SchemaRef,
     relation: String,
+    /// The relation's schema and name, as they are.
+    names: [String; 2],
     columns: Vec<Column>,
     rows: Option<usize>,
     dialect: PostgresDialect,
+    keys: KeyFilters,
     batch_rows: usize,
     /// Where the parts of a scan begin, in blocks, the first left out.
     cuts: Vec<u64>,
@@ -91,12 +95,17 @@ impl PostgresTable {
         let config = &pool.remote().config;
         let parts = config.partitions_of(&spec.options)?.min(config.connections_max);
         let cuts = if traits.major_version >= RANGE_SCAN_VERSION { cuts(remote.blocks, parts) } else { Vec::new() };
+        let dialect = PostgresDialect { utf8: traits.utf8 };
+        let pushable = spec.columns.iter().zip(&columns).filter(|(_, column)| column.pushable);
+        let pushable = pushable.map(|(column, _)| column.clone()).collect();
         Ok(Self {
+            keys: KeyFilters::new(Arc::new(dialect), TableSpec { columns: pushable, ..spec.clone() }),
             batch_rows: config.batch_rows_of(&spec.options)?,
             schema: spec.schema(),
             relation: format!("{}.{}", quote_identifier(remote_schema), quote_identifier(&remote.name)),
+            names: [remote_schema.to_owned(), remote.name.clone()],
             rows: remote.rows,
-            dialect: PostgresDialect { utf8: traits.utf8 },
+            dialect,
             cuts,
             columns,
             spec,
@@ -153,15 +162,20 @@ fn plan_column(server: &str, spec: &TableSpec, column: &ColumnDefinition, remote
         changed(if is == was { format!("has other labels of type {is}") } else { format!("has type {is}, not {was},") })
     })?;
     Ok(Column {
+        name: name.to_owned(),
         remote: quote_identifier(name),
         reading,
         field: Field {
             name: column.name.clone(),
             data_type: column.data_type.clone(),
-            text: reading != Reading::Binary,
+            text: reading != Transfer::Native,
             nullable: !column.not_null,
         },
         pushable: found.plain && same_type(&found.data_type, &column.data_type),
+        same_scale: column.data_type.oid != oids::NUMERIC
+            || column.data_type.modifier == -1
+            || column.data_type.modifier == found.data_type.modifier,
+        collation: found.collation,
     })
 }
 
@@ -170,7 +184,7 @@ fn same_type(remote: &PgType, declared: &PgType) -> bool {
 }
 
 /// How a remote column is read into a declared type; `None` where a value could be lost or misread.
-fn reading(remote: &RemoteColumn, declared: &PgType) -> Option<Reading> {
+fn reading(remote: &RemoteColumn, declared: &PgType) -> Option<Transfer> {
     let is = &remote.data_type;
     if same_type(is, declared) && modifier_fits(is, declared) {
         return Some(natural_reading(is));
@@ -217,40 +231,36 @@ fn modifier_fits(remote: &PgType, declared: &PgType) -> bool {
 }
 
 /// The reading of a column whose type is the declared one.
-fn natural_reading(data_type: &PgType) -> Reading {
+fn natural_reading(data_type: &PgType) -> Transfer {
     if let Some(user) = &data_type.user {
         // An enum's binary form is its label.
-        return if user.labels.is_empty() || user.array { Reading::Cast } else { Reading::Binary };
+        return if user.labels.is_empty() || user.array { Transfer::Text } else { Transfer::Native };
     }
     match data_type.oid {
         oids::TEXT | oids::VARCHAR | oids::BPCHAR | oids::NAME | oids::JSON | oids::JSONB | oids::NUMERIC => {
-            Reading::Binary
+            Transfer::Native
         }
-        _ if !is_text_storage(data_type) => Reading::Binary,
+        _ if !is_text_storage(data_type) => Transfer::Native,
         _ => text_reading(data_type),
     }
 }
 
 /// The reading of a column as text.
-fn text_reading(data_type: &PgType) -> Reading {
+fn text_reading(data_type: &PgType) -> Transfer {
     match data_type.oid {
         // Their casts to text cut blanks, add a netmask, spell out booleans, keep an encoding declaration.
-        oids::BPCHAR => Reading::Output("bpcharout"),
-        oids::INET => Reading::Output("inet_out"),
-        oids::BOOL => Reading::Output("boolout"),
-        oids::XML => Reading::Output("xml_out"),
-        oids::CHAR => Reading::Output("charout"),
-        _ => Reading::Cast,
+        oids::BPCHAR => Transfer::Function("bpcharout"),
+        oids::INET => Transfer::Function("inet_out"),
+        oids::BOOL => Transfer::Function("boolout"),
+        oids::XML => Transfer::Function("xml_out"),
+        oids::CHAR => Transfer::Function("charout"),
+        _ => Transfer::Text,
     }
 }
 
 impl Column {
     fn select(&self) -> String {
-        match self.reading {
-            Reading::Binary => self.remote.clone(),
-            Reading::Cast => format!("{}::text", self.remote),
-            Reading::Output(function) => format!("textin({function}({}))", self.remote),
-        }
+        transferred(&self.remote, self.reading)
     }
 }
 
@@ -316,14 +326,74 @@ impl TableProvider for PostgresTable {
                 Answer::Rows(columns.iter().map(|column| column.field.clone()).collect())
             },
             batch_rows: self.batch_rows,
-            snapshot: (parts.len() > 1).then(|| SharedSnapshot::new(parts.len())),
         };
-        let exec = ForeignScanExec::new(Arc::new(scan), &self.spec.name, parts, schema).with_statistics(statistics);
+        let exec = ForeignScanExec::new(Arc::new(scan), &self.spec.name, parts, schema)
+            .with_statistics(statistics)
+            .with_keys(self.keys.clone());
         Ok(Arc::new(exec))
     }
 }
 
+impl RemoteRelation for PostgresTable {
+    fn source(&self) -> SourceId {
+        self.pool.source()
+    }
+
+    fn relation(&self) -> Relation {
+        let columns = self.columns.iter().map(|column| RelationColumn {
+            name: column.name.clone(),
+            data_type: column.field.data_type.clone(),
+            // A sum has the digits of what is added up.
+            plain: column.pushable && column.same_scale,
+            collation: (column.collation != 0).then_some(column.collation),
+            transfer: column.reading,
+        });
+        Relation {
+            table: self.spec.name.clone(),
+            name: self.names.to_vec(),
+            columns: columns.collect(),
+            rows: self.rows,
+        }
+    }
+
+    fn dialect(&self) -> &dyn QueryDialect {
+        &self.dialect
+    }
+
+    fn scan_query(
+        &self,
+        query: &SubQuery,
+        tables: &str,
+        schema: SchemaRef,
+        rows: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let failed = || unwritten(self.pool.server());
+        let counted = query.outputs.is_empty().then(|| query.clone().counted());
+        let sql = render(&self.dialect, counted.as_ref().unwrap_or(query)).ok_or_else(failed)?;
+        let field = |(output, field): (&Scalar, &Arc<arrow::datatypes::Field>)| {
+            Some(Field {
+                name: field.name().clone(),
+                data_type: reading_type(field)?,
+                text: matches!(output, Scalar::Column(column) if column.transfer != Transfer::Native),
+                nullable: field.is_nullable(),
+            })
+        };
+        let fields = query.outputs.iter().zip(schema.fields()).map(field).collect::<Option<Vec<_>>>();
+        let fields = fields.filter(|fields| fields.len() == schema.fields().len()).ok_or_else(failed)?;
+        let scan = PostgresScan {
+            pool: Arc::clone(&self.pool),
+            table: tables.to_owned(),
+            answer: if counted.is_some() { Answer::Count } else { Answer::Rows(fields) },
+            batch_rows: self.batch_rows,
+        };
+        let rows = rows.map_or(Precision::Absent, Precision::Inexact);
+        let statistics = self.statistics_of(&schema, rows);
+        Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema).with_statistics(statistics)))
+    }
+}
+
 /// One scan's SQL.
+#[derive(Clone, Copy)]
 struct Query<'a> {
     relation: &'a str,
     columns: &'a [&'a Column],
@@ -333,31 +403,28 @@ struct Query<'a> {
 
 impl Query<'_> {
     /// The statement, or one for each range between `cuts`.
-    fn parts(&self, cuts: &[u64]) -> Vec<String> {
+    fn parts(&self, cuts: &[u64]) -> Vec<RemoteQuery> {
         let ranges = ctid_ranges(cuts);
         if ranges.is_empty() {
-            return vec![self.sql(None)];
+            return vec![self.part(None)];
         }
-        ranges.iter().map(|range| self.sql(Some(range))).collect()
+        ranges.into_iter().map(|range| self.part(Some(range))).collect()
     }
 
-    fn sql(&self, range: Option<&str>) -> String {
-        let conditions: Vec<&str> = range.into_iter().chain(self.condition).collect();
-        let mut tail = format!(" FROM {}", self.relation);
-        if !conditions.is_empty() {
-            tail.push_str(&format!(" WHERE {}", conditions.join(" AND ")));
-        }
-        if let Some(limit) = self.limit {
-            tail.push_str(&format!(" LIMIT {limit}"));
-        }
-        if !self.columns.is_empty() {
-            let selected: Vec<String> = self.columns.iter().map(|column| column.select()).collect();
-            return format!("SELECT {}{tail}", selected.join(", "));
-        }
+    fn part(&self, range: Option<String>) -> RemoteQuery {
+        let conditions = range.into_iter().chain(self.condition.map(str::to_owned)).collect();
+        let selected: Vec<String> = self.columns.iter().map(|column| column.select()).collect();
         // Rows without columns are a number: the remote counts them rather than sends them.
-        match self.limit {
-            Some(_) => format!("SELECT count(*) FROM (SELECT{tail}) AS counted"),
-            None => format!("SELECT count(*){tail}"),
+        let selected = match (self.columns, self.limit) {
+            ([], None) => "count(*)".to_owned(),
+            ([], Some(_)) => "count(*) FROM (SELECT".to_owned(),
+            _ => selected.join(", "),
+        };
+        let query = RemoteQuery::new(format!("SELECT {selected} FROM {}", self.relation), conditions);
+        match (self.columns, self.limit) {
+            ([], Some(limit)) => query.closed(&format!(" LIMIT {limit}) AS counted")),
+            (_, Some(limit)) => query.closed(&format!(" LIMIT {limit}")),
+            _ => query,
         }
     }
 }
@@ -375,6 +442,7 @@ mod tests {
             readable: true,
             plain: true,
             key_position: None,
+            collation: 0,
         }
     }
 
@@ -383,18 +451,18 @@ mod tests {
         let enumeration =
             |labels: &[&str]| PgType::user("mood", labels.iter().map(|l| (*l).to_owned()).collect(), false);
         let kept = [
-            (PgType::new(oids::INT4), PgType::new(oids::INT4), Reading::Binary),
-            (PgType::new(oids::INT4), PgType::new(oids::INT8), Reading::Cast),
-            (PgType::new(oids::INET), PgType::new(oids::INET), Reading::Output("inet_out")),
-            (PgType::new(oids::BOOL), PgType::new(oids::TEXT), Reading::Output("boolout")),
-            (PgType::bpchar(3), PgType::new(oids::TEXT), Reading::Output("bpcharout")),
-            (PgType::numeric(10, 2), PgType::numeric(12, 3), Reading::Binary),
-            (PgType::numeric(10, 2), PgType::new(oids::NUMERIC), Reading::Binary),
-            (PgType::varchar(3), PgType::varchar(5), Reading::Binary),
-            (PgType::bpchar(3), PgType::varchar(5), Reading::Output("bpcharout")),
-            (enumeration(&["a"]), enumeration(&["a"]), Reading::Binary),
-            (enumeration(&["a"]), enumeration(&[]), Reading::Cast),
-            (PgType::new(oids::TEXT_ARRAY), PgType::new(oids::TEXT_ARRAY), Reading::Cast),
+            (PgType::new(oids::INT4), PgType::new(oids::INT4), Transfer::Native),
+            (PgType::new(oids::INT4), PgType::new(oids::INT8), Transfer::Text),
+            (PgType::new(oids::INET), PgType::new(oids::INET), Transfer::Function("inet_out")),
+            (PgType::new(oids::BOOL), PgType::new(oids::TEXT), Transfer::Function("boolout")),
+            (PgType::bpchar(3), PgType::new(oids::TEXT), Transfer::Function("bpcharout")),
+            (PgType::numeric(10, 2), PgType::numeric(12, 3), Transfer::Native),
+            (PgType::numeric(10, 2), PgType::new(oids::NUMERIC), Transfer::Native),
+            (PgType::varchar(3), PgType::varchar(5), Transfer::Native),
+            (PgType::bpchar(3), PgType::varchar(5), Transfer::Function("bpcharout")),
+            (enumeration(&["a"]), enumeration(&["a"]), Transfer::Native),
+            (enumeration(&["a"]), enumeration(&[]), Transfer::Text),
+            (PgType::new(oids::TEXT_ARRAY), PgType::new(oids::TEXT_ARRAY), Transfer::Text),
         ];
         for (is, declared, expected) in kept {
             assert_eq!(reading(&remote(is.clone()), &declared), Some(expected), "{is:?} {declared:?}");
@@ -431,23 +499,27 @@ mod tests {
     #[test]
     fn a_query_says_what_is_needed_and_no_more() {
         let column = Column {
+            name: "a".into(),
             remote: "\"a\"".into(),
-            reading: Reading::Cast,
+            reading: Transfer::Text,
             field: Field { name: "a".into(), data_type: PgType::new(oids::MONEY), text: true, nullable: true },
             pushable: true,
+            same_scale: true,
+            collation: 0,
         };
         let columns = [&column];
         let query =
             Query { relation: "\"s\".\"t\"", columns: &columns, condition: Some("(\"a\" IS NULL)"), limit: Some(3) };
-        assert_eq!(query.parts(&[]), ["SELECT \"a\"::text FROM \"s\".\"t\" WHERE (\"a\" IS NULL) LIMIT 3"]);
+        let sql = |query: Query<'_>, cuts: &[u64]| query.parts(cuts).iter().map(RemoteQuery::sql).collect::<Vec<_>>();
+        assert_eq!(sql(query, &[]), ["SELECT \"a\"::text FROM \"s\".\"t\" WHERE (\"a\" IS NULL) LIMIT 3"]);
         let count = Query { columns: &[], ..query };
         assert_eq!(
-            count.parts(&[]),
+            sql(count, &[]),
             ["SELECT count(*) FROM (SELECT FROM \"s\".\"t\" WHERE (\"a\" IS NULL) LIMIT 3) AS counted"]
         );
         let all = Query { condition: None, limit: None, ..count };
-        assert_eq!(all.parts(&[]), ["SELECT count(*) FROM \"s\".\"t\""]);
-        let parts = Query { columns: &columns, ..all }.parts(&[7]);
+        assert_eq!(sql(all, &[]), ["SELECT count(*) FROM \"s\".\"t\""]);
+        let parts = sql(Query { columns: &columns, ..all }, &[7]);
         assert_eq!(parts[1], "SELECT \"a\"::text FROM \"s\".\"t\" WHERE ctid >= '(7,0)'::tid");
     }
 }

@@ -1,8 +1,6 @@
-//! Running a scan's SQL: one `COPY` stream, or several that see the same moment.
+//! Running a scan's SQL: one `COPY` stream for each part.
 
-use std::collections::HashSet;
-use std::fmt;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
@@ -11,15 +9,15 @@ use async_trait::async_trait;
 use bytes::{Buf, Bytes};
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
-use tokio::sync::{Mutex, Notify};
-use tokio_postgres::SimpleQueryMessage;
 
 use atoll_connector_api::scan::SqlScan;
+use atoll_connector_api::statement::{ScanPlace, SourceId};
 use atoll_connector_api::types::{PgType, oids};
 use atoll_connector_api::{ConnectorError, Result};
 
 use crate::copy::{Decoder, Field};
 use crate::error::query_error;
+use crate::moment::{Moment, Seat};
 use crate::pool::{Lease, Pool, copy_statement};
 use crate::tap::CopyData;
 
@@ -27,8 +25,6 @@ use crate::tap::CopyData;
 const FLUSH_DELAY: Duration = Duration::from_millis(50);
 /// Rows in a batch without columns.
 const COUNT_ROWS: usize = 8192;
-
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// What the rows of a scan's SQL stand for.
 #[derive(Debug, Clone)]
@@ -48,8 +44,6 @@ pub(crate) struct PostgresScan {
     pub(crate) answer: Answer,
     /// Rows in a batch.
     pub(crate) batch_rows: usize,
-    /// Where the scan has several parts.
-    pub(crate) snapshot: Option<SharedSnapshot>,
 }
 
 #[async_trait]
@@ -58,12 +52,21 @@ impl SqlScan for PostgresScan {
         self.pool.server()
     }
 
-    async fn run(&self, sql: &str, schema: SchemaRef) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let part = match &self.snapshot {
-            Some(snapshot) => snapshot.copy(&self.pool, sql).await?,
+    fn source(&self) -> Option<SourceId> {
+        Some(self.pool.source())
+    }
+
+    async fn run(
+        &self,
+        sql: &str,
+        schema: SchemaRef,
+        place: &ScanPlace,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let part = match self.seat(place).await? {
+            Some(seat) => self.copy_at(seat, sql).await?,
             None => {
                 let (lease, copy) = self.pool.copy(sql).await?;
-                Part { lease: Some(lease), copy, generation: None }
+                Part { connection: Connection::Own(lease), copy }
             }
         };
         let (fields, rows_schema) = match &self.answer {
@@ -85,6 +88,32 @@ impl SqlScan for PostgresScan {
             Answer::Rows(_) => batches.boxed(),
             Answer::Count => batches.map_ok(|batch| empty_rows(&batch)).try_flatten().boxed(),
         })
+    }
+}
+
+impl PostgresScan {
+    /// A connection that sees what the statement's other scans see; `None` where there is no other.
+    async fn seat(&self, place: &ScanPlace) -> Result<Option<Seat>> {
+        let source = self.pool.source();
+        let parts: usize =
+            place.statement.expected(source).iter().map(|(_, parts)| *parts).fold(0, usize::saturating_add);
+        if parts < 2 {
+            return Ok(None);
+        }
+        let connections_max = self.pool.remote().config.connections_max;
+        let moment = place.statement.shared(source, |expected| Moment::new(expected, connections_max));
+        moment.seat(&self.pool, place.scan).await
+    }
+
+    async fn copy_at(&self, mut seat: Seat, sql: &str) -> Result<Part> {
+        let Some(lease) = seat.lease_mut() else {
+            return Err(ConnectorError::Internal { message: "a seat without a connection".into() });
+        };
+        lease.mark_busy();
+        match lease.session().copy(&copy_statement(sql)).await {
+            Ok(copy) => Ok(Part { connection: Connection::Shared(seat), copy }),
+            Err(error) => Err(query_error(self.pool.remote(), error, Some(sql))),
+        }
     }
 }
 
@@ -115,9 +144,18 @@ fn rows_without_columns(rows: usize) -> Result<RecordBatch> {
 
 /// One running `COPY` and its connection.
 struct Part {
-    lease: Option<Lease>,
+    connection: Connection,
     copy: CopyData,
-    generation: Option<Arc<Generation>>,
+}
+
+/// What a part runs on.
+enum Connection {
+    /// Its own.
+    Own(Lease),
+    /// One in a transaction that sees the statement's moment.
+    Shared(Seat),
+    /// It has ended.
+    Gone,
 }
 
 /// Reads one `COPY` stream. Dropped before its end, it cancels the remote query through its lease.
@@ -135,7 +173,7 @@ impl Reader {
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         let mut flush = None;
         self.decode()?;
-        while self.part.lease.is_some() && !self.decoder.is_full() {
+        while !matches!(self.part.connection, Connection::Gone) && !self.decoder.is_full() {
             let message = match self.part.copy.next().now_or_never() {
                 Some(message) => message,
                 None if self.decoder.rows() == 0 => self.part.copy.next().await,
@@ -171,16 +209,16 @@ impl Reader {
     }
 
     fn failed(&mut self, error: tokio_postgres::Error) -> ConnectorError {
-        match self.part.lease.take() {
+        match std::mem::replace(&mut self.part.connection, Connection::Gone) {
+            Connection::Own(lease) => lease.fail(error, Some(&self.sql)),
             // A failed statement leaves its transaction failed too: that connection is not for others.
-            Some(lease) if self.part.generation.is_none() => lease.fail(error, Some(&self.sql)),
             _ => query_error(self.pool.remote(), error, Some(&self.sql)),
         }
     }
 
     /// The stream has ended: the connection may go back before the last rows go out.
     fn finish(&mut self) -> Result<()> {
-        let lease = self.part.lease.take();
+        let connection = std::mem::replace(&mut self.part.connection, Connection::Gone);
         if !self.decoder.is_done() {
             let cut =
                 std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the COPY stream ended without its end mark");
@@ -189,165 +227,11 @@ impl Reader {
                 source: Arc::new(cut),
             });
         }
-        match (lease, self.part.generation.take()) {
-            (Some(lease), Some(generation)) => generation.give_back(lease),
-            (Some(mut lease), None) => lease.mark_clean(),
-            (None, _) => {}
+        match connection {
+            Connection::Shared(seat) => seat.leave(),
+            Connection::Own(mut lease) => lease.mark_clean(),
+            Connection::Gone => {}
         }
         Ok(())
     }
-}
-
-/// One moment for all parts of a scan: the first part exports its snapshot, the others import it.
-///
-/// A part that has ended leaves its connection, whose transaction still holds the snapshot, to a part that waits for
-/// one. So a scan always ends with the one connection it has, and scans that wait for each other's cannot arise.
-#[derive(Debug)]
-pub(crate) struct SharedSnapshot {
-    parts: usize,
-    state: Mutex<SnapshotState>,
-}
-
-#[derive(Debug, Default)]
-struct SnapshotState {
-    started: HashSet<String>,
-    generation: Option<Arc<Generation>>,
-}
-
-/// One execution of all parts.
-struct Generation {
-    snapshot: String,
-    shared: StdMutex<Shared>,
-    returned: Notify,
-}
-
-#[derive(Default)]
-struct Shared {
-    /// Connections in a transaction that sees the snapshot.
-    free: Vec<Lease>,
-    /// Parts that have no connection yet.
-    unserved: usize,
-}
-
-impl fmt::Debug for Generation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Generation").field("snapshot", &self.snapshot).finish_non_exhaustive()
-    }
-}
-
-impl SharedSnapshot {
-    /// A snapshot for `parts` statements, each with a text of its own.
-    pub(crate) fn new(parts: usize) -> Self {
-        Self { parts, state: Mutex::default() }
-    }
-
-    async fn copy(&self, pool: &Arc<Pool>, sql: &str) -> Result<Part> {
-        let (generation, mut lease) = self.join(pool, sql).await?;
-        lease.mark_busy();
-        match lease.session().copy(&copy_statement(sql)).await {
-            Ok(copy) => Ok(Part { lease: Some(lease), copy, generation: Some(generation) }),
-            Err(error) => Err(query_error(pool.remote(), error, Some(sql))),
-        }
-    }
-
-    async fn join(&self, pool: &Arc<Pool>, sql: &str) -> Result<(Arc<Generation>, Lease)> {
-        let mut state = self.state.lock().await;
-        let current = state.generation.clone().filter(|_| !state.started.contains(sql));
-        if let Some(generation) = current {
-            state.started.insert(sql.to_owned());
-            if state.started.len() == self.parts {
-                // Held from here on by the running parts alone.
-                state.generation = None;
-            }
-            drop(state);
-            let lease = generation.connection(pool).await?;
-            return Ok((generation, lease));
-        }
-        // The first part, or one that runs a second time: a moment of its own.
-        let (lease, snapshot) = export(pool).await?;
-        let shared = StdMutex::new(Shared { free: Vec::new(), unserved: self.parts.saturating_sub(1) });
-        let generation = Arc::new(Generation { snapshot, shared, returned: Notify::new() });
-        state.started = HashSet::from([sql.to_owned()]);
-        state.generation = Some(Arc::clone(&generation));
-        Ok((generation, lease))
-    }
-}
-
-/// Opens a transaction and exports its snapshot.
-async fn export(pool: &Arc<Pool>) -> Result<(Lease, String)> {
-    let (lease, messages) = pool
-        .run(None, |session| async move {
-            session.client.simple_query(&format!("{BEGIN}; SELECT pg_export_snapshot()")).await
-        })
-        .await?;
-    let snapshot = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten().map(str::to_owned),
-        _ => None,
-    });
-    // It becomes part of a statement.
-    let snapshot = snapshot.filter(|id| id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
-    let snapshot = snapshot.ok_or_else(|| ConnectorError::Internal {
-        message: format!("server \"{}\" exported no snapshot", pool.server()),
-    })?;
-    Ok((lease, snapshot))
-}
-
-impl Generation {
-    /// A connection that sees the snapshot: one that another part has left, or one more of the pool's.
-    async fn connection(&self, pool: &Arc<Pool>) -> Result<Lease> {
-        let lease = tokio::select! {
-            biased;
-            lease = self.left() => lease,
-            lease = self.import(pool) => lease?,
-        };
-        let left = {
-            let mut shared = self.lock();
-            shared.unserved = shared.unserved.saturating_sub(1);
-            if shared.unserved == 0 { std::mem::take(&mut shared.free) } else { Vec::new() }
-        };
-        left.into_iter().for_each(end_transaction);
-        Ok(lease)
-    }
-
-    async fn left(&self) -> Lease {
-        loop {
-            let returned = self.returned.notified();
-            if let Some(lease) = self.lock().free.pop() {
-                return lease;
-            }
-            returned.await;
-        }
-    }
-
-    async fn import(&self, pool: &Arc<Pool>) -> Result<Lease> {
-        let sql = &format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{}'", self.snapshot);
-        let (lease, ()) = pool.run(None, |session| async move { session.client.batch_execute(sql).await }).await?;
-        Ok(lease)
-    }
-
-    /// Takes the connection of a part that has ended.
-    fn give_back(&self, lease: Lease) {
-        let mut shared = self.lock();
-        if shared.unserved == 0 {
-            drop(shared);
-            return end_transaction(lease);
-        }
-        shared.free.push(lease);
-        drop(shared);
-        self.returned.notify_one();
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Commits, and gives the connection back to its pool.
-fn end_transaction(mut lease: Lease) {
-    let pool = Arc::clone(lease.pool());
-    pool.spawn(async move {
-        if lease.session().client.batch_execute("COMMIT").await.is_ok() {
-            lease.mark_clean();
-        }
-    });
 }

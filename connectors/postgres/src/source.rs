@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 
 use atoll_connector_api::source::missing_option;
+use atoll_connector_api::subplan::FederatedTable;
 use atoll_connector_api::{
     ColumnDefinition, ConnectorError, ForeignSource, Options, Result, ServerSpec, TableDefinition, TableSpec,
     TableSummary,
@@ -140,7 +141,8 @@ impl ForeignSource for PostgresSource {
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         let (schema, name) = remote_name(&table);
         let (remote, traits) = self.known_table(&schema, &name).await?;
-        Ok(Arc::new(PostgresTable::new(Arc::clone(&self.pool), table, &schema, &remote, traits)?))
+        let table = PostgresTable::new(Arc::clone(&self.pool), table, &schema, &remote, traits)?;
+        Ok(Arc::new(FederatedTable(Arc::new(table))))
     }
 }
 

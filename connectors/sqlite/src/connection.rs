@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atoll_connector_api::paths::FilesRoots;
+use atoll_connector_api::statement::SourceId;
 use atoll_connector_api::{ConnectorError, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -50,6 +51,7 @@ impl Drop for CancelGuard {
 /// millisecond, and a file that was replaced meanwhile is seen.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
+    source: SourceId,
     server: Arc<str>,
     path: Arc<str>,
     roots: FilesRoots,
@@ -57,7 +59,12 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn new(server: &str, path: &str, roots: FilesRoots) -> Self {
-        Self { server: server.into(), path: path.into(), roots }
+        Self { source: SourceId::new(), server: server.into(), path: path.into(), roots }
+    }
+
+    /// The source that reads it.
+    pub(crate) fn source(&self) -> SourceId {
+        self.source
     }
 
     pub(crate) fn server(&self) -> &str {
@@ -144,9 +151,14 @@ impl Database {
         connection.pragma_update(None, "mmap_size", 0)?;
         connection.pragma_update(None, "query_only", true)?;
         connection.authorizer(Some(authorize));
+        Self::ended_by(connection, cancel);
+        Ok(())
+    }
+
+    /// Has `cancel` end the work on a connection, and nothing else.
+    pub(crate) fn ended_by(connection: &Connection, cancel: &CancelFlag) {
         let cancel = cancel.clone();
         connection.progress_handler(CANCEL_CHECK_OPS, Some(move || cancel.is_set()));
-        Ok(())
     }
 
     /// What an error of SQLite means to the server.
@@ -223,6 +235,8 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
         AuthAction::Select | AuthAction::Read { .. } | AuthAction::Function { .. } | AuthAction::Recursive => {
             Authorization::Allow
         }
+        // Of our own text only: neither a view nor a trigger can hold it.
+        AuthAction::Transaction { .. } => Authorization::Allow,
         AuthAction::Pragma { pragma_name, pragma_value: _ } if PRAGMAS.contains(&pragma_name) => Authorization::Allow,
         _ => Authorization::Deny,
     }

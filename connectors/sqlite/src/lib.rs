@@ -3,6 +3,7 @@
 mod connection;
 mod declared;
 mod dialect;
+mod moment;
 mod options;
 mod provider;
 mod scan;

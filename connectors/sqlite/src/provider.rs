@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use atoll_connector_api::TableSpec;
+use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
-use atoll_connector_api::scan::ForeignScanExec;
+use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -29,7 +30,8 @@ const FILTERS_MAX: usize = 200;
 pub(crate) struct SqliteTable {
     spec: TableSpec,
     schema: SchemaRef,
-    dialect: SqliteDialect,
+    dialect: Arc<SqliteDialect>,
+    keys: KeyFilters,
     scan: SqliteScan,
 }
 
@@ -57,17 +59,24 @@ impl SqliteTable {
             remote_table: shape.name.as_str().into(),
             columns: Arc::new(columns),
         };
-        Self { schema: spec.schema(), dialect: SqliteDialect::new(facts, shape.utf8), spec, scan }
+        let dialect = Arc::new(SqliteDialect::new(facts, shape.utf8));
+        Self {
+            schema: spec.schema(),
+            keys: KeyFilters::new(Arc::clone(&dialect) as _, spec.clone()),
+            dialect,
+            spec,
+            scan,
+        }
     }
 
     fn translate(&self, filter: &Expr) -> Option<Pushed> {
         if nodes(filter) > FILTER_NODES_MAX {
             return None;
         }
-        FilterTranslator::new(&self.dialect, &self.spec).translate(filter)
+        FilterTranslator::new(self.dialect.as_ref(), &self.spec).translate(filter)
     }
 
-    fn sql(&self, projection: &[usize], filters: &[Expr], limit: Option<usize>) -> String {
+    fn query(&self, projection: &[usize], filters: &[Expr], limit: Option<usize>) -> RemoteQuery {
         let columns: Vec<_> = projection
             .iter()
             .filter_map(|&index| self.spec.columns.get(index))
@@ -78,16 +87,15 @@ impl SqliteTable {
         let complete = filters.len() <= FILTERS_MAX
             && pushed.iter().all(|one| one.as_ref().is_some_and(|one| one.fidelity == Fidelity::Identical));
         let conditions: Vec<_> = pushed.into_iter().flatten().map(|one| one.sql).collect();
-        let mut sql = format!("SELECT {columns} FROM \"main\".{}", identifier(&self.scan.remote_table));
-        if !conditions.is_empty() {
-            sql.push_str(" WHERE ");
-            sql.push_str(&conditions.join(" AND "));
-        }
+        let query = RemoteQuery::new(
+            format!("SELECT {columns} FROM \"main\".{}", identifier(&self.scan.remote_table)),
+            conditions,
+        );
         // A limit under a filter of ours would lose rows for good.
-        if let Some(limit) = limit.filter(|_| complete) {
-            sql.push_str(&format!(" LIMIT {limit}"));
+        match limit.filter(|_| complete) {
+            Some(limit) => query.closed(&format!(" LIMIT {limit}")),
+            None => query,
         }
-        sql
     }
 }
 
@@ -132,7 +140,8 @@ impl TableProvider for SqliteTable {
         let all: Vec<_> = (0..self.spec.columns.len()).collect();
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
-        let sql = self.sql(projection, filters, limit);
-        Ok(Arc::new(ForeignScanExec::new(Arc::new(self.scan.clone()), self.spec.name.clone(), vec![sql], schema)))
+        let query = self.query(projection, filters, limit);
+        let exec = ForeignScanExec::new(Arc::new(self.scan.clone()), &self.spec.name, vec![query], schema);
+        Ok(Arc::new(exec.with_keys(self.keys.clone())))
     }
 }

@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use atoll_connector_api::scan::SqlScan;
+use atoll_connector_api::statement::{ScanId, ScanPlace, SourceId};
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{ConnectorError, Result};
 use futures::StreamExt;
@@ -19,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::connection::{CancelFlag, Database};
 use crate::declared::Affinity;
+use crate::moment::{Moment, SCANS_TOGETHER_MAX};
 use crate::source;
 use crate::values::{ColumnReader, Place};
 
@@ -54,15 +56,25 @@ impl SqlScan for SqliteScan {
         self.database.server()
     }
 
-    async fn run(&self, sql: &str, schema: SchemaRef) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    fn source(&self) -> Option<SourceId> {
+        Some(self.database.source())
+    }
+
+    async fn run(
+        &self,
+        sql: &str,
+        schema: SchemaRef,
+        place: &ScanPlace,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let permit = self.permit().await?;
+        let moment = self.moment(place).map(|moment| (moment, place.scan));
         let cancel = CancelFlag::default();
         let guard = cancel.guard();
         let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
         let (scan, sql) = (self.clone(), sql.to_owned());
         std::thread::Builder::new()
             .name("sqlite-scan".into())
-            .spawn(move || scan.work(&sql, &schema, &sender, &cancel, permit))
+            .spawn(move || scan.work(&sql, &schema, &sender, &cancel, (permit, moment)))
             .map_err(|error| ConnectorError::Limit {
                 message: format!("no thread for a scan of server \"{}\": {error}", self.database.server()),
                 hint: None,
@@ -94,9 +106,24 @@ impl SqliteScan {
         })
     }
 
+    /// What the scan shares with the statement's others; `None` where it is alone.
+    fn moment(&self, place: &ScanPlace) -> Option<Arc<Moment>> {
+        let source = self.database.source();
+        let expected = place.statement.expected(source);
+        let runs: usize = expected.iter().map(|(_, runs)| *runs).fold(0, usize::saturating_add);
+        (runs > 1 && expected.len() <= SCANS_TOGETHER_MAX).then(|| place.statement.shared(source, Moment::new))
+    }
+
     /// The thread's whole life. The permit is given back when it ends.
-    fn work(&self, sql: &str, schema: &SchemaRef, sender: &Sender, cancel: &CancelFlag, permit: OwnedSemaphorePermit) {
-        let last = match self.read(sql, schema, sender, cancel) {
+    fn work(
+        &self,
+        sql: &str,
+        schema: &SchemaRef,
+        sender: &Sender,
+        cancel: &CancelFlag,
+        (permit, moment): (OwnedSemaphorePermit, Option<(Arc<Moment>, ScanId)>),
+    ) {
+        let last = match self.read_within(moment, sql, schema, sender, cancel) {
             Ok(()) => Ok(RecordBatch::new_empty(Arc::clone(schema))),
             Err(error) => Err(error),
         };
@@ -105,11 +132,34 @@ impl SqliteScan {
         let _ = sender.blocking_send(last);
     }
 
-    fn read(&self, sql: &str, schema: &SchemaRef, sender: &Sender, cancel: &CancelFlag) -> Result<()> {
-        let connection = self.database.open(cancel)?;
+    fn read_within(
+        &self,
+        moment: Option<(Arc<Moment>, ScanId)>,
+        sql: &str,
+        schema: &SchemaRef,
+        sender: &Sender,
+        cancel: &CancelFlag,
+    ) -> Result<()> {
+        let Some((moment, scan)) = moment else {
+            return self.read(&self.database.open(cancel)?, sql, schema, sender, cancel);
+        };
+        let connection = moment.connection(&self.database, scan, cancel)?;
+        self.read(&connection, sql, schema, sender, cancel)?;
+        moment.leave(scan, connection);
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        schema: &SchemaRef,
+        sender: &Sender,
+        cancel: &CancelFlag,
+    ) -> Result<()> {
         let started = Cell::new(false);
         self.database.retry_busy(cancel, || {
-            let result = self.rows(&connection, sql, schema, sender, &started);
+            let result = self.rows(connection, sql, schema, sender, &started);
             // What was sent cannot be taken back: only a scan that has not begun may begin again.
             match result {
                 Err(ConnectorError::Remote { message, server, hint, .. }) if started.get() => {

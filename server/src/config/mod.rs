@@ -123,6 +123,12 @@ pub struct ServeArgs {
     /// Memory of all queries together, at least 64MB [default: three quarters of the machine's]
     #[arg(long, value_name = "SIZE", env = "ATOLL_MEMORY_MAX")]
     pub memory_max: Option<String>,
+    /// Queries that compute at once, the others wait [default: as many as cpu_threads]
+    #[arg(long, value_name = "N", env = "ATOLL_MAX_RUNNING_QUERIES")]
+    pub max_running_queries: Option<usize>,
+    /// Queries that wait for their turn, beyond which they are refused [default: 1000]
+    #[arg(long, value_name = "N", env = "ATOLL_MAX_WAITING_QUERIES")]
+    pub max_waiting_queries: Option<usize>,
     /// How long running queries may go on at shutdown, for example 10s [default: 5s]
     #[arg(long, value_name = "TIME", env = "ATOLL_SHUTDOWN_GRACE")]
     pub shutdown_grace: Option<String>,
@@ -184,6 +190,8 @@ pub struct Config {
     pub cpu_threads: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_max: Option<String>,
+    pub max_running_queries: usize,
+    pub max_waiting_queries: usize,
     pub shutdown_grace: String,
     #[serde(deserialize_with = "one_or_many")]
     pub network_allow: Vec<String>,
@@ -222,6 +230,8 @@ impl Default for Config {
             portals_max: 1_000,
             cpu_threads: 0,
             memory_max: None,
+            max_running_queries: 0,
+            max_waiting_queries: 1_000,
             shutdown_grace: "5s".to_owned(),
             network_allow: Vec::new(),
             secret_env: Vec::new(),
@@ -281,6 +291,7 @@ impl Config {
         }
         take!(listen, data_dir, database, files_root, auth, max_connections, cpu_threads, shutdown_grace);
         take!(network_allow, secret_env, secret_dir, log, tls_required);
+        take!(max_running_queries, max_waiting_queries);
         take!(startup_timeout, message_bytes_max, prepared_statements_max, portals_max);
         config.catalog_url = args.catalog_url.or(config.catalog_url);
         config.tls_cert = args.tls_cert.or(config.tls_cert);

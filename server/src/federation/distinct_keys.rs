@@ -1,11 +1,15 @@
-//! `SELECT DISTINCT … ORDER BY`: an expression that orders has to be in the select list.
+//! `SELECT DISTINCT … ORDER BY`: an expression that orders has to be in the select list; and `DISTINCT ON`, whose keys
+//! order first, in whichever order they are written.
 
 use std::ops::ControlFlow;
 
+use atoll_connector_api::types::PgType;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, Distinct, Expr, OrderByKind, Query, SelectItem, SetExpr, Spanned, Value, VisitMut, VisitorMut,
+    CastKind, DataType, Distinct, Expr, Ident, ObjectName, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr,
+    Spanned, Value, VisitMut, VisitorMut,
 };
 
+use super::naming::folded;
 use super::relations::position;
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -27,10 +31,13 @@ impl VisitorMut for Keys<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-        let SetExpr::Select(select) = query.body.as_ref() else { return ControlFlow::Continue(()) };
+        let SetExpr::Select(select) = query.body.as_mut() else { return ControlFlow::Continue(()) };
         let Some(OrderByKind::Expressions(keys)) = query.order_by.as_mut().map(|order| &mut order.kind) else {
             return ControlFlow::Continue(());
         };
+        if let Some(Distinct::On(first)) = &mut select.distinct {
+            order_first_keys(first, keys, &select.projection);
+        }
         if !matches!(select.distinct, Some(Distinct::Distinct)) {
             return ControlFlow::Continue(());
         }
@@ -56,6 +63,65 @@ impl VisitorMut for Keys<'_> {
     }
 }
 
+/// Puts the keys of DISTINCT ON in the order in which ORDER BY names them, and in its words: DataFusion compares one with the
+/// other, and PostgreSQL takes them for a set.
+fn order_first_keys(first: &mut Vec<Expr>, keys: &mut [OrderByExpr], items: &[SelectItem]) {
+    let mut wanted: Vec<(String, Expr)> = Vec::with_capacity(first.len());
+    for expr in first.iter().map(|key| meant(key, items)) {
+        let text = plain(&expr);
+        if wanted.iter().all(|(known, _)| *known != text) {
+            wanted.push((text, expr));
+        }
+    }
+    let mut ordered: Vec<Expr> = Vec::with_capacity(wanted.len());
+    for key in keys {
+        let text = plain(&meant(&key.expr, items));
+        if wanted.is_empty() {
+            break;
+        }
+        match wanted.iter().position(|(known, _)| *known == text) {
+            Some(index) => {
+                let (_, expr) = wanted.remove(index);
+                key.expr.clone_from(&expr);
+                ordered.push(expr);
+            }
+            // The same key again; and anything else is refused later.
+            None if ordered.iter().any(|expr| plain(expr) == text) => {}
+            None => return,
+        }
+    }
+    ordered.extend(wanted.into_iter().map(|(_, expr)| expr));
+    *first = ordered;
+}
+
+/// What a key stands for: an item of the select list by its number, or by its name.
+fn meant(key: &Expr, items: &[SelectItem]) -> Expr {
+    let shown = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr.clone()),
+        _ => None,
+    };
+    let item = match key {
+        Expr::Nested(inner) => return meant(inner, items),
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => {
+                let place = digits.to_string().parse::<usize>().ok().and_then(|place| place.checked_sub(1));
+                // A star before it has columns that nobody has counted yet.
+                place.and_then(|place| items.get(..=place)).and_then(|items| {
+                    let shown: Option<Vec<Expr>> = items.iter().map(shown).collect();
+                    shown?.pop()
+                })
+            }
+            _ => None,
+        },
+        Expr::Identifier(name) => items.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if folded(alias) == folded(name) => Some(expr.clone()),
+            _ => None,
+        }),
+        _ => None,
+    };
+    item.unwrap_or_else(|| key.clone())
+}
+
 /// Columns, positions and parameters are another's business.
 fn is_computed(key: &Expr) -> bool {
     match key {
@@ -76,8 +142,12 @@ fn plain(expr: &Expr) -> String {
             let simpler = match expr {
                 Expr::CompoundIdentifier(parts) => parts.pop().map(Expr::Identifier),
                 Expr::Nested(inner) => Some(inner.as_ref().clone()),
-                Expr::Cast { kind, .. } => {
+                Expr::Cast { kind, data_type, .. } => {
                     *kind = CastKind::Cast;
+                    // `int` and `int4` are one type.
+                    if let Some(own) = PgType::parse_name(&data_type.to_string()) {
+                        *data_type = DataType::Custom(ObjectName::from(vec![Ident::new(own.sql_name())]), Vec::new());
+                    }
                     None
                 }
                 _ => None,

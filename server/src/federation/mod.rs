@@ -13,6 +13,7 @@ mod origins;
 pub mod pg_catalog;
 pub mod planner;
 pub mod provider;
+pub mod pushdown;
 pub mod refused;
 pub mod relations;
 pub mod semantics;

@@ -1,19 +1,25 @@
 //! Keeps DataFusion's physical filter push-down away from schemas with two columns of one name.
 //!
 //! DataFusion 55 moves a filter through a projection, and its top-N and join filters through most operators, by looking
-//! its columns up by name: of `a.id` and `b.id`, which a join gives under one name, it takes the first. Below a barrier
-//! the rules work as always; no filter crosses it.
+//! its columns up by name: of `a.id` and `b.id`, which a join gives under one name, it takes the first; and where a column
+//! has another name below an operator than above it, it takes whatever has the name above. Below a barrier the rules work
+//! as always; no filter crosses it.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::common::JoinType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions, execution_plan,
 };
@@ -37,7 +43,7 @@ struct Guarded(Arc<dyn PhysicalOptimizerRule + Send + Sync>);
 impl PhysicalOptimizerRule for Guarded {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let fenced = plan.transform_up(|node| {
-            if !repeats_a_name(&node.schema()) {
+            if !repeats_a_name(&node.schema()) && !renames_a_column(&node) {
                 return Ok(Transformed::no(node));
             }
             // Shared properties: a parent whose child's are new forgets the filters that it gives its scans.
@@ -71,6 +77,33 @@ fn repeats_a_name(schema: &SchemaRef) -> bool {
     let mut names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     names.sort_unstable();
     names.windows(2).any(|pair| pair.first() == pair.last())
+}
+
+/// Whether the operator gives a column a name that another column has below it.
+fn renames_a_column(node: &Arc<dyn ExecutionPlan>) -> bool {
+    let has = |schema: &SchemaRef, name: &str| schema.fields().iter().any(|field| field.name() == name);
+    if node.is::<UnionExec>() || node.is::<InterleaveExec>() {
+        let schema = node.schema();
+        let names = |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        return node.children().iter().any(|input| names(&input.schema()) != names(&schema));
+    }
+    if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+        let below = aggregate.input().schema();
+        return aggregate.group_expr().expr().iter().any(|(key, name)| {
+            has(&below, name) && key.downcast_ref::<Column>().is_none_or(|column| column.name() != name)
+        });
+    }
+    // Filters of the side that a semi join keeps go to the keys of the other side, too.
+    let Some(join) = node.downcast_ref::<HashJoinExec>() else { return false };
+    let name = |key: &Arc<dyn PhysicalExpr>| key.downcast_ref::<Column>().map(|column| column.name().to_owned());
+    join.on().iter().any(|(left, right)| {
+        let (kept, other, below) = match join.join_type() {
+            JoinType::LeftSemi => (name(left), name(right), join.right().schema()),
+            JoinType::RightSemi => (name(right), name(left), join.left().schema()),
+            _ => return false,
+        };
+        kept.is_some_and(|kept| has(&below, &kept) && other.as_deref() != Some(kept.as_str()))
+    })
 }
 
 /// Passes rows and no filters.

@@ -154,6 +154,8 @@ impl Server {
                 cpu_threads: config.cpu_threads,
                 max_connections: config.max_connections,
                 memory_max: config.memory_max(),
+                running_queries_max: config.max_running_queries,
+                waiting_queries_max: config.max_waiting_queries,
                 prepared_statements_max: config.prepared_statements_max,
                 portals_max: config.portals_max,
             },

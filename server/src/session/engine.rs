@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use atoll_connector_api::pushdown::IN_LIST_MAX;
+use atoll_connector_api::statement::StatementScans;
 use atoll_connector_api::types::text::OutputStyle;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
@@ -13,6 +15,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::runtime::Handle;
 
+use super::admission::Admission;
 use super::backends::Backends;
 use super::memory::ServerMemory;
 use super::settings::Settings;
@@ -20,6 +23,7 @@ use crate::catalog::Catalog;
 use crate::catalog::store::Store;
 use crate::federation::lazy::LazyConditions;
 use crate::federation::pg_catalog::{AdvisoryLocks, FunctionNames};
+use crate::federation::pushdown::{PushDownPlanner, Switches};
 use crate::federation::{name_barrier, pg_catalog, semantics};
 use crate::host::Host;
 
@@ -29,6 +33,8 @@ const BATCH_ROWS: usize = 8192;
 const SPILL_BYTES_MAX: u64 = 100 << 30;
 /// Sorts of one query that must find room for their merges, each in every partition, even where it has little memory.
 const SORTS_MAX: usize = 16;
+/// Bytes of the rows of a join's side whose keys may become a list, in each partition.
+const KEY_LIST_BYTES_MAX: usize = 4 << 20;
 /// Threads of the CPU runtime on a small machine.
 const CPU_THREADS_MIN: usize = 16;
 /// Stack of the CPU runtime's threads: planning recurses with the depth of expressions.
@@ -45,6 +51,10 @@ pub struct EngineConfig {
     pub cpu_threads: usize,
     /// Bytes that all queries together may use.
     pub memory_max: usize,
+    /// Queries that compute at once; 0: as many as there are threads.
+    pub running_queries_max: usize,
+    /// Queries that wait for their turn; the next is refused.
+    pub waiting_queries_max: usize,
     /// Connections of one kind are counted against it by the wire; roles have limits of their own.
     pub max_connections: usize,
     /// Statements that PREPARE may keep in one session.
@@ -72,6 +82,7 @@ pub struct Engine {
     cpu: Option<tokio::runtime::Runtime>,
     template: SessionState,
     memory: Arc<ServerMemory>,
+    admission: Arc<Admission>,
     /// What can be called, for `pg_proc`.
     functions: Arc<FunctionNames>,
 }
@@ -92,6 +103,7 @@ impl Engine {
     /// Threads or the spill directory cannot be had.
     pub fn new(config: EngineConfig, store: Arc<Store>, host: Arc<Host>) -> std::io::Result<Arc<Self>> {
         let threads = if config.cpu_threads > 0 { config.cpu_threads } else { default_cpu_threads() };
+        let running = if config.running_queries_max > 0 { config.running_queries_max } else { threads };
         let cpu = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("atoll-cpu")
@@ -101,11 +113,15 @@ impl Engine {
         let template = SessionStateBuilder::new().with_default_features().with_config(base_config()).build();
         let mut rules = name_barrier::guarded(template.physical_optimizers());
         rules.insert(0, Arc::new(LazyConditions));
-        let template = SessionStateBuilder::new_from_existing(template).with_physical_optimizer_rules(rules).build();
+        let template = SessionStateBuilder::new_from_existing(template)
+            .with_physical_optimizer_rules(rules)
+            .with_query_planner(Arc::new(PushDownPlanner))
+            .build();
         let functions = Arc::new(function_names(&template).map_err(std::io::Error::other)?);
         Ok(Arc::new(Self {
             functions,
             memory: ServerMemory::new(config.memory_max),
+            admission: Admission::new(running, config.waiting_queries_max),
             config,
             host,
             backends: Backends::default(),
@@ -138,6 +154,11 @@ impl Engine {
         self.cpu.as_ref().expect("the runtime is taken in Drop only").handle()
     }
 
+    /// Whose turn it is to compute.
+    pub(super) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
     /// A state for one statement: functions over `system`, options from the session's settings, memory of its own.
     ///
     /// # Errors
@@ -147,18 +168,24 @@ impl Engine {
         settings: &Settings,
         system: &Arc<pg_catalog::PgCatalogContext>,
     ) -> datafusion::error::Result<SessionState> {
-        let mut config = self.template.config().clone();
+        let mut config = self.template.config().clone().with_extension(Arc::new(StatementScans::default()));
         let partitions = settings.get("atoll.scan_partitions").and_then(|text| text.parse().ok()).unwrap_or(0);
         if partitions > 0 {
             config = config.with_target_partitions(partitions);
         }
+        config.set_extension(Arc::new(Switches {
+            joins: settings.on("atoll.pushdown_joins"),
+            aggregates: settings.on("atoll.pushdown_aggregates"),
+        }));
         let options = config.options_mut();
         let partitions = options.execution.target_partitions.max(1);
         let memory = settings.memory("atoll.query_memory").unwrap_or(usize::MAX);
         options.execution.sort_spill_reservation_bytes =
             options.execution.sort_spill_reservation_bytes.min(memory / (SORTS_MAX * partitions));
         options.execution.time_zone = settings.get("timezone").map(str::to_owned);
-        options.optimizer.enable_dynamic_filter_pushdown = settings.on("atoll.dynamic_filters");
+        // The option that stands for all of them acts when it is set by name only.
+        options.optimizer.enable_join_dynamic_filter_pushdown =
+            settings.on("atoll.dynamic_filters") && settings.on("atoll.pushdown");
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_config(config)
             .with_runtime_env(self.runtime_env(settings)?);
@@ -207,6 +234,12 @@ fn base_config() -> SessionConfig {
     options.sql_parser.enable_subquery_sort_elimination = false;
     // The check compares what is said to be NULL at most: DataFusion says of IS TRUE that it never is, and its operator that it may be.
     options.execution.skip_physical_aggregate_schema_check = true;
+    // Scans take what joins learn of their keys. The bounds of a top-N or a minimum come while its scans run: too late for a
+    // remote that was asked already.
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.optimizer.hash_join_inlist_pushdown_max_distinct_values = IN_LIST_MAX;
+    options.optimizer.hash_join_inlist_pushdown_max_size = KEY_LIST_BYTES_MAX;
     // File names and row counts of a plan's own statistics say nothing to a user of EXPLAIN.
     options.explain.physical_plan_only = true;
     SessionConfig::from(options).with_batch_size(BATCH_ROWS).with_information_schema(false)

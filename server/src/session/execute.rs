@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow::record_batch::RecordBatch;
-use datafusion::execution::SessionState;
+use atoll_connector_api::statement::StatementScans;
+use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinHandle;
 
+use super::admission::{Admission, needs_turn};
 use super::outcome::{CancelReason, Canceller};
 use super::stoppable::stoppable;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -129,10 +131,11 @@ impl Stoppable {
     }
 }
 
-/// Runs a physical plan on the CPU runtime. The stream ends with an error when a limit is reached; dropping it ends the
-/// work, remote queries included.
+/// Runs a physical plan on the CPU runtime when its turn comes. The stream ends with an error when a limit is reached;
+/// dropping it ends the work, remote queries included.
 pub(super) fn stream(
     cpu: &Handle,
+    admission: &Arc<Admission>,
     state: &SessionState,
     plan: Stoppable,
     limits: Limits,
@@ -140,20 +143,10 @@ pub(super) fn stream(
     let context = state.task_ctx();
     let Stoppable { plan, stop } = plan;
     let (sender, receiver) = mpsc::channel(BATCHES_QUEUED_MAX);
+    let queue = needs_turn(&plan).then(|| Arc::clone(admission));
     let work = async move {
-        let mut batches = match execute_stream(plan, context) {
-            Ok(batches) => batches,
-            Err(error) => {
-                let _ = sender.send(Err(sqlstate::sql_error(&error))).await;
-                return;
-            }
-        };
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|error| sqlstate::sql_error(&error));
-            let failed = batch.is_err();
-            if sender.send(batch).await.is_err() || failed {
-                return;
-            }
+        if let Err(error) = produce(plan, context, queue.as_deref(), &sender).await {
+            let _ = sender.send(Err(error)).await;
         }
     };
     let task = cpu.spawn(Interruptible::new(work, stop.clone()));
@@ -164,6 +157,43 @@ pub(super) fn stream(
         stop,
     }
     .boxed()
+}
+
+/// Sends a plan's batches. While it waits for a client that does not read, somebody else may compute.
+///
+/// # Errors
+/// The plan's own; those of the queue.
+async fn produce(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    queue: Option<&Admission>,
+    sender: &mpsc::Sender<SqlResult<RecordBatch>>,
+) -> SqlResult<()> {
+    let mut turn = match queue {
+        Some(queue) => Some(queue.enter().await?),
+        None => None,
+    };
+    if let Some(scans) = context.session_config().get_extension::<StatementScans>() {
+        scans.expect_plan(&plan);
+    }
+    let mut batches = execute_stream(plan, context).map_err(|error| sqlstate::sql_error(&error))?;
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|error| sqlstate::sql_error(&error))?;
+        match sender.try_send(Ok(batch)) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Ok(()),
+            Err(TrySendError::Full(batch)) => {
+                drop(turn.take());
+                if sender.send(batch).await.is_err() {
+                    return Ok(());
+                }
+                if let Some(queue) = queue {
+                    turn = Some(queue.enter_again().await?);
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 struct BatchStream {

@@ -1,5 +1,6 @@
 //! One connection: user, settings, transaction state, prepared statements, cursors, cancellation.
 
+mod admission;
 pub mod backends;
 mod cursor;
 mod ddl;

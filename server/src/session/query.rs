@@ -218,7 +218,13 @@ impl Session {
             .run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await })
             .await
             .map_err(|error| CastConstant::locate(&planned.constants, error))?;
-        let mut batches = execute::stream(self.engine.cpu(), &state, Stoppable::new(physical)?, limits.clone());
+        let mut batches = execute::stream(
+            self.engine.cpu(),
+            self.engine.admission(),
+            &state,
+            Stoppable::new(physical)?,
+            limits.clone(),
+        );
         if !planned.constants.is_empty() {
             let constants = planned.constants;
             batches = batches.map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error))).boxed();
@@ -255,7 +261,8 @@ impl Session {
             let started = Instant::now();
             let stoppable = Stoppable::new(physical)?;
             explained.plan = Arc::clone(&stoppable.plan);
-            let mut batches = execute::stream(self.engine.cpu(), &kept.state, stoppable, limits.clone());
+            let mut batches =
+                execute::stream(self.engine.cpu(), self.engine.admission(), &kept.state, stoppable, limits.clone());
             let mut rows = 0;
             while let Some(batch) = batches.next().await {
                 rows += batch?.num_rows();

@@ -15,11 +15,11 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, T
 
 use super::cursor::Cursor;
 use super::fetch::fetch_as_limit;
-use super::frames;
 use super::hidden::{blank, hidden_tokens};
 use super::keywords::{self, Category, category, is_plain};
 use super::lexer::{Lexed, Token, TokenKind, too_complex};
-use super::shape::{balance, balance_set_operations, table_as_select};
+use super::shape::{balance, balance_set_operations};
+use super::{forms, frames, reshape};
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// How deep sqlparser's own descent may go.
@@ -125,6 +125,7 @@ impl Cursor<'_> {
                 })
                 .collect();
             frames::prepare(&mut translated);
+            reshape::prepare(&mut translated);
             let mut parser =
                 Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH_MAX).with_tokens_with_locations(translated);
             match rule(&mut parser) {
@@ -300,18 +301,6 @@ fn check_runs(lexed: &Lexed, start: usize, tokens: &[Token]) -> SqlResult<()> {
         {
             return Err(lexed.syntax_error(start + offset + 1));
         }
-        // sqlparser takes the precision of `interval(2) '…'` and forgets it.
-        if token.kind == TokenKind::Word("interval".into())
-            && let Some([open, digits, close, text]) = tokens.get(offset + 1..offset + 5)
-            && open.kind == TokenKind::Symbol('(')
-            && digits.kind == TokenKind::Integer
-            && close.kind == TokenKind::Symbol(')')
-            && matches!(text.kind, TokenKind::String(_))
-        {
-            return Err(SqlError::unsupported("a precision before an interval's text is not supported")
-                .hint("Write it as a cast: '1.5 seconds'::interval(0).")
-                .at(position));
-        }
         if runs.len() > NESTING_MAX {
             return Err(too_complex("stack depth limit exceeded").at(position));
         }
@@ -454,7 +443,6 @@ impl VisitorMut for Checker<'_> {
     type Break = Box<SqlError>;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> Found {
-        table_as_select(&mut query.body)?;
         balance_set_operations(&mut query.body);
         self.descend(query_weight(query))?;
         if !query.locks.is_empty() {
@@ -474,6 +462,8 @@ impl VisitorMut for Checker<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> Found {
+        reshape::table_command(self.lexed, select)?;
+        reshape::distinct_groups(self.lexed, select)?;
         if select.into.is_some() {
             return found(SqlError::unsupported("SELECT INTO is not supported").hint("Create a view instead."));
         }
@@ -701,6 +691,9 @@ impl Dialect for PostgreSql {
             0 => return Some(Err(ParserError::RecursionLimitExceeded)),
             left => self.steps_left.set(left - 1),
         }
+        if let Some(operand) = forms::prefix(parser) {
+            return Some(operand);
+        }
         let keyword = match &parser.peek_token_ref().token {
             SqlToken::Word(word) if word.quote_style.is_none() && !keywords::may_begin_expression(&word.value) => {
                 return Some(parser.expected("an expression", parser.peek_token()));
@@ -739,6 +732,9 @@ impl Dialect for PostgreSql {
         if let Some(between) = self.parse_symmetric_between(parser, expr) {
             return Some(between);
         }
+        if let Some(like) = forms::quantified_like(parser, expr) {
+            return Some(like);
+        }
         let keyword = |at: usize| match &parser.peek_nth_token_ref(at).token {
             SqlToken::Word(word) if word.quote_style.is_none() => word.keyword,
             _ => Keyword::NoKeyword,
@@ -758,6 +754,11 @@ impl Dialect for PostgreSql {
             true => Expr::IsNotDistinctFrom(left, Box::new(right)),
             false => Expr::IsDistinctFrom(left, Box::new(right)),
         }))
+    }
+
+    /// For `TABLE t`, which is read so; what a user writes like this is refused afterwards.
+    fn supports_from_first_select(&self) -> bool {
+        true
     }
 
     as_postgresql! {

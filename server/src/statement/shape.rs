@@ -1,10 +1,6 @@
-//! Trees of a query brought into a shape that can be walked: long chains balanced, `TABLE t` as a query.
-
-use std::ops::ControlFlow;
+//! Trees of a query brought into a shape that can be walked: long chains balanced.
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, SetExpr, SetOperator, SetQuantifier, Value, Values};
-
-use super::query::{Found, found};
 
 /// A chain of this many operands or more is balanced. Shorter ones stay as they are: plans read more naturally.
 const CHAIN_MIN: usize = 16;
@@ -59,28 +55,6 @@ fn pairwise<T>(mut operands: Vec<T>, join: impl Fn(T, T) -> T) -> Option<T> {
         operands = joined;
     }
     operands.pop()
-}
-
-/// `TABLE t` is `SELECT * FROM t`.
-pub(super) fn table_as_select(body: &mut SetExpr) -> Found {
-    match body {
-        SetExpr::SetOperation { left, right, .. } => {
-            table_as_select(left)?;
-            table_as_select(right)
-        }
-        SetExpr::Table(table) => {
-            let names = [&table.schema_name, &table.table_name].into_iter().flatten();
-            let quoted: Vec<String> = names.map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
-            match super::parse_query(&format!("SELECT * FROM {}", quoted.join("."))) {
-                Ok(query) => {
-                    *body = *query.body;
-                    ControlFlow::Continue(())
-                }
-                Err(error) => found(error),
-            }
-        }
-        _ => ControlFlow::Continue(()),
-    }
 }
 
 /// The same for UNION and INTERSECT, which are associative with and without ALL.

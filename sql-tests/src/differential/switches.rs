@@ -14,6 +14,9 @@ pub struct Switch {
 /// Every switch. One that the server does not know is left out, with a line that says so.
 pub const SWITCHES: &[Switch] = &[
     Switch { name: "atoll.pushdown", values: &["on", "off"] },
+    Switch { name: "atoll.dynamic_filters", values: &["on", "off"] },
+    Switch { name: "atoll.pushdown_joins", values: &["on", "off"] },
+    Switch { name: "atoll.pushdown_aggregates", values: &["on", "off"] },
     Switch { name: "atoll.scan_partitions", values: &["0", "1", "3"] },
 ];
 

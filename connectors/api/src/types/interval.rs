@@ -505,6 +505,13 @@ impl Parts {
     }
 }
 
+/// An interval as it prints in the default style.
+pub fn interval_text(interval: &Interval) -> String {
+    let mut out = String::new();
+    write_interval(interval, IntervalStyle::Postgres, &mut out);
+    out
+}
+
 /// Appends an interval as PostgreSQL prints it.
 pub(crate) fn write_interval(interval: &Interval, style: IntervalStyle, out: &mut String) {
     let parts = Parts::of(interval);

@@ -42,7 +42,9 @@ pub use builder::ColumnBuilder;
 pub use elements::elements;
 pub use name::from_sql;
 pub use numeric::Numeric;
-pub use range::{RangeParts, RangeTest, range_contains_value, range_from, range_parts, range_test};
+pub use range::{
+    RangeMerge, RangeParts, RangeTest, range_contains_value, range_from, range_merge, range_parts, range_test,
+};
 pub use scalar::{format_scalar, parse_scalar, parse_scalar_with, scalar_from_binary};
 pub use table::{BUILTIN, BuiltinType, oids};
 pub use text::TextWriter;

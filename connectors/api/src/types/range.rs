@@ -481,6 +481,29 @@ pub enum RangeTest {
     Contains,
     /// Some value is in both.
     Overlaps,
+    /// The first ends before the second begins.
+    Before,
+    /// The first begins behind the second's end.
+    After,
+    /// They do not overlap, and nothing is between them.
+    Adjacent,
+    /// The first does not end behind the second.
+    NotRight,
+    /// The first does not begin before the second.
+    NotLeft,
+}
+
+/// What is made of two ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeMerge {
+    /// What is in one of them, which must leave no gap.
+    Union,
+    /// What is in both.
+    Intersection,
+    /// What is in the first only, which must be in one piece.
+    Difference,
+    /// The least range that holds both.
+    Hull,
 }
 
 /// A range taken apart.
@@ -549,25 +572,144 @@ pub fn range_test(data_type: &PgType, test: RangeTest, left: &str, right: &str, 
     let plain = OutputStyle::default();
     let read = |text: &str| parse(text, &codec)?.normal(&codec, style, &plain);
     let (left, right) = (read(left)?, read(right)?);
-    match test {
-        RangeTest::Contains if right.empty => Ok(true),
-        _ if left.empty || right.empty => Ok(false),
-        RangeTest::Contains => {
-            let begins = compare_lower(element, &left, &right)? != Ordering::Greater;
-            Ok(begins && compare_upper(element, &left, &right)? != Ordering::Less)
+    if test == RangeTest::Contains && right.empty {
+        return Ok(true);
+    }
+    if left.empty || right.empty {
+        return Ok(false);
+    }
+    let order = |one: &Bound<'_>, other: &Bound<'_>| one.compare(element, other);
+    let (one, other) = ((left.begin(), left.end()), (right.begin(), right.end()));
+    Ok(match test {
+        RangeTest::Contains => order(&one.0, &other.0)?.is_le() && order(&one.1, &other.1)?.is_ge(),
+        RangeTest::Overlaps => overlap(element, &left, &right)?,
+        RangeTest::Before => order(&one.1, &other.0)?.is_lt(),
+        RangeTest::After => order(&one.0, &other.1)?.is_gt(),
+        RangeTest::Adjacent => one.1.meets(element, &other.0)? || other.1.meets(element, &one.0)?,
+        RangeTest::NotRight => order(&one.1, &other.1)?.is_le(),
+        RangeTest::NotLeft => order(&one.0, &other.0)?.is_ge(),
+    })
+}
+
+/// A range made of two of a type, all in the same style.
+///
+/// # Errors
+/// `22P02`; `22000` where the result would have a gap.
+pub fn range_merge(
+    data_type: &PgType,
+    merge: RangeMerge,
+    left: &str,
+    right: &str,
+    style: &OutputStyle,
+) -> Result<String> {
+    let codec = Codec::of(data_type);
+    let element = codec.inner()?;
+    let plain = OutputStyle::default();
+    let read = |text: &str| parse(text, &codec)?.normal(&codec, style, &plain);
+    let (left, right) = (read(left)?, read(right)?);
+    let merged = match merge {
+        RangeMerge::Union | RangeMerge::Hull if left.empty => right,
+        RangeMerge::Union | RangeMerge::Hull if right.empty => left,
+        RangeMerge::Union | RangeMerge::Hull => {
+            let apart = !overlap(element, &left, &right)?
+                && !left.end().meets(element, &right.begin())?
+                && !right.end().meets(element, &left.begin())?;
+            if apart && merge == RangeMerge::Union {
+                return Err(gap("union"));
+            }
+            let begin =
+                if left.begin().compare(element, &right.begin())?.is_le() { left.begin() } else { right.begin() };
+            let end = if left.end().compare(element, &right.end())?.is_ge() { left.end() } else { right.end() };
+            between(&begin, &end)
         }
-        RangeTest::Overlaps => {
-            let (first, second) = match compare_lower(element, &left, &right)? {
-                Ordering::Greater => (&right, &left),
-                _ => (&left, &right),
-            };
-            let (Some(upper), Some(lower)) = (&first.upper, &second.lower) else { return Ok(true) };
-            Ok(match compare(element, upper, lower)? {
-                Ordering::Less => false,
-                Ordering::Equal => first.upper_inclusive && second.lower_inclusive,
-                Ordering::Greater => true,
-            })
+        RangeMerge::Intersection if left.empty || right.empty || !overlap(element, &left, &right)? => EMPTY_RANGE,
+        RangeMerge::Intersection => {
+            let begin =
+                if left.begin().compare(element, &right.begin())?.is_ge() { left.begin() } else { right.begin() };
+            let end = if left.end().compare(element, &right.end())?.is_le() { left.end() } else { right.end() };
+            between(&begin, &end)
         }
+        RangeMerge::Difference => difference(element, left, &right)?,
+    };
+    let mut out = String::new();
+    merged.normal(&codec, &plain, style)?.write(&mut out);
+    Ok(out)
+}
+
+fn difference(element: &Codec, left: RangeText, right: &RangeText) -> Result<RangeText> {
+    if left.empty || right.empty || !overlap(element, &left, right)? {
+        return Ok(left);
+    }
+    let begins = left.begin().compare(element, &right.begin())?;
+    let ends = left.end().compare(element, &right.end())?;
+    Ok(match (begins, ends) {
+        (Ordering::Less, Ordering::Greater) => return Err(gap("difference")),
+        (Ordering::Less, _) => between(&left.begin(), &right.begin().turned()),
+        (_, Ordering::Greater) => between(&right.end().turned(), &left.end()),
+        _ => EMPTY_RANGE,
+    })
+}
+
+fn gap(of: &str) -> ConnectorError {
+    ConnectorError::value("22000", format!("result of range {of} would not be contiguous"))
+}
+
+fn overlap(element: &Codec, left: &RangeText, right: &RangeText) -> Result<bool> {
+    Ok(left.begin().compare(element, &right.end())?.is_le() && right.begin().compare(element, &left.end())?.is_le())
+}
+
+fn between(begin: &Bound<'_>, end: &Bound<'_>) -> RangeText {
+    RangeText {
+        empty: false,
+        lower: begin.value.map(str::to_owned),
+        upper: end.value.map(str::to_owned),
+        lower_inclusive: begin.inclusive,
+        upper_inclusive: end.inclusive,
+    }
+}
+
+/// One end of a range.
+#[derive(Debug, Clone, Copy)]
+struct Bound<'a> {
+    /// `None`: infinite.
+    value: Option<&'a str>,
+    inclusive: bool,
+    lower: bool,
+}
+
+impl RangeText {
+    fn begin(&self) -> Bound<'_> {
+        Bound { value: self.lower.as_deref(), inclusive: self.lower_inclusive, lower: true }
+    }
+
+    fn end(&self) -> Bound<'_> {
+        Bound { value: self.upper.as_deref(), inclusive: self.upper_inclusive, lower: false }
+    }
+}
+
+impl Bound<'_> {
+    /// The order of two bounds, of which each may begin or end a range.
+    fn compare(&self, element: &Codec, other: &Self) -> Result<Ordering> {
+        let outwards = |bound: &Self| if bound.lower { Ordering::Less } else { Ordering::Greater };
+        // What is excluded stands a little further inwards.
+        let inwards = |bound: &Self| if bound.inclusive { Ordering::Equal } else { outwards(bound).reverse() };
+        Ok(match (self.value, other.value) {
+            (None, None) => outwards(self).cmp(&outwards(other)),
+            (None, Some(_)) => outwards(self),
+            (Some(_), None) => outwards(other).reverse(),
+            (Some(one), Some(two)) => compare(element, one, two)?.then(inwards(self).cmp(&inwards(other))),
+        })
+    }
+
+    /// Whether a range that ends here leaves nothing between itself and one that begins at `begin`, nor overlaps it.
+    fn meets(&self, element: &Codec, begin: &Self) -> Result<bool> {
+        let (Some(end), Some(start)) = (self.value, begin.value) else { return Ok(false) };
+        Ok(compare(element, end, start)? == Ordering::Equal && self.inclusive != begin.inclusive)
+    }
+
+    /// The end of what is on its other side.
+    const fn turned(self) -> Self {
+        Self { value: self.value, inclusive: !self.inclusive, lower: !self.lower }
     }
 }
 
@@ -590,13 +732,4 @@ pub fn range_contains_value(data_type: &PgType, text: &str, value: &str, style: 
     Ok(!range.empty
         && within(&range.lower, range.lower_inclusive, Ordering::Less)?
         && within(&range.upper, range.upper_inclusive, Ordering::Greater)?)
-}
-
-fn compare_upper(element: &Codec, left: &RangeText, right: &RangeText) -> Result<Ordering> {
-    Ok(match (&left.upper, &right.upper) {
-        (None, None) => Ordering::Equal,
-        (None, Some(_)) => Ordering::Greater,
-        (Some(_), None) => Ordering::Less,
-        (Some(a), Some(b)) => compare(element, a, b)?.then(left.upper_inclusive.cmp(&right.upper_inclusive)),
-    })
 }

@@ -6,5 +6,5 @@ pub use super::calendar::{
     zone_at, zone_by_name,
 };
 pub use super::datetime::{date, round_time, round_timestamp, rounded, time, timestamp, timestamptz, timetz};
-pub use super::interval::{Interval, adjust, interval};
+pub use super::interval::{Interval, adjust, interval, interval_text};
 pub use super::text::{write_offset, write_time};

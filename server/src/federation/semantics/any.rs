@@ -12,8 +12,10 @@ use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as AstExpr};
 use std::sync::Arc;
 
+use super::array_subquery::array_of;
 use super::operators::take_type;
 use super::{Operand, Settings, choice, external, operand, parameters, typed_literal};
 use crate::error::{SqlError, SqlState};
@@ -38,6 +40,29 @@ pub(super) fn distinct(call: &ScalarFunction) -> Option<Operator> {
         DISTINCT => Some(Operator::IsDistinctFrom),
         NOT_DISTINCT => Some(Operator::IsNotDistinctFrom),
         _ => None,
+    }
+}
+
+/// Whether an operator compares text with a pattern.
+pub(super) fn is_pattern(operator: &BinaryOperator) -> bool {
+    matches!(
+        operator,
+        BinaryOperator::PGLikeMatch
+            | BinaryOperator::PGNotLikeMatch
+            | BinaryOperator::PGILikeMatch
+            | BinaryOperator::PGNotILikeMatch
+            | BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexNotIMatch
+    )
+}
+
+/// `x ~ ANY (SELECT …)` as one over the array of the rows.
+pub(super) fn collect_patterns(expr: &mut AstExpr) {
+    let (AstExpr::AnyOp { compare_op, right, .. } | AstExpr::AllOp { compare_op, right, .. }) = expr else { return };
+    if let (true, AstExpr::Subquery(query)) = (is_pattern(compare_op), right.as_ref()) {
+        *right = Box::new(array_of(query.clone()));
     }
 }
 

@@ -12,6 +12,15 @@ use crate::federation::naming::folded;
 /// The alias of a subquery whose rows are collected, and the beginning of its columns' names.
 const ROWS: &str = "\u{1}rows";
 
+/// `ARRAY(query)`.
+pub fn array_of(query: Box<Query>) -> Expr {
+    let mut array = call("ARRAY", Vec::new());
+    if let Expr::Function(function) = &mut array {
+        function.args = FunctionArguments::Subquery(query);
+    }
+    array
+}
+
 /// Puts an aggregate in the place of `ARRAY(SELECT …)`.
 ///
 /// # Errors

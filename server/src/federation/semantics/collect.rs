@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::arithmetic::narrow_literal;
 use super::float_sums::add_single;
 use super::operators::take_type;
-use super::{Operand, Settings, cast, compare, external, functions, grouping, operand, type_of};
+use super::{Operand, Settings, cast, compare, datetime, external, functions, grouping, operand, type_of};
 use crate::error::{SqlError, SqlState};
 use crate::interrupt;
 
@@ -190,6 +190,10 @@ impl Kind {
                     _ => oids::NUMERIC,
                 };
                 (vec![argument], PgType::new(oid))
+            }
+            Self::Continuous if own(0).user.is_none() && own(0).oid == oids::INTERVAL => {
+                let (fraction, returns) = percentiles(args.get(1), &own(0), &number);
+                (vec![own(0), fraction], returns.ok_or_else(missing)?)
             }
             Self::Continuous => {
                 if !number(&own(0)) {
@@ -542,6 +546,11 @@ impl Rows {
             return Ok(values.get(place.saturating_sub(1)).map(|value| (*value).to_owned()));
         }
         let place = fraction * (values.len() - 1) as f64;
+        if self.plan.types.first().is_some_and(|own| own.oid == oids::INTERVAL) {
+            let at = |place: f64| values.get(place as usize).copied().unwrap_or_default();
+            let between = datetime::interval_between(at(place.floor()), at(place.ceil()), place - place.floor());
+            return between.map(Some).map_err(|error| crate::wire::sqlstate::sql_error(&error));
+        }
         let at =
             |place: f64| values.get(place as usize).and_then(|value| value.parse::<f64>().ok()).unwrap_or(f64::NAN);
         let (low, high) = (at(place.floor()), at(place.ceil()));

@@ -3,6 +3,7 @@
 //! `FROM f(t.x) AS e(c)` becomes a lateral `(SELECT pg_item(unnest(pg_list(f(t.x)))) AS c) AS e`, and a function of one row
 //! `(SELECT f(t.x) AS c) AS e`. A series of constants in FROM stays DataFusion's table function, which streams.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -12,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::functions::{MATCHES, SERIES, series_of};
-use super::rewrite::{call, parsed, pg_cast};
+use super::rewrite::{call, ours, parsed, pg_cast};
 use super::{collect, lists, set_order, statistics};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::naming;
@@ -124,38 +125,21 @@ fn join_laterals(body: &mut SetExpr) {
     }
 }
 
-/// `(VALUES (1))` and `IN (VALUES (1), (2))`, of which the parser reads a call and a list.
+/// `IN (VALUES (1), (2))` and `= ANY (VALUES …)`: what is compared with is planned as the rows of a SELECT.
 fn values_query(expr: &mut Expr) {
-    let replaced = match &*expr {
-        Expr::Nested(inner) => values_row(inner).and_then(|row| values(vec![row])).map(Expr::Subquery),
-        Expr::InList { expr, list, negated } => {
-            let rows = list.iter().enumerate().map(|(index, item)| match item {
-                item if index == 0 => values_row(item),
-                Expr::Nested(item) => Some(vec![item.as_ref().clone()]),
-                Expr::Tuple(items) => Some(items.clone()),
-                _ => None,
-            });
-            let subquery = rows.collect::<Option<Vec<_>>>().and_then(values).and_then(|rows| selected(&rows));
-            subquery.map(|subquery| Expr::InSubquery { expr: expr.clone(), subquery, negated: *negated })
-        }
-        Expr::InSubquery { expr, subquery, negated } if matches!(*subquery.body, SetExpr::Values(_)) => {
-            let selected = selected(subquery);
-            selected.map(|subquery| Expr::InSubquery { expr: expr.clone(), subquery, negated: *negated })
-        }
-        _ => None,
+    let subquery = match expr {
+        Expr::InSubquery { subquery, .. } => subquery,
+        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => match right.as_mut() {
+            Expr::Subquery(subquery) => subquery,
+            _ => return,
+        },
+        _ => return,
     };
-    if let Some(replaced) = replaced {
-        *expr = replaced;
+    if matches!(*subquery.body, SetExpr::Values(_))
+        && let Some(selected) = selected(subquery)
+    {
+        *subquery = selected;
     }
-}
-
-/// The first row of what was read as a call of `values`, which no function can be called.
-fn values_row(expr: &Expr) -> Option<Vec<Expr>> {
-    let Expr::Function(function) = expr else { return None };
-    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
-    let FunctionArguments::List(list) = &function.args else { return None };
-    let is_values = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("values") && function.over.is_none();
-    if is_values { plain_args(&list.args) } else { None }
 }
 
 /// A list of rows as a SELECT, which is what is joined for IN.
@@ -164,21 +148,6 @@ fn selected(rows: &Query) -> Option<Box<Query>> {
     let SetExpr::Select(select) = query.body.as_mut() else { return None };
     let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else { return None };
     **subquery = rows.clone();
-    Some(Box::new(query))
-}
-
-fn values(rows: Vec<Vec<Expr>>) -> Option<Box<Query>> {
-    let mut query = parsed("VALUES (1)").ok()?;
-    let SetExpr::Values(values) = query.body.as_mut() else { return None };
-    let first = values.rows.first()?.clone();
-    values.rows = rows
-        .into_iter()
-        .map(|content| {
-            let mut row = first.clone();
-            row.content = content;
-            row
-        })
-        .collect();
     Some(Box::new(query))
 }
 
@@ -344,8 +313,29 @@ fn call_of(factor: &TableFactor) -> Option<Call> {
 /// A column of a function in FROM: its expression and the name that it has by itself.
 type Shown = (Expr, String);
 
-/// The columns of a set-returning function, and their number if it is asked for.
-fn set_columns(call_of: &Call) -> Option<Vec<Shown>> {
+/// Several functions in FROM side by side: `ROWS FROM (f(…), g(…))`.
+pub const ROWS_FROM: &str = "rows from";
+
+/// What each column of a function is an element of: the set-returning function, its array, and the column's name.
+type Arrays = Vec<(String, Expr, String)>;
+
+fn arrays_of(call_of: &Call) -> Option<Arrays> {
+    let owned = |(function, array, name): (&str, Expr, String)| (function.to_owned(), array, name);
+    if call_of.name == ROWS_FROM {
+        let mut columns = Arrays::new();
+        for arg in &call_of.args {
+            let function = part_of_rows(arg)?;
+            match arrays_of(&function) {
+                Some(arrays) => columns.extend(arrays),
+                // A function of one row.
+                None => {
+                    let value = call(&function.name, function.args);
+                    columns.push((String::new(), ours("array_of", vec![value]), function.name));
+                }
+            }
+        }
+        return Some(columns);
+    }
     let arrays: Vec<(&str, Expr, String)> = match call_of.name.as_str() {
         "unnest" => {
             // Columns of one name need names of their own, of which clients see the beginning.
@@ -358,11 +348,32 @@ fn set_columns(call_of: &Call) -> Option<Vec<Shown>> {
             .map(|(array, column)| (array, array_call(array, call_of.args.clone()), column.to_owned()))
             .collect(),
     };
+    Some(arrays.into_iter().map(owned).collect())
+}
+
+/// A function within `ROWS FROM`.
+fn part_of_rows(expr: &Expr) -> Option<Call> {
+    let Expr::Function(function) = expr else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    Some(Call { name: last_name(&function.name)?, args: plain_args(&list.args)?, ordinality: false, alias: None })
+}
+
+/// The columns of a set-returning function, and their number if it is asked for.
+fn set_columns(call_of: &Call) -> Option<Vec<Shown>> {
+    let mut arrays = arrays_of(call_of)?;
+    if call_of.name == ROWS_FROM {
+        let mut seen = HashSet::new();
+        for (index, (_, _, name)) in arrays.iter_mut().enumerate() {
+            if !seen.insert(name.clone()) {
+                *name = naming::numbered(naming::shown(name), index);
+            }
+        }
+    }
     let lists: Vec<Expr> = arrays.iter().map(|(_, array, _)| list_of(array.clone())).collect();
     let mut columns: Vec<Shown> = arrays
         .into_iter()
         .zip(&lists)
-        .map(|((function, _, name), list)| (element_of(function, unnested(list.clone())), name))
+        .map(|((function, _, name), list)| (element_of(&function, unnested(list.clone())), name))
         .collect();
     if call_of.ordinality {
         columns.push((unnested(call(lists::POSITIONS, lists)), ORDINALITY.to_owned()));

@@ -72,6 +72,36 @@ fn expand_body(body: &mut SetExpr, describe: &Describe<'_>) -> SqlResult<()> {
     Ok(())
 }
 
+/// The items of `GROUP BY DISTINCT` as grouping sets, each once.
+///
+/// # Errors
+/// As [`expand_grouping_sets`]; `0A000` for keys by their number or by several names, which are compared as written.
+pub fn distinct_grouping_sets(items: &[Expr]) -> SqlResult<Expr> {
+    let mut sets: Sets = vec![Vec::new()];
+    for item in items {
+        let own = sets_of(item)?;
+        if sets.len().saturating_mul(own.len()) > SETS_MAX {
+            return Err(too_many_sets());
+        }
+        sets = sets.iter().flat_map(|set| own.iter().map(move |other| joined(set, other))).collect();
+    }
+    let keys = || sets.iter().flatten();
+    let qualified = keys().any(|key| matches!(key, Expr::CompoundIdentifier(_)));
+    let plain = keys().all(|key| matches!(key, Expr::Identifier(_)));
+    if !(plain || qualified && keys().all(|key| matches!(key, Expr::CompoundIdentifier(names) if names.len() == 2))) {
+        let message = "GROUP BY DISTINCT by anything but columns that are all written alike is not supported";
+        return Err(SqlError::unsupported(message));
+    }
+    let mut kept: Sets = Vec::with_capacity(sets.len());
+    for set in sets {
+        let same = |other: &Vec<Expr>| other.len() == set.len() && other.iter().all(|key| set.contains(key));
+        if !kept.iter().any(same) {
+            kept.push(set);
+        }
+    }
+    Ok(Expr::GroupingSets(kept))
+}
+
 fn too_many_sets() -> SqlError {
     let message = format!("too many grouping sets present (maximum {SETS_MAX})");
     SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message)

@@ -69,10 +69,12 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{Analyzer, Optimizer};
 
+pub use array_subquery::array_of;
 pub use branches::unify_branches;
 pub use catalog::{array_cast, rewrite_catalog};
 pub use column_lists::complete_column_lists;
-pub use grouping_sets::expand_grouping_sets;
+pub use from_sets::ROWS_FROM;
+pub use grouping_sets::{distinct_grouping_sets, expand_grouping_sets};
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use parameters::without_guesses;
 pub use rewrite::{rewrite_casts, unqualify_functions};

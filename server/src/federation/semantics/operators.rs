@@ -43,7 +43,10 @@ impl ExprPlanner for PostgresOperators {
                 return Ok(PlannerResult::Planned(function.call(vec![left])));
             }
         }
-        if let (BinaryOperator::Custom(_), (Some(left), Some(right))) = (&op, &sides) {
+        let is_range =
+            |side: &Option<Operand>| matches!(side, Some(Operand::Typed(own)) if own.range_bound().is_some());
+        let of_ranges = (is_range(&sides.0) || is_range(&sides.1)) && range_function(&op).is_some();
+        if let (BinaryOperator::Custom(_), false, (Some(left), Some(right))) = (&op, of_ranges, &sides) {
             return Err(no_operator(left, &op, right).into());
         }
         check_ranges(&op, sides.0.as_ref(), sides.1.as_ref())?;
@@ -147,7 +150,7 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
         BinaryOperator::ArrowAt if ranges.1 && (ranges.0 || unknown.0) => "range_contains",
         BinaryOperator::ArrowAt if ranges.1 => "range_contains_elem",
         BinaryOperator::ArrowAt if ranges.0 && unknown.1 => "range_contains",
-        BinaryOperator::PGOverlap if ranges.0 || ranges.1 => "range_overlaps",
+        op if ranges.0 || ranges.1 => return range_function(op),
         BinaryOperator::BitwiseAnd if bits => "bits_and",
         BinaryOperator::BitwiseOr if bits => "bits_or",
         BinaryOperator::PGBitwiseXor if bits => "bits_xor",
@@ -185,6 +188,22 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
     })
 }
 
+/// The function behind an operator of two ranges.
+fn range_function(op: &BinaryOperator) -> Option<&'static str> {
+    Some(match op.to_string().as_str() {
+        "&&" => "range_overlaps",
+        "<<" => "range_before",
+        ">>" => "range_after",
+        "-|-" => "range_adjacent",
+        "&<" => "range_overleft",
+        "&>" => "range_overright",
+        "+" => "range_union",
+        "*" => "range_intersect",
+        "-" => "range_minus",
+        _ => return None,
+    })
+}
+
 /// A range contains values of its bounds' type, to which none is cast implicitly.
 fn check_ranges(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Operand>) -> Result<()> {
     let range = |side: Option<&Operand>| match side {
@@ -209,10 +228,8 @@ fn check_ranges(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Oper
             .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
             .into());
     }
-    let known = matches!(
-        op,
-        BinaryOperator::AtArrow | BinaryOperator::ArrowAt | BinaryOperator::PGOverlap | BinaryOperator::StringConcat
-    );
+    let known = matches!(op, BinaryOperator::AtArrow | BinaryOperator::ArrowAt | BinaryOperator::StringConcat)
+        || range_function(op).is_some();
     if (ranges.0.is_some() || ranges.1.is_some()) && !known && comparison_operator(op).is_none() {
         return Err(SqlError::unsupported(format!("operator {op} of ranges is not supported")).into());
     }

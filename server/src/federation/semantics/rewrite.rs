@@ -67,6 +67,7 @@ impl VisitorMut for Rewriter {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
         stop(hypothetical::expand(expr))?;
         rows::arguments(expr);
+        any::collect_patterns(expr);
         stop(array_subquery::expand(expr))
     }
 
@@ -321,6 +322,12 @@ fn rewrite(expr: &mut Expr) {
             Some(call) => call,
             None => return,
         },
+        Expr::AnyOp { left, compare_op, right, .. } if any::is_pattern(compare_op) => {
+            matched(left, compare_op, right, false)
+        }
+        Expr::AllOp { left, compare_op, right } if any::is_pattern(compare_op) => {
+            matched(left, compare_op, right, true)
+        }
         Expr::AnyOp { left, compare_op, right, .. } if !matches!(right.as_ref(), Expr::Subquery(_)) => {
             quantified(any::ANY, left, compare_op, right)
         }
@@ -564,6 +571,13 @@ pub(super) fn parsed(text: &str) -> SqlResult<Query> {
 fn quantified(name: &str, left: &Expr, operator: &BinaryOperator, right: &Expr) -> Expr {
     let operator = Expr::Value(Value::SingleQuotedString(operator.to_string()).with_empty_span());
     call(name, vec![left.clone(), operator, right.clone()])
+}
+
+/// `x LIKE ANY (array)`, `x ~ ALL (array)`.
+fn matched(left: &Expr, operator: &BinaryOperator, right: &Expr, all: bool) -> Expr {
+    let operator = Expr::Value(Value::SingleQuotedString(operator.to_string()).with_empty_span());
+    let all = Expr::Value(Value::Boolean(all).with_empty_span());
+    ours("matches_any", vec![left.clone(), operator, right.clone(), all])
 }
 
 /// A call of a function of ours.

@@ -57,14 +57,21 @@ pub static DEFINITIONS: &[Definition] = &[
         Kind::Text,
         "Sets the application name to be reported in statistics and logs.",
     )),
-    setting("atoll.dynamic_filters", "on", Kind::Bool, "Sends join keys and top-N bounds to scans while a query runs."),
+    setting(
+        "atoll.dynamic_filters",
+        "on",
+        Kind::Bool,
+        "Sends the keys that a join has read to the scans of its other side.",
+    ),
     setting(
         "atoll.foreign_tables_as_tables",
         "off",
         Kind::Bool,
         "Shows foreign tables as ordinary tables in the system catalogs.",
     ),
-    setting("atoll.pushdown", "on", Kind::Bool, "Sends filters and limits to the sources."),
+    setting("atoll.pushdown", "on", Kind::Bool, "Sends what sources can compute to them."),
+    setting("atoll.pushdown_aggregates", "on", Kind::Bool, "Sends grouping and aggregates to the sources."),
+    setting("atoll.pushdown_joins", "on", Kind::Bool, "Sends joins of one source's tables to it."),
     setting(
         "atoll.query_memory",
         "1GB",

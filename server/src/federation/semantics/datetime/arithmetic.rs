@@ -1,7 +1,8 @@
 //! `+`, `-`, `*`, `/` over dates, times and intervals.
 
 use atoll_connector_api::types::oids::{DATE, FLOAT8, INT4, INTERVAL, TIME, TIMESTAMP, TIMESTAMPTZ, TIMETZ};
-use atoll_connector_api::types::temporal::{Interval, USECS_PER_DAY, USECS_PER_SEC, rounded};
+use atoll_connector_api::types::temporal::{Interval, USECS_PER_DAY, USECS_PER_SEC, interval, interval_text, rounded};
+use atoll_connector_api::types::text::OutputStyle;
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
@@ -11,7 +12,7 @@ use super::overload::{Call, Overload, Resolution, function, resolve, shown};
 use super::udf::bind;
 use super::value::Value;
 use crate::error::{SqlError, SqlState};
-use crate::federation::semantics::{Operand, Settings, operand};
+use crate::federation::semantics::{Operand, Settings, external, operand};
 
 /// The operators, by their symbols.
 pub(super) static OPERATORS: &[Overload] = &[
@@ -219,6 +220,20 @@ pub(super) fn less(left: &Interval, right: &Interval) -> Result<Interval> {
         })
     };
     Ok(less().ok_or_else(interval_range)?)
+}
+
+/// What lies between two intervals, of which the texts are given, at a fraction of the way.
+///
+/// # Errors
+/// `22008`.
+pub(in crate::federation::semantics) fn interval_between(low: &str, high: &str, fraction: f64) -> Result<String> {
+    let read = |text: &str| interval(text, &OutputStyle::default(), -1).map_err(external);
+    if fraction == 0.0 {
+        return Ok(low.to_owned());
+    }
+    let low = read(low)?;
+    let step = product(&less(&read(high)?, &low)?, fraction)?;
+    Ok(interval_text(&sum(&step, &low)?))
 }
 
 const DAYS_PER_MONTH: f64 = 30.0;

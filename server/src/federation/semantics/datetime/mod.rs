@@ -33,7 +33,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
 pub(super) use aggregate::IntervalSum;
-pub(super) use arithmetic::plan as plan_operator;
+pub(super) use arithmetic::{interval_between, plan as plan_operator};
 pub(super) use compare::common as common_type;
 pub(super) use series::{generate_series, series_texts};
 

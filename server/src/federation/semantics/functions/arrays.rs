@@ -176,7 +176,7 @@ fn upper(d: Dimension) -> i64 {
     i64::from(d.lower) + i64::from(d.length) - 1
 }
 
-fn parsed(call: &Call<'_>, index: usize) -> SqlResult<ArrayText> {
+pub(super) fn parsed(call: &Call<'_>, index: usize) -> SqlResult<ArrayText> {
     ArrayText::parse(call.text(index), b',').map_err(|error| of_type(&error))
 }
 

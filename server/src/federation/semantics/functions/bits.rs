@@ -159,7 +159,7 @@ const fn width(first: u8) -> usize {
 }
 
 /// `LIKE` byte by byte, with a backslash as escape. Of text, `_` takes a character's bytes.
-fn like(value: &[u8], pattern: &[u8], is_text: bool) -> SqlResult<bool> {
+pub(super) fn like(value: &[u8], pattern: &[u8], is_text: bool) -> SqlResult<bool> {
     let mut pace = Pace::default();
     let (mut at, mut wanted) = (0, 0);
     // Where the last `%` stands, and how much it has taken.

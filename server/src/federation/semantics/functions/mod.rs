@@ -219,6 +219,7 @@ fn all() -> impl Iterator<Item = &'static Function> {
         numbers::FUNCTIONS,
         strings::FUNCTIONS,
         regex::FUNCTIONS,
+        regex::QUANTIFIED,
         arrays::FUNCTIONS,
         json::FUNCTIONS,
         sets::FUNCTIONS,

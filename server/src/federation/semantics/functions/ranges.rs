@@ -1,7 +1,7 @@
-//! Ranges: made of bounds, taken apart, compared with values and with each other.
+//! Ranges: made of bounds and of each other, taken apart, compared with values and with each other.
 
 use atoll_connector_api::types::{
-    RangeParts, RangeTest, oids, range_contains_value, range_from, range_parts, range_test,
+    RangeMerge, RangeParts, RangeTest, oids, range_contains_value, range_from, range_merge, range_parts, range_test,
 };
 
 use super::{BOOL, Call, Datum, Function, Kind, TEXT, lenient, of_type, optional, strict, text};
@@ -30,6 +30,33 @@ macro_rules! of_each {
                 }),
                 strict("range_overlaps", &[Kind::Of($range), Kind::Of($range)], BOOL, |call| {
                     test(call, RangeTest::Overlaps)
+                }),
+                strict("range_before", &[Kind::Of($range), Kind::Of($range)], BOOL, |call| {
+                    test(call, RangeTest::Before)
+                }),
+                strict("range_after", &[Kind::Of($range), Kind::Of($range)], BOOL, |call| {
+                    test(call, RangeTest::After)
+                }),
+                strict("range_adjacent", &[Kind::Of($range), Kind::Of($range)], BOOL, |call| {
+                    test(call, RangeTest::Adjacent)
+                }),
+                strict("range_overleft", &[Kind::Of($range), Kind::Of($range)], BOOL, |call| {
+                    test(call, RangeTest::NotRight)
+                }),
+                strict("range_overright", &[Kind::Of($range), Kind::Of($range)], BOOL, |call| {
+                    test(call, RangeTest::NotLeft)
+                }),
+                strict("range_union", &[Kind::Of($range), Kind::Of($range)], Kind::Of($range), |call| {
+                    merge(call, RangeMerge::Union)
+                }),
+                strict("range_intersect", &[Kind::Of($range), Kind::Of($range)], Kind::Of($range), |call| {
+                    merge(call, RangeMerge::Intersection)
+                }),
+                strict("range_minus", &[Kind::Of($range), Kind::Of($range)], Kind::Of($range), |call| {
+                    merge(call, RangeMerge::Difference)
+                }),
+                strict("range_merge", &[Kind::Of($range), Kind::Of($range)], Kind::Of($range), |call| {
+                    merge(call, RangeMerge::Hull)
                 }),
                 strict("range_contains_elem", &[Kind::Of($range), Kind::Of($element)], BOOL, contains_element),
             )*
@@ -87,6 +114,11 @@ fn test(call: &Call<'_>, test: RangeTest) -> SqlResult<Datum> {
     let Some(data_type) = call.types.first() else { return Err(SqlError::internal("a range without a type")) };
     let holds = range_test(data_type, test, call.text(0), call.text(1), call.style);
     Ok(Datum::Bool(holds.map_err(|error| of_type(&error))?))
+}
+
+fn merge(call: &Call<'_>, merge: RangeMerge) -> SqlResult<Datum> {
+    let merged = range_merge(call.returns, merge, call.text(0), call.text(1), call.style);
+    text(merged.map_err(|error| of_type(&error))?)
 }
 
 fn contains_element(call: &Call<'_>) -> SqlResult<Datum> {

@@ -12,7 +12,7 @@ use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
-use super::{BOOL, Call, Datum, Function, INT4, TEXT, TEXTS, invalid, optional, strict, text};
+use super::{BOOL, Call, Datum, Function, INT4, TEXT, TEXTS, invalid, lenient, optional, strict, text};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::interrupt::{self, Pace};
 
@@ -80,6 +80,50 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("similar_to", &[BPCHAR, TEXT, TEXT], BOOL, |call| similar(call, escape_of(call.text(2))?)),
     strict("similar_to", &[TEXT, TEXT, TEXT], BOOL, |call| similar(call, escape_of(call.text(2))?)),
 ];
+
+/// With their quantifiers, the operators that compare with patterns.
+pub(super) const QUANTIFIED: &[Function] = &[
+    lenient("matches_any", &[TEXT, TEXT, TEXTS, BOOL], BOOL, matches_any),
+    lenient("matches_any", &[BPCHAR, TEXT, TEXTS, BOOL], BOOL, matches_any),
+];
+
+/// A value, an operator, an array of patterns, and whether all must match.
+fn matches_any(call: &Call<'_>) -> SqlResult<Datum> {
+    let all = call.bool(3);
+    if call.is_null(2) {
+        return Ok(Datum::Null);
+    }
+    let patterns = super::arrays::parsed(call, 2)?.elements;
+    if patterns.is_empty() {
+        return Ok(Datum::Bool(all));
+    }
+    if call.is_null(0) {
+        return Ok(Datum::Null);
+    }
+    let (value, operator) = (call.text(0), call.text(1));
+    let negated = operator.starts_with('!');
+    let (is_like, folds) = (operator.contains("~~"), operator.ends_with('*'));
+    let folded = super::strings::lower(if is_like && folds { value } else { "" });
+    let mut unknown = false;
+    for source in patterns {
+        let Some(source) = source else {
+            unknown = true;
+            continue;
+        };
+        interrupt::check()?;
+        let found = match (is_like, folds) {
+            (true, false) => super::bits::like(value.as_bytes(), source.as_bytes(), true)?,
+            (true, true) => super::bits::like(folded.as_bytes(), super::strings::lower(&source).as_bytes(), true)?,
+            (false, _) => {
+                pattern(&source, &format!("{WHETHER}{}", if folds { "i" } else { "" }))?.regex.is_match(value)
+            }
+        };
+        if (found != negated) != all {
+            return Ok(Datum::Bool(!all));
+        }
+    }
+    Ok(if unknown { Datum::Null } else { Datum::Bool(all) })
+}
 
 /// With its padding.
 const BPCHAR: super::Kind = super::Kind::Of(atoll_connector_api::types::oids::BPCHAR);

@@ -28,9 +28,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("upper", &[TEXT], TEXT, |call| {
         text(call.text(0).chars().map(|c| one_letter(c, c.to_uppercase())).collect::<String>())
     }),
-    strict("lower", &[TEXT], TEXT, |call| {
-        text(call.text(0).chars().map(|c| one_letter(c, c.to_lowercase())).collect::<String>())
-    }),
+    strict("lower", &[TEXT], TEXT, |call| text(lower(call.text(0)))),
     strict("substr", &[TEXT, INT4], TEXT, |call| text(substring(call.text(0), call.int(1), None)?)),
     strict("substr", &[TEXT, INT4, INT4], TEXT, |call| text(substring(call.text(0), call.int(1), Some(call.int(2)))?)),
     strict("substring", &[TEXT, INT4], TEXT, |call| text(substring(call.text(0), call.int(1), None)?)),
@@ -125,6 +123,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn count(length: usize) -> SqlResult<Datum> {
     i32::try_from(length).map(|length| Datum::Int(length.into())).map_err(|_| out_of_range("integer"))
+}
+
+/// Each letter in lower case.
+pub(super) fn lower(value: &str) -> String {
+    value.chars().map(|c| one_letter(c, c.to_lowercase())).collect()
 }
 
 fn initcap(value: &str) -> String {

@@ -243,6 +243,19 @@ fn moving(
         })
     };
     let (start, end) = (bound(spec.start)?, bound(spec.end)?);
+    let is_empty = match (&start, &end) {
+        (WindowFrameBound::Preceding(start), WindowFrameBound::Preceding(end)) => {
+            !start.is_null() && !end.is_null() && start < end
+        }
+        (WindowFrameBound::Following(start), WindowFrameBound::Following(end)) => {
+            !start.is_null() && !end.is_null() && start > end
+        }
+        _ => false,
+    };
+    // DataFusion refuses frames that end before they begin.
+    if is_empty {
+        return None;
+    }
     Some(WindowFunctionParams {
         args: args.to_vec(),
         filter: filter.map(|filter| Box::new(filter.clone())),

@@ -237,6 +237,7 @@ impl Windows<'_> {
                     let (start, end) = bounds(frame);
                     !start.is_offset() && !end.is_offset()
                 })
+                && !is_always_empty(frame)
         });
         if !pick && !(self.is_aggregate)(&inner) {
             // What there is besides pays no heed to the frame; an unknown function is found later.
@@ -326,6 +327,26 @@ fn has_plain_place(function: &Function, name: &str) -> bool {
         }
         Some(_) => false,
         None => true,
+    }
+}
+
+/// Whether plain offsets end a frame before it begins, which DataFusion refuses.
+fn is_always_empty(frame: &WindowFrame) -> bool {
+    let count = |offset: &Expr| match offset {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits.to_string().parse::<u64>().ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    match (&frame.start_bound, &frame.end_bound) {
+        (WindowFrameBound::Preceding(Some(start)), Some(WindowFrameBound::Preceding(Some(end)))) => {
+            count(start) < count(end)
+        }
+        (WindowFrameBound::Following(Some(start)), Some(WindowFrameBound::Following(Some(end)))) => {
+            count(start) > count(end)
+        }
+        _ => false,
     }
 }
 

@@ -1,0 +1,67 @@
+//! Expressions of a plan as those of a source's query. Whether the source's dialect has them is its own affair.
+
+use atoll_connector_api::pushdown::{COMPARE_FUNCTION, IN_LIST_MAX, operator_named};
+use atoll_connector_api::subplan::Scalar;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::expr::{BinaryExpr, InList, Like};
+use datafusion::logical_expr::{Expr, Operator};
+
+/// Finds what a column stands for.
+pub(super) type Resolve<'a> = dyn Fn(&Column) -> Option<Scalar> + 'a;
+
+/// An expression, if all of it has a form there.
+pub(super) fn scalar(expr: &Expr, resolve: &Resolve<'_>) -> Option<Scalar> {
+    let boxed = |expr: &Expr| scalar(expr, resolve).map(Box::new);
+    Some(match expr {
+        Expr::Column(column) => resolve(column)?,
+        Expr::Alias(alias) => scalar(&alias.expr, resolve)?,
+        Expr::Literal(value, _) => Scalar::Literal(value.clone()),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            Scalar::And(vec![scalar(left, resolve)?, scalar(right, resolve)?])
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            Scalar::Or(vec![scalar(left, resolve)?, scalar(right, resolve)?])
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => {
+            Scalar::Compare(*op, boxed(left)?, boxed(right)?)
+        }
+        Expr::ScalarFunction(call) if call.func.name() == COMPARE_FUNCTION => {
+            let [operator, left, right] = call.args.as_slice() else { return None };
+            let operator = operator_named(text_of(operator)?).filter(|operator| is_comparison(*operator))?;
+            Scalar::Compare(operator, boxed(left)?, boxed(right)?)
+        }
+        Expr::Not(inner) => Scalar::Not(boxed(inner)?),
+        Expr::IsNull(inner) => Scalar::IsNull(boxed(inner)?, false),
+        Expr::IsNotNull(inner) => Scalar::IsNull(boxed(inner)?, true),
+        Expr::Between(between) if !between.negated => Scalar::And(vec![
+            Scalar::Compare(Operator::GtEq, boxed(&between.expr)?, boxed(&between.low)?),
+            Scalar::Compare(Operator::LtEq, boxed(&between.expr)?, boxed(&between.high)?),
+        ]),
+        Expr::InList(InList { expr, list, negated }) if !list.is_empty() && list.len() <= IN_LIST_MAX => {
+            let list = list.iter().map(literal_of).collect::<Option<Vec<_>>>()?;
+            Scalar::InList(boxed(expr)?, list, *negated)
+        }
+        Expr::Like(Like { negated, expr, pattern, escape_char: None, case_insensitive: false }) => {
+            Scalar::Like(boxed(expr)?, text_of(pattern)?.to_owned(), *negated)
+        }
+        _ => return None,
+    })
+}
+
+const fn is_comparison(operator: Operator) -> bool {
+    matches!(operator, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
+}
+
+fn literal_of(expr: &Expr) -> Option<ScalarValue> {
+    match expr {
+        Expr::Literal(value, _) => Some(value.clone()),
+        _ => None,
+    }
+}
+
+fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
+}

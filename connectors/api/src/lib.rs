@@ -1,6 +1,7 @@
 //! What a native connector is to the server: the connector trait over DataFusion's public traits.
 
 pub mod error;
+pub mod estimate;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod interrupt;

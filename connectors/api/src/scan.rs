@@ -135,6 +135,8 @@ struct JoinKeys {
     filter: Arc<dyn PhysicalExpr>,
     /// The columns that it is about.
     columns: Vec<String>,
+    /// It will be complete whether or not this scan is read. The bounds of a top-N or a minimum are complete only after.
+    awaited: bool,
 }
 
 impl JoinKeys {
@@ -198,20 +200,23 @@ impl ForeignScanExec {
     }
 
     /// A join's filter, if it says something that can be sent.
-    fn join_keys(&self, filter: &Arc<dyn PhysicalExpr>) -> Option<JoinKeys> {
+    fn join_keys(&self, filter: &Arc<dyn PhysicalExpr>, config: &ConfigOptions) -> Option<JoinKeys> {
         let keys = self.keys.as_ref()?;
         let dynamic = filter.downcast_ref::<DynamicFilterPhysicalExpr>()?;
         let schema = self.schema();
         let columns: Vec<_> = dynamic.children().into_iter().filter_map(|key| keys.column_of(key, &schema)).collect();
-        (!columns.is_empty()).then(|| JoinKeys { filter: Arc::clone(filter), columns })
+        let others = &config.optimizer;
+        let awaited = !others.enable_topk_dynamic_filter_pushdown && !others.enable_aggregate_dynamic_filter_pushdown;
+        (!columns.is_empty()).then(|| JoinKeys { filter: Arc::clone(filter), columns, awaited })
     }
 }
 
 /// What the joins say, as soon as all of them have read their other sides.
 async fn learn(keys: Option<KeyFilters>, learns: Vec<JoinKeys>, schema: SchemaRef) -> KeyCondition {
     let Some(keys) = keys.filter(|_| !learns.is_empty()) else { return KeyCondition::default() };
-    let complete =
-        futures::future::join_all(learns.iter().filter_map(JoinKeys::dynamic).map(|dynamic| dynamic.wait_complete()));
+    let complete = futures::future::join_all(
+        learns.iter().filter(|one| one.awaited).filter_map(JoinKeys::dynamic).map(|dynamic| dynamic.wait_complete()),
+    );
     // Late or not: a filter that is not complete keeps every row.
     let _ = tokio::time::timeout(KEYS_WAIT_MAX, complete).await;
     let mut all = KeyCondition::default();
@@ -229,6 +234,9 @@ impl DisplayAs for ForeignScanExec {
         write!(f, "ForeignScanExec: server={}, table={}", self.scan.server(), self.table)?;
         if self.partitions.len() > 1 {
             write!(f, ", partitions={}", self.partitions.len())?;
+        }
+        if let Some(rows) = self.statistics.as_ref().and_then(|known| known.num_rows.get_value()) {
+            write!(f, ", estimated rows={rows}")?;
         }
         if !self.learns.is_empty() {
             let shown = match self.learned.get() {
@@ -282,7 +290,7 @@ impl ExecutionPlan for ForeignScanExec {
         &self,
         phase: FilterPushdownPhase,
         pushed: ChildPushdownResult,
-        _config: &ConfigOptions,
+        config: &ConfigOptions,
     ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         // The join still runs: what is sent may keep more rows.
         let answer =
@@ -290,7 +298,8 @@ impl ExecutionPlan for ForeignScanExec {
         if phase != FilterPushdownPhase::Post {
             return Ok(answer);
         }
-        let more: Vec<_> = pushed.parent_filters.iter().filter_map(|parent| self.join_keys(&parent.filter)).collect();
+        let more: Vec<_> =
+            pushed.parent_filters.iter().filter_map(|parent| self.join_keys(&parent.filter, config)).collect();
         if more.is_empty() {
             return Ok(answer);
         }

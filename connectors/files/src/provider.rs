@@ -7,6 +7,7 @@ use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
+use atoll_connector_api::estimate::value_bytes;
 use atoll_connector_api::{ConnectorError, TableSpec};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -60,6 +61,11 @@ pub(crate) struct FilesTable {
     pub(crate) reader: Reader,
 }
 
+/// Quotes, colon and comma around a JSON object's key.
+const JSON_KEY_BYTES: usize = 4;
+/// Bytes that a value of a file's is taken to have at most.
+const TEXT_VALUE_BYTES_MAX: usize = 12;
+
 impl FilesTable {
     /// Whether a filter speaks of partition columns only, so that whole files answer it.
     fn is_partition_filter(&self, filter: &Expr) -> bool {
@@ -99,18 +105,35 @@ impl FilesTable {
         Ok(kept)
     }
 
+    /// Bytes of a row as text, roughly. Compressed files are taken as they are: a guess is not worth opening them.
+    fn text_row_bytes(&self) -> usize {
+        let bytes = |field: &FieldRef| {
+            let name = if self.format == Format::Csv { 0 } else { field.name().len() + JSON_KEY_BYTES };
+            name + value_bytes(field.data_type()).min(TEXT_VALUE_BYTES_MAX) + 1
+        };
+        self.schema.fields().iter().map(bytes).sum::<usize>().max(1)
+    }
+
     fn statistics_of(&self, files: &[usize], projection: &[usize]) -> Statistics {
         let schema = Arc::new(Schema::new(self.projected(projection)));
         let mut statistics = Statistics::new_unknown(&schema);
-        let sizes = files.iter().filter_map(|index| usize::try_from(self.files[*index].meta.size).ok());
-        statistics.total_byte_size = Precision::Inexact(sizes.sum());
-        let Reader::Parquet { table, .. } = &self.reader else { return statistics };
+        let row_bytes: usize = schema.fields().iter().map(|field| value_bytes(field.data_type())).sum();
+        let Reader::Parquet { table, .. } = &self.reader else {
+            let sizes = files.iter().filter_map(|index| usize::try_from(self.files[*index].meta.size).ok());
+            let rows = sizes.sum::<usize>().div_ceil(self.text_row_bytes());
+            statistics.num_rows = Precision::Inexact(rows);
+            statistics.total_byte_size = Precision::Inexact(rows.saturating_mul(row_bytes));
+            return statistics;
+        };
         let merged = Statistics::try_merge_iter(
             files.iter().map(|index| &table.statistics[*index]),
             &Schema::new(self.file_fields()),
         );
         let Ok(merged) = merged else { return statistics };
         statistics.num_rows = if files.is_empty() { Precision::Exact(0) } else { merged.num_rows };
+        if let Some(rows) = statistics.num_rows.get_value() {
+            statistics.total_byte_size = Precision::Inexact(rows.saturating_mul(row_bytes));
+        }
         for (column, index) in statistics.column_statistics.iter_mut().zip(projection) {
             if let ColumnSource::File(file) = self.sources[*index]
                 && let Some(found) = merged.column_statistics.get(file)

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use atoll_connector_api::network;
+use atoll_connector_api::statement::SourceId;
 use atoll_connector_api::{ConnectorError, RemoteText, Result, ServerSpec};
 use futures::FutureExt;
 use mysql_async::prelude::Queryable;
@@ -39,6 +40,7 @@ const WAIT_TIMEOUT_S: usize = 8 * 3600;
 
 /// One server as one user reaches it. Holds idle connections, never more than `max_connections` with those in use.
 pub(crate) struct Pool {
+    source: SourceId,
     spec: ServerSpec,
     /// Passes on what the server says.
     texts: RemoteText,
@@ -66,6 +68,7 @@ impl Pool {
     pub(crate) fn new(spec: ServerSpec) -> Result<Arc<Self>> {
         let max_connections = options::max_connections(&spec.options)?;
         Ok(Arc::new(Self {
+            source: SourceId::new(),
             ssl_mode: SslMode::of(&spec.options),
             connect_timeout: options::connect_timeout(&spec.options)?,
             max_connections,
@@ -79,6 +82,10 @@ impl Pool {
 
     pub(crate) fn server(&self) -> &str {
         &self.spec.name
+    }
+
+    pub(crate) fn source(&self) -> SourceId {
+        self.source
     }
 
     pub(crate) fn dbname(&self) -> Option<&str> {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use atoll_connector_api::pushdown::{Dialect, Fidelity, Pushed};
+use atoll_connector_api::subplan::{Aggregate, AggregateCall, AggregateFunction, QueryDialect, Written};
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
@@ -190,6 +191,68 @@ impl Dialect for MysqlDialect {
     }
 }
 
+impl MysqlDialect {
+    /// A column of whole numbers, stored as such and seen as the type that the connector gives it.
+    fn is_integer(&self, value: &Written<'_>) -> bool {
+        let integer = matches!(value.data_type.oid, oids::INT2 | oids::INT4 | oids::INT8);
+        let facts = self.columns.get(&value.sql);
+        integer && facts.is_some_and(|facts| facts.class == Class::Integer && facts.native == *value.data_type)
+    }
+
+    /// No value of the column is read as NULL that is none at the remote.
+    fn keeps_nulls(&self, value: &Written<'_>) -> bool {
+        let native = self.columns.get(&value.sql).is_some_and(|facts| facts.native == *value.data_type);
+        let tested = self.is_null(&value.sql, value.data_type, false);
+        native && tested.is_some_and(|tested| tested.fidelity == Fidelity::Identical)
+    }
+}
+
+impl QueryDialect for MysqlDialect {
+    fn is_of_one_table(&self) -> bool {
+        true
+    }
+
+    fn groups(&self, data_type: &PgType) -> bool {
+        // Which columns are stored as integers, `relation` says.
+        matches!(data_type.oid, oids::INT2 | oids::INT4 | oids::INT8) && data_type.user.is_none()
+    }
+
+    fn sort_key(&self, key: &Written<'_>, descending: bool, nulls_first: bool) -> Option<String> {
+        if !self.is_integer(key) {
+            return None;
+        }
+        let column = &key.sql;
+        let direction = if descending { "DESC" } else { "ASC" };
+        // NULL is less than everything there.
+        if nulls_first != descending {
+            return Some(format!("{column} {direction}"));
+        }
+        Some(format!("{column} IS NULL {}, {column} {direction}", if nulls_first { "DESC" } else { "ASC" }))
+    }
+
+    fn aggregate(&self, aggregate: &Aggregate, argument: Option<&Written<'_>>) -> Option<AggregateCall> {
+        if aggregate.filter.is_some() || aggregate.distinct {
+            return None;
+        }
+        let call =
+            |function, argument: &str, cast| Some(AggregateCall { function, argument: argument.to_owned(), cast });
+        let Some(argument) = argument else {
+            return (aggregate.function == AggregateFunction::Count).then(|| call("COUNT", "*", None))?;
+        };
+        match aggregate.function {
+            AggregateFunction::Count if self.keeps_nulls(argument) => call("COUNT", &argument.sql, None),
+            _ if !self.is_integer(argument) => None,
+            AggregateFunction::Min => call("MIN", &argument.sql, None),
+            AggregateFunction::Max => call("MAX", &argument.sql, None),
+            // A sum is a decimal there.
+            AggregateFunction::Sum if argument.data_type.oid != oids::INT8 => {
+                call("SUM", &argument.sql, Some("SIGNED"))
+            }
+            _ => None,
+        }
+    }
+}
+
 fn bytes_of(column: &str, charset: Charset) -> String {
     match charset {
         Charset::Utf8mb4 | Charset::Utf8 => format!("CAST({column} AS BINARY)"),
@@ -312,6 +375,37 @@ mod tests {
             }
         }
         None
+    }
+
+    #[test]
+    fn whole_numbers_are_grouped_ordered_and_added_up() {
+        let facts = |class, oid| ColumnFacts { class, native: PgType::new(oid) };
+        let dialect = MysqlDialect::new([
+            ("i".to_owned(), facts(Class::Integer, oids::INT4)),
+            ("d".to_owned(), facts(Class::Date, oids::DATE)),
+            ("t".to_owned(), facts(Class::Utf8mb4Text, oids::TEXT)),
+        ]);
+        let called = |function, name: &str, oid| {
+            let data_type = PgType::new(oid);
+            let argument = Written { sql: identifier(name), data_type: &data_type, collation: None };
+            let aggregate =
+                Aggregate { function, argument: None, distinct: false, filter: None, data_type: data_type.clone() };
+            dialect.aggregate(&aggregate, Some(&argument)).map(|call| (call.function, call.cast))
+        };
+        assert_eq!(called(AggregateFunction::Sum, "i", oids::INT4), Some(("SUM", Some("SIGNED"))));
+        assert_eq!(called(AggregateFunction::Max, "i", oids::INT4), Some(("MAX", None)));
+        assert_eq!(called(AggregateFunction::Count, "t", oids::TEXT), Some(("COUNT", None)));
+        // A zero date is NULL here; a collation has another least text; a column may be declared as another type.
+        assert_eq!(called(AggregateFunction::Count, "d", oids::DATE), None);
+        assert_eq!(called(AggregateFunction::Min, "t", oids::TEXT), None);
+        assert_eq!(called(AggregateFunction::Sum, "i", oids::INT8), None);
+        assert_eq!(called(AggregateFunction::Avg, "i", oids::INT4), None);
+        let number = PgType::new(oids::INT4);
+        let key = Written { sql: identifier("i"), data_type: &number, collation: None };
+        assert_eq!(dialect.sort_key(&key, false, true).as_deref(), Some("`i` ASC"));
+        assert_eq!(dialect.sort_key(&key, true, false).as_deref(), Some("`i` DESC"));
+        assert_eq!(dialect.sort_key(&key, false, false).as_deref(), Some("`i` IS NULL ASC, `i` ASC"));
+        assert_eq!(dialect.sort_key(&key, true, true).as_deref(), Some("`i` IS NULL DESC, `i` DESC"));
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub(crate) struct RemoteColumn {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RemoteTable {
     pub(crate) columns: Vec<RemoteColumn>,
+    /// Roughly, as the storage engine says.
+    pub(crate) rows: Option<usize>,
     comment: Option<String>,
     primary_key: Vec<String>,
 }
@@ -168,14 +170,16 @@ async fn describe_some(
     let checked = json_checks(pool, conn, schema, &names.join(", ")).await?;
 
     let comments = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_COMMENT FROM information_schema.TABLES WHERE {scope}"
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_COMMENT, TABLE_ROWS FROM information_schema.TABLES \
+         WHERE {scope}"
     );
-    let comments: Vec<(String, String, String, Option<String>)> = select(pool, conn, &comments).await?;
-    for (found, name, kind, comment) in comments {
+    let comments: Vec<(String, String, String, Option<String>, Option<u64>)> = select(pool, conn, &comments).await?;
+    for (found, name, kind, comment, rows) in comments {
         if found == schema && tables.contains(&name) {
             // A view's comment is the word VIEW.
             let comment = comment.filter(|text| !text.is_empty() && !kind.ends_with("VIEW"));
-            described.insert(name, RemoteTable { comment, ..RemoteTable::default() });
+            let rows = rows.and_then(|rows| usize::try_from(rows).ok());
+            described.insert(name, RemoteTable { comment, rows, ..RemoteTable::default() });
         }
     }
 

@@ -5,19 +5,27 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use atoll_connector_api::TableSpec;
+use atoll_connector_api::estimate::TableEstimate;
 use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
 use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
+use atoll_connector_api::statement::SourceId;
+use atoll_connector_api::subplan::{
+    Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, render, unwritten,
+};
+use atoll_connector_api::{Result, TableSpec};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result as DfResult;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use atoll_connector_api::types::oids;
+
 use crate::connection::Pool;
 use crate::dialect::{ColumnFacts, MysqlDialect, identifier};
-use crate::metadata::RemoteTable;
+use crate::metadata::{Class, RemoteTable};
 use crate::scan::{MysqlScan, ScanColumn};
 
 /// Connectives in one filter beyond which it is not sent: MySQL's parser has a stack, not a bound.
@@ -33,6 +41,7 @@ pub(crate) struct MysqlTable {
     dialect: Arc<MysqlDialect>,
     keys: KeyFilters,
     scan: MysqlScan,
+    estimate: TableEstimate,
 }
 
 impl MysqlTable {
@@ -51,6 +60,7 @@ impl MysqlTable {
         }
         let scan =
             MysqlScan { pool, table: spec.name.as_str().into(), remote: Arc::new(name), columns: Arc::new(columns) };
+        let estimate = TableEstimate { rows: remote.rows, columns: Vec::new() };
         let dialect = Arc::new(MysqlDialect::new(facts));
         Self {
             schema: spec.schema(),
@@ -58,6 +68,7 @@ impl MysqlTable {
             dialect,
             spec,
             scan,
+            estimate,
         }
     }
 
@@ -108,6 +119,11 @@ impl TableProvider for MysqlTable {
         TableType::Base
     }
 
+    fn statistics(&self) -> Option<Statistics> {
+        let all: Vec<usize> = (0..self.spec.columns.len()).collect();
+        self.estimate.rows.map(|_| self.estimate.of_scan(&self.schema, &all, &[], |_| None, None))
+    }
+
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
         Ok(filters
             .iter()
@@ -131,7 +147,62 @@ impl TableProvider for MysqlTable {
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
         let query = self.query(projection, filters, limit);
+        let place = |name: &str| self.spec.columns.iter().position(|column| column.name == name);
+        let statistics = self.estimate.of_scan(&schema, projection, filters, place, limit);
         let exec = ForeignScanExec::new(Arc::new(self.scan.clone()), &self.spec.name, vec![query], schema);
-        Ok(Arc::new(exec.with_keys(self.keys.clone())))
+        Ok(Arc::new(exec.with_keys(self.keys.clone()).with_statistics(statistics)))
+    }
+}
+
+impl RemoteRelation for MysqlTable {
+    fn source(&self) -> SourceId {
+        self.scan.pool.source()
+    }
+
+    fn relation(&self) -> Relation {
+        let columns = self.spec.columns.iter().map(|column| {
+            let class = self.scan.columns.get(&column.name).map(|found| found.class);
+            let integer = matches!(column.data_type.oid, oids::INT2 | oids::INT4 | oids::INT8);
+            RelationColumn {
+                name: self.spec.remote_column(column).to_owned(),
+                // Where whole numbers are declared over something else, they are whole numbers here only.
+                plain: !integer || class == Some(Class::Integer),
+                data_type: column.data_type.clone(),
+                collation: None,
+                transfer: Transfer::Native,
+            }
+        });
+        let (database, table) = self.scan.remote.as_ref().clone();
+        Relation {
+            table: self.spec.name.clone(),
+            name: vec![database, table],
+            columns: columns.collect(),
+            rows: self.estimate.rows,
+        }
+    }
+
+    fn dialect(&self) -> &dyn QueryDialect {
+        self.dialect.as_ref()
+    }
+
+    fn scan_query(
+        &self,
+        query: &Query,
+        tables: &str,
+        schema: SchemaRef,
+        rows: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let failed = || unwritten(self.scan.pool.server());
+        let sql = render(self.dialect.as_ref(), query).ok_or_else(failed)?;
+        let mut columns = HashMap::new();
+        for (output, field) in query.outputs.iter().zip(schema.fields()) {
+            let Scalar::Column(column) = output else { continue };
+            let found = self.scan.columns.values().find(|found| found.remote == column.name).ok_or_else(failed)?;
+            columns.insert(field.name().clone(), found.clone());
+        }
+        let scan = MysqlScan { columns: Arc::new(columns), ..self.scan.clone() };
+        let rows = rows.map_or(Precision::Absent, Precision::Inexact);
+        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(&schema) };
+        Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema).with_statistics(statistics)))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atoll_connector_api::source::missing_option;
+use atoll_connector_api::subplan::FederatedTable;
 use atoll_connector_api::{
     ColumnDefinition, Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec,
     TableDefinition, TableSpec, TableSummary,
@@ -184,7 +185,7 @@ impl ForeignSource for MysqlSource {
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         let (name, remote) = self.look(&table).await?;
-        Ok(Arc::new(MysqlTable::new(table, name, &remote, Arc::clone(&self.pool))))
+        Ok(Arc::new(FederatedTable(Arc::new(MysqlTable::new(table, name, &remote, Arc::clone(&self.pool))))))
     }
 
     async fn live_provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
@@ -200,7 +201,7 @@ impl ForeignSource for MysqlSource {
                 problem: "has another type by now".into(),
             });
         }
-        Ok(Arc::new(MysqlTable::new(table, name, &remote, Arc::clone(&self.pool))))
+        Ok(Arc::new(FederatedTable(Arc::new(MysqlTable::new(table, name, &remote, Arc::clone(&self.pool))))))
     }
 }
 

@@ -7,7 +7,7 @@ use datafusion::logical_expr::Operator;
 use atoll_connector_api::pushdown::{Dialect, Fidelity, Pushed};
 use atoll_connector_api::subplan::{Aggregate, AggregateCall, AggregateFunction, QueryDialect, Transfer, Written};
 use atoll_connector_api::types::text::{OutputStyle, write_text};
-use atoll_connector_api::types::{PgType, oids};
+use atoll_connector_api::types::{Arithmetic, PgType, oids};
 
 /// Julian days of PostgreSQL's first and last date, 4714-11-24 BC and 5874897-12-31, as days from 1970-01-01.
 const DATE_FIRST: i32 = -2_440_588;
@@ -194,7 +194,8 @@ impl QueryDialect for PostgresDialect {
     }
 
     fn aggregate(&self, aggregate: &Aggregate, argument: Option<&Written<'_>>) -> Option<AggregateCall> {
-        let call = |function, argument: &str| Some(AggregateCall { function, argument: argument.to_owned() });
+        let call =
+            |function, argument: &str| Some(AggregateCall { function, argument: argument.to_owned(), cast: None });
         let Some(argument) = argument else {
             return (aggregate.function == AggregateFunction::Count && !aggregate.distinct)
                 .then(|| call("count", "*"))?;
@@ -214,6 +215,17 @@ impl QueryDialect for PostgresDialect {
             AggregateFunction::BoolOr if oid == oids::BOOL => call("bool_or", sql),
             _ => None,
         }
+    }
+
+    fn arithmetic(&self, left: &str, operation: Arithmetic, right: &str) -> Option<String> {
+        // Their results have the digits that the operands have; a quotient's depend on the version.
+        let word = match operation {
+            Arithmetic::Add => "+",
+            Arithmetic::Subtract => "-",
+            Arithmetic::Multiply => "*",
+            _ => return None,
+        };
+        Some(format!("({left} {word} {right})"))
     }
 
     fn transfer(&self, sql: &str, transfer: Transfer) -> Option<String> {
@@ -304,6 +316,10 @@ fn identical(sql: String) -> Option<Pushed> {
 pub(crate) fn is_text_storage(data_type: &PgType) -> bool {
     data_type.storage() == DataType::Utf8View
 }
+
+#[cfg(test)]
+#[path = "subplan_tests.rs"]
+mod subplan_tests;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]

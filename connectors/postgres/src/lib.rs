@@ -13,6 +13,7 @@ mod pool;
 mod provider;
 mod scan;
 mod source;
+mod statistics;
 mod tap;
 mod tls;
 

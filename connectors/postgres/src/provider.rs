@@ -10,6 +10,7 @@ use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use atoll_connector_api::estimate::{ColumnEstimate, TableEstimate};
 use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator};
 use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
@@ -26,13 +27,12 @@ use crate::dialect::{PostgresDialect, is_text_storage, quote_identifier, transfe
 use crate::metadata::{RemoteColumn, RemoteTable};
 use crate::pool::Pool;
 use crate::scan::{Answer, PostgresScan};
+use crate::statistics::ColumnCounts;
 
 /// A part of a scan has at least this many blocks (8 MB of 8 kB): below that a connection costs more than it saves.
 const PART_BLOCKS_MIN: u64 = 1024;
 /// Ranges of `ctid` are read as ranges, rather than by reading the whole table and filtering it, since this version.
 const RANGE_SCAN_VERSION: u32 = 14;
-/// The share of rows that a pushed filter is taken to keep, as one part in so many: DataFusion's own guess.
-const FILTER_KEEPS_ONE_IN: usize = 5;
 
 #[derive(Debug)]
 struct Column {
@@ -60,7 +60,7 @@ pub(crate) struct PostgresTable {
     /// The relation's schema and name, as they are.
     names: [String; 2],
     columns: Vec<Column>,
-    rows: Option<usize>,
+    estimate: TableEstimate,
     dialect: PostgresDialect,
     keys: KeyFilters,
     batch_rows: usize,
@@ -104,7 +104,7 @@ impl PostgresTable {
             schema: spec.schema(),
             relation: format!("{}.{}", quote_identifier(remote_schema), quote_identifier(&remote.name)),
             names: [remote_schema.to_owned(), remote.name.clone()],
-            rows: remote.rows,
+            estimate: TableEstimate { rows: remote.rows, columns: Vec::new() },
             dialect,
             cuts,
             columns,
@@ -120,14 +120,17 @@ impl PostgresTable {
         })
     }
 
-    fn estimate(&self, filtered: bool, limit: Option<usize>) -> Precision<usize> {
-        let Some(rows) = self.rows else { return Precision::Absent };
-        let rows = if filtered { rows.div_ceil(FILTER_KEEPS_ONE_IN) } else { rows };
-        Precision::Inexact(limit.map_or(rows, |limit| rows.min(limit)))
+    /// Adds what the remote has counted of its columns.
+    pub(crate) fn with_counts(mut self, counts: &ColumnCounts) -> Self {
+        let rows = self.estimate.rows;
+        let known = |column: &ColumnDefinition| counts.get(self.spec.remote_column(column));
+        let estimate = |column| known(column).map_or_else(ColumnEstimate::default, |count| count.estimate(rows));
+        self.estimate.columns = self.spec.columns.iter().map(estimate).collect();
+        self
     }
 
-    fn statistics_of(&self, schema: &SchemaRef, rows: Precision<usize>) -> Statistics {
-        Statistics { num_rows: rows, ..Statistics::new_unknown(schema) }
+    fn place(&self, name: &str) -> Option<usize> {
+        self.spec.columns.iter().position(|column| column.name == name)
     }
 }
 
@@ -275,7 +278,8 @@ impl TableProvider for PostgresTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        self.rows.map(|_| self.statistics_of(&self.schema, self.estimate(false, None)))
+        let all: Vec<usize> = (0..self.columns.len()).collect();
+        self.estimate.rows.map(|_| self.estimate.of_scan(&self.schema, &all, &[], |name| self.place(name), None))
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
@@ -300,10 +304,8 @@ impl TableProvider for PostgresTable {
             Some(indices) => Arc::new(self.schema.project(indices)?),
             None => Arc::clone(&self.schema),
         };
-        let columns: Vec<&Column> = match projection {
-            Some(indices) => indices.iter().filter_map(|index| self.columns.get(*index)).collect(),
-            None => self.columns.iter().collect(),
-        };
+        let projection = projection.cloned().unwrap_or_else(|| (0..self.columns.len()).collect());
+        let columns: Vec<&Column> = projection.iter().filter_map(|index| self.columns.get(*index)).collect();
         let translator = FilterTranslator::new(&self.dialect, &self.spec);
         let sent: Vec<Expr> = filters.iter().filter(|filter| self.is_pushable(filter)).cloned().collect();
         let condition = translator.conjunction(&sent);
@@ -315,8 +317,7 @@ impl TableProvider for PostgresTable {
         let limit = limit.filter(|_| exact);
         let query = Query { relation: &self.relation, columns: &columns, condition: condition.as_deref(), limit };
         let parts = query.parts(if limit.is_none() && !columns.is_empty() { &self.cuts } else { &[] });
-        let rows = self.estimate(condition.is_some(), limit);
-        let statistics = self.statistics_of(&schema, rows);
+        let statistics = self.estimate.of_scan(&schema, &projection, &sent, |name| self.place(name), limit);
         let scan = PostgresScan {
             pool: Arc::clone(&self.pool),
             table: self.spec.name.clone(),
@@ -352,7 +353,7 @@ impl RemoteRelation for PostgresTable {
             table: self.spec.name.clone(),
             name: self.names.to_vec(),
             columns: columns.collect(),
-            rows: self.rows,
+            rows: self.estimate.rows,
         }
     }
 
@@ -387,7 +388,7 @@ impl RemoteRelation for PostgresTable {
             batch_rows: self.batch_rows,
         };
         let rows = rows.map_or(Precision::Absent, Precision::Inexact);
-        let statistics = self.statistics_of(&schema, rows);
+        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(&schema) };
         Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema).with_statistics(statistics)))
     }
 }

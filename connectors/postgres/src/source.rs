@@ -20,6 +20,7 @@ use crate::metadata::{
 };
 use crate::pool::Pool;
 use crate::provider::{PostgresTable, RemoteTraits};
+use crate::statistics::Counts;
 
 /// Where a table is looked for that names no schema.
 const SCHEMA_DEFAULT: &str = "public";
@@ -28,6 +29,7 @@ const SCHEMA_DEFAULT: &str = "public";
 #[derive(Debug)]
 pub(crate) struct PostgresSource {
     pool: Arc<Pool>,
+    counts: Counts,
     known: KnownTables,
 }
 
@@ -37,7 +39,8 @@ impl PostgresSource {
     /// # Errors
     /// Option errors.
     pub(crate) fn new(spec: ServerSpec) -> Result<Self> {
-        Ok(Self { pool: Pool::new(Remote::new(spec)?), known: KnownTables::default() })
+        let pool = Pool::new(Remote::new(spec)?);
+        Ok(Self { pool, counts: Counts::default(), known: KnownTables::default() })
     }
 
     /// Describes tables of one schema in one round trip; those that do not exist are left out.
@@ -141,8 +144,9 @@ impl ForeignSource for PostgresSource {
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         let (schema, name) = remote_name(&table);
         let (remote, traits) = self.known_table(&schema, &name).await?;
-        let table = PostgresTable::new(Arc::clone(&self.pool), table, &schema, &remote, traits)?;
-        Ok(Arc::new(FederatedTable(Arc::new(table))))
+        let counts = self.counts.of_table(&self.pool, &schema, &name).await?;
+        let provider = PostgresTable::new(Arc::clone(&self.pool), table, &schema, &remote, traits)?;
+        Ok(Arc::new(FederatedTable(Arc::new(provider.with_counts(&counts)))))
     }
 }
 

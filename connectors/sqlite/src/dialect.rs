@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use atoll_connector_api::pushdown::{Dialect, Fidelity, Pushed};
+use atoll_connector_api::subplan::{Aggregate, AggregateCall, AggregateFunction, QueryDialect, Written};
 use atoll_connector_api::types::{PgType, oids};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
@@ -141,6 +142,53 @@ impl Dialect for SqliteDialect {
     }
 }
 
+impl SqliteDialect {
+    /// A column whose every value is an integer.
+    fn is_integer(&self, value: &Written<'_>) -> bool {
+        let facts = self.columns.get(&value.sql);
+        value.data_type.oid == oids::INT8 && facts.is_some_and(|facts| facts.holds_integers())
+    }
+}
+
+impl ColumnFacts {
+    /// Every value is an integer or NULL.
+    pub(crate) fn holds_integers(self) -> bool {
+        self.strict && self.stored && self.affinity == Affinity::Integer
+    }
+}
+
+impl QueryDialect for SqliteDialect {
+    fn is_of_one_table(&self) -> bool {
+        true
+    }
+
+    fn groups(&self, data_type: &PgType) -> bool {
+        // Which columns hold integers only, the relation says.
+        data_type.oid == oids::INT8 && data_type.user.is_none()
+    }
+
+    fn order(&self, key: &Written<'_>) -> Option<String> {
+        self.is_integer(key).then(|| key.sql.clone())
+    }
+
+    fn aggregate(&self, aggregate: &Aggregate, argument: Option<&Written<'_>>) -> Option<AggregateCall> {
+        if aggregate.filter.is_some() || aggregate.distinct {
+            return None;
+        }
+        let call =
+            |function, argument: &str| Some(AggregateCall { function, argument: argument.to_owned(), cast: None });
+        match (aggregate.function, argument) {
+            (AggregateFunction::Count, None) => call("count", "*"),
+            // A value that is no integer is an error where it is read, and it would be counted there.
+            (_, Some(argument)) if !self.is_integer(argument) => None,
+            (AggregateFunction::Count, Some(argument)) => call("count", &argument.sql),
+            (AggregateFunction::Min, Some(argument)) => call("min", &argument.sql),
+            (AggregateFunction::Max, Some(argument)) => call("max", &argument.sql),
+            _ => None,
+        }
+    }
+}
+
 /// Quotes a name.
 pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -237,6 +285,21 @@ mod tests {
     fn select<T: rusqlite::types::FromSql>(sql: &str) -> T {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         connection.query_row(&format!("SELECT {sql}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn only_columns_that_hold_integers_are_ordered() {
+        let facts = |strict| ColumnFacts { affinity: Affinity::Integer, strict, stored: true };
+        let dialect =
+            SqliteDialect::new([("strict".to_owned(), facts(true)), ("loose".to_owned(), facts(false))], true);
+        let order = |name: &str, oid| {
+            let data_type = PgType::new(oid);
+            let key = Written { sql: identifier(name), data_type: &data_type, collation: None };
+            dialect.sort_key(&key, true, false)
+        };
+        assert_eq!(order("strict", oids::INT8).as_deref(), Some("\"strict\" DESC NULLS LAST"));
+        assert_eq!(order("loose", oids::INT8), None);
+        assert_eq!(order("strict", oids::INT4), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod options;
 mod provider;
 mod scan;
 mod source;
+mod statistics;
 mod values;
 
 use std::sync::Arc;

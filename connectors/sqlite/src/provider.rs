@@ -5,13 +5,20 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use atoll_connector_api::TableSpec;
+use atoll_connector_api::estimate::TableEstimate;
 use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
 use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
+use atoll_connector_api::statement::SourceId;
+use atoll_connector_api::subplan::{
+    Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, render, unwritten,
+};
+use atoll_connector_api::types::oids;
+use atoll_connector_api::{Result, TableSpec};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result as DfResult;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -33,6 +40,9 @@ pub(crate) struct SqliteTable {
     dialect: Arc<SqliteDialect>,
     keys: KeyFilters,
     scan: SqliteScan,
+    estimate: TableEstimate,
+    /// Of each column, whether every value is an integer.
+    integers: Vec<bool>,
 }
 
 impl SqliteTable {
@@ -45,8 +55,10 @@ impl SqliteTable {
     ) -> Self {
         let mut facts = Vec::with_capacity(spec.columns.len());
         let mut columns = HashMap::with_capacity(spec.columns.len());
+        let mut integers = Vec::with_capacity(spec.columns.len());
         for column in &spec.columns {
             let remote = spec.remote_column(column);
+            integers.push(shape.column(remote).is_some_and(|found| shape.facts(found).holds_integers()));
             if let Some(found) = shape.column(remote) {
                 facts.push((remote.to_owned(), shape.facts(found)));
                 columns.insert(column.name.clone(), (remote.to_owned(), found.affinity));
@@ -59,6 +71,7 @@ impl SqliteTable {
             remote_table: shape.name.as_str().into(),
             columns: Arc::new(columns),
         };
+        let estimate = TableEstimate { rows: shape.rows, columns: Vec::new() };
         let dialect = Arc::new(SqliteDialect::new(facts, shape.utf8));
         Self {
             schema: spec.schema(),
@@ -66,6 +79,8 @@ impl SqliteTable {
             dialect,
             spec,
             scan,
+            estimate,
+            integers,
         }
     }
 
@@ -118,6 +133,11 @@ impl TableProvider for SqliteTable {
         TableType::Base
     }
 
+    fn statistics(&self) -> Option<Statistics> {
+        let all: Vec<usize> = (0..self.spec.columns.len()).collect();
+        self.estimate.rows.map(|_| self.estimate.of_scan(&self.schema, &all, &[], |_| None, None))
+    }
+
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
         Ok(filters
             .iter()
@@ -141,7 +161,56 @@ impl TableProvider for SqliteTable {
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
         let query = self.query(projection, filters, limit);
+        let place = |name: &str| self.spec.columns.iter().position(|column| column.name == name);
+        let statistics = self.estimate.of_scan(&schema, projection, filters, place, limit);
         let exec = ForeignScanExec::new(Arc::new(self.scan.clone()), &self.spec.name, vec![query], schema);
-        Ok(Arc::new(exec.with_keys(self.keys.clone())))
+        Ok(Arc::new(exec.with_keys(self.keys.clone()).with_statistics(statistics)))
+    }
+}
+
+impl RemoteRelation for SqliteTable {
+    fn source(&self) -> SourceId {
+        self.scan.database.source()
+    }
+
+    fn relation(&self) -> Relation {
+        let columns = self.spec.columns.iter().zip(&self.integers).map(|(column, integers)| RelationColumn {
+            name: self.spec.remote_column(column).to_owned(),
+            plain: column.data_type.oid != oids::INT8 || *integers,
+            data_type: column.data_type.clone(),
+            collation: None,
+            transfer: Transfer::Native,
+        });
+        Relation {
+            table: self.spec.name.clone(),
+            name: vec!["main".to_owned(), self.scan.remote_table.to_string()],
+            columns: columns.collect(),
+            rows: self.estimate.rows,
+        }
+    }
+
+    fn dialect(&self) -> &dyn QueryDialect {
+        self.dialect.as_ref()
+    }
+
+    fn scan_query(
+        &self,
+        query: &Query,
+        tables: &str,
+        schema: SchemaRef,
+        rows: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let failed = || unwritten(self.scan.database.server());
+        let sql = render(self.dialect.as_ref(), query).ok_or_else(failed)?;
+        let mut columns = HashMap::new();
+        for (output, field) in query.outputs.iter().zip(schema.fields()) {
+            let Scalar::Column(column) = output else { continue };
+            let found = self.scan.columns.values().find(|(remote, _)| *remote == column.name).ok_or_else(failed)?;
+            columns.insert(field.name().clone(), found.clone());
+        }
+        let scan = SqliteScan { columns: Arc::new(columns), ..self.scan.clone() };
+        let rows = rows.map_or(Precision::Absent, Precision::Inexact);
+        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(&schema) };
+        Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema).with_statistics(statistics)))
     }
 }

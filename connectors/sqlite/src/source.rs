@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atoll_connector_api::source::missing_option;
+use atoll_connector_api::subplan::FederatedTable;
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{
     ColumnDefinition, Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec,
@@ -19,6 +20,7 @@ use crate::dialect::{ColumnFacts, identifier};
 use crate::options;
 use crate::provider::SqliteTable;
 use crate::scan::SCANS_MAX;
+use crate::statistics;
 
 /// The only schema: SQLite's name for the file that was opened.
 const MAIN: &str = "main";
@@ -123,14 +125,20 @@ impl ForeignSource for SqliteSource {
             Some(name) => name.to_owned(),
             None => last_part(&table.name),
         };
-        let shape = self.database.call(move |database, connection| shape(database, connection, &remote)).await?;
+        let counted = move |database: &Database, connection: &Connection| {
+            let shape = shape(database, connection, &remote)?;
+            let rows = if shape.stored { statistics::rows(connection, &shape.name) } else { None };
+            Ok(TableShape { rows, ..shape })
+        };
+        let shape = self.database.call(counted).await?;
         for column in &table.columns {
             let remote = table.remote_column(column);
             if shape.column(remote).is_none() {
                 return Err(column_gone(&self.database, &table.name, &column.name, remote));
             }
         }
-        Ok(Arc::new(SqliteTable::new(table, &shape, self.database.clone(), Arc::clone(&self.permits))))
+        let table = SqliteTable::new(table, &shape, self.database.clone(), Arc::clone(&self.permits));
+        Ok(Arc::new(FederatedTable(Arc::new(table))))
     }
 }
 
@@ -183,6 +191,8 @@ pub(crate) struct RemoteColumn {
 pub(crate) struct TableShape {
     pub(crate) name: String,
     pub(crate) utf8: bool,
+    /// Roughly, where a scan is planned.
+    pub(crate) rows: Option<usize>,
     stored: bool,
     strict: bool,
     columns: Vec<RemoteColumn>,
@@ -290,7 +300,7 @@ fn read_shape(connection: &Connection, table: &str) -> rusqlite::Result<Option<T
             }
         })
         .collect();
-    Ok(Some(TableShape { name, utf8, stored, strict, columns }))
+    Ok(Some(TableShape { name, utf8, rows: None, stored, strict, columns }))
 }
 
 /// The declared types of the columns that a view's columns are taken from as they are; `None` for those it computes.

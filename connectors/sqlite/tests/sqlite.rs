@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use atoll_connector_api::paths::FilesRoots;
+use atoll_connector_api::statement::StatementScans;
 use atoll_connector_api::types::{PgType, oids};
 use atoll_connector_api::{
     ColumnDefinition, ConnectorContext, ConnectorError, ForeignSource, Options, ServerSpec, TableSpec,
 };
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -473,6 +474,51 @@ async fn reads_a_database_in_wal_mode_at_one_moment() {
 }
 
 /// A view that computes for hours: dropping the stream ends it within a second.
+#[tokio::test]
+async fn scans_of_one_statement_see_one_moment() {
+    for mode in ["delete", "wal"] {
+        let shop = Shop::new(&format!(
+            "PRAGMA journal_mode = {mode}; CREATE TABLE one (a INTEGER); \
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO one SELECT i FROM n; \
+             CREATE TABLE two AS SELECT * FROM one"
+        ));
+        let source = shop.source();
+        let config = SessionConfig::new().with_target_partitions(1);
+        let config = config.with_extension(Arc::new(StatementScans::default()));
+        let context = SessionContext::new_with_config(config);
+        for table in ["one", "two"] {
+            let options = source.live_options("main", table);
+            let columns = source.describe(&options).await.unwrap().columns;
+            let spec = TableSpec { name: format!("shop.main.{table}"), options, columns };
+            context.register_table(table, source.provider(spec).await.unwrap()).unwrap();
+        }
+        let sql = "SELECT a FROM one UNION ALL SELECT a + 0 FROM two";
+        let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+        let statement = context.task_ctx().session_config().get_extension::<StatementScans>().unwrap();
+        statement.expect_plan(&plan);
+        let mut count = 0;
+        for (index, scan) in plan.children().into_iter().enumerate() {
+            let mut stream = scan.execute(0, context.task_ctx()).unwrap();
+            count += stream.next().await.unwrap().unwrap().num_rows();
+            if index == 0 {
+                shop.writer.busy_timeout(Duration::ZERO).unwrap();
+                let written = shop.writer.execute_batch("DELETE FROM two; DELETE FROM one");
+                // In this mode a writer waits for the readers, and may not come between.
+                assert_eq!(written.is_ok(), mode == "wal", "{written:?}");
+                let _ = shop.writer.execute_batch("ROLLBACK");
+            }
+            while let Some(batch) = stream.next().await {
+                count += batch.unwrap().num_rows();
+            }
+        }
+        assert_eq!(count, 200_000, "{mode}");
+        drop((plan, context, statement));
+        // The readers are gone.
+        shop.writer.busy_timeout(Duration::from_secs(5)).unwrap();
+        shop.writer.execute_batch("DELETE FROM one").unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_dropped_scan_ends_the_work() {
     let shop = Shop::new(

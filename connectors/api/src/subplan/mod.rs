@@ -10,7 +10,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 
 use crate::pushdown::Dialect;
-use crate::types::PgType;
+use crate::types::{Arithmetic, PgType, oids};
 
 pub use render::{predicate, render, select};
 pub use table::{FederatedTable, Relation, RelationColumn, RemoteRelation, reading_type, unwritten};
@@ -102,6 +102,8 @@ pub enum Scalar {
     InList(Box<Scalar>, Vec<ScalarValue>, bool),
     /// `LIKE` a pattern without an escape clause of its own; negated `NOT LIKE`.
     Like(Box<Scalar>, String, bool),
+    /// A sum, difference or product of two numbers, one of them `numeric`, as which the other is taken.
+    Arithmetic(Arithmetic, Box<Scalar>, Box<Scalar>),
     /// An aggregate over the rows of a group.
     Aggregate(Box<Aggregate>),
     /// Whether a query, which may refer to relations around it, has a row; negated: has none.
@@ -193,9 +195,21 @@ pub trait QueryDialect: Dialect {
         false
     }
 
+    /// A query reads one relation, whose columns are written by their names alone.
+    fn is_of_one_table(&self) -> bool {
+        false
+    }
+
     /// What to write for a key of `ORDER BY`, without direction.
     fn order(&self, _key: &Written<'_>) -> Option<String> {
         None
+    }
+
+    /// A key of `ORDER BY` with direction and the place of NULLs.
+    fn sort_key(&self, key: &Written<'_>, descending: bool, nulls_first: bool) -> Option<String> {
+        let direction = if descending { "DESC" } else { "ASC" };
+        let nulls = if nulls_first { "FIRST" } else { "LAST" };
+        Some(format!("{} {direction} NULLS {nulls}", self.order(key)?))
     }
 
     /// A comparison of two expressions.
@@ -205,6 +219,11 @@ pub trait QueryDialect: Dialect {
 
     /// An aggregate's call, without DISTINCT and FILTER; no argument is `count(*)`.
     fn aggregate(&self, _aggregate: &Aggregate, _argument: Option<&Written<'_>>) -> Option<AggregateCall> {
+        None
+    }
+
+    /// What [`Scalar::Arithmetic`] says, complete in itself.
+    fn arithmetic(&self, _left: &str, _operation: Arithmetic, _right: &str) -> Option<String> {
         None
     }
 
@@ -221,6 +240,8 @@ pub struct AggregateCall {
     pub function: &'static str,
     /// Its argument.
     pub argument: String,
+    /// The type to which the source casts the result.
+    pub cast: Option<&'static str>,
 }
 
 impl Query {
@@ -253,7 +274,7 @@ impl Query {
             argument: None,
             distinct: false,
             filter: None,
-            data_type: PgType::new(crate::types::oids::INT8),
+            data_type: PgType::new(oids::INT8),
         };
         query.outputs = vec![Scalar::Aggregate(Box::new(count))];
         query.groups = Some(Vec::new());
@@ -273,7 +294,8 @@ pub fn nested_columns(outputs: &[Scalar], id: RelationId) -> Vec<Scalar> {
         let (data_type, plain, collation, transfer) = match scalar {
             Scalar::Column(column) => (column.data_type.clone(), column.plain, column.collation, column.transfer),
             Scalar::Aggregate(aggregate) => (aggregate.data_type.clone(), true, None, Transfer::Native),
-            _ => (PgType::new(crate::types::oids::BOOL), false, None, Transfer::Native),
+            Scalar::Arithmetic(..) => (PgType::new(oids::NUMERIC), true, None, Transfer::Native),
+            _ => (PgType::new(oids::BOOL), false, None, Transfer::Native),
         };
         Scalar::Column(ColumnRef { relation: id, name: output_name(index), data_type, plain, collation, transfer })
     };
@@ -288,13 +310,14 @@ impl Scalar {
             Self::Column(column) => Some(column.data_type.clone()),
             Self::Aggregate(aggregate) => Some(aggregate.data_type.clone()),
             Self::Literal(_) => None,
-            _ => Some(PgType::new(crate::types::oids::BOOL)),
+            Self::Arithmetic(..) => Some(PgType::new(oids::NUMERIC)),
+            _ => Some(PgType::new(oids::BOOL)),
         }
     }
 
     /// Whether a query can have it as a column.
     #[must_use]
     pub const fn is_output(&self) -> bool {
-        matches!(self, Self::Column(_) | Self::Aggregate(_))
+        matches!(self, Self::Column(_) | Self::Aggregate(_) | Self::Arithmetic(..))
     }
 }

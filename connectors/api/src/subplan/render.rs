@@ -8,20 +8,23 @@ use super::{Aggregate, From, Query, QueryDialect, RelationId, Scalar, SortKey, W
 use crate::pushdown::{Fidelity, Pushed, same_storage};
 use crate::types::{PgType, oids};
 
+/// Conditions in one query beyond which it is not sent: remote parsers have limits of their own.
+const CONDITIONS_MAX: usize = 200;
+
 /// A query's text as the source is asked, with its columns as they travel.
 pub fn render(dialect: &dyn QueryDialect, query: &Query) -> Option<String> {
-    let mut renderer = Renderer { dialect, names: HashMap::new() };
+    let mut renderer = Renderer::new(dialect);
     renderer.query(query, Columns::Transferred)
 }
 
 /// Whether a condition over relations that some query around it reads can be written.
 pub fn predicate(dialect: &dyn QueryDialect, scalar: &Scalar) -> bool {
-    Renderer { dialect, names: HashMap::new() }.predicate(scalar).is_some()
+    Renderer::new(dialect).predicate(scalar).is_some()
 }
 
 /// Whether an expression can be a column of a query or an argument.
 pub fn select(dialect: &dyn QueryDialect, scalar: &Scalar) -> bool {
-    Renderer { dialect, names: HashMap::new() }.value(scalar).is_some()
+    Renderer::new(dialect).value(scalar).is_some()
 }
 
 /// What a query's columns are for.
@@ -39,9 +42,14 @@ struct Renderer<'a> {
     dialect: &'a dyn QueryDialect,
     /// Relations in the order in which FROM has them.
     names: HashMap<RelationId, String>,
+    conditions: usize,
 }
 
-impl Renderer<'_> {
+impl<'a> Renderer<'a> {
+    fn new(dialect: &'a dyn QueryDialect) -> Self {
+        Self { dialect, names: HashMap::new(), conditions: 0 }
+    }
+
     fn query(&mut self, query: &Query, columns: Columns) -> Option<String> {
         let mut sql = String::new();
         let from = self.from(&query.from)?;
@@ -96,11 +104,14 @@ impl Renderer<'_> {
     }
 
     fn from(&mut self, from: &From) -> Option<String> {
+        let alone = self.dialect.is_of_one_table();
         Some(match from {
             From::Table { id, name } => {
                 let parts: Vec<_> = name.iter().map(|part| self.dialect.identifier(part)).collect();
-                format!("{} {}", parts.join("."), self.name(*id))
+                let text = parts.join(".");
+                if alone { text } else { format!("{text} {}", self.name(*id)) }
             }
+            _ if alone => return None,
             From::Query { id, query } => {
                 let text = self.query(query, Columns::Named)?;
                 format!("({text}) {}", self.name(*id))
@@ -139,13 +150,11 @@ impl Renderer<'_> {
             return None;
         }
         let data_type = key.scalar.data_type()?;
-        let text = self.dialect.order(&self.written(&key.scalar, &data_type)?)?;
-        let direction = if key.descending { "DESC" } else { "ASC" };
-        let nulls = if key.nulls_first { "FIRST" } else { "LAST" };
-        Some(format!("{text} {direction} NULLS {nulls}"))
+        let written = self.written(&key.scalar, &data_type)?;
+        self.dialect.sort_key(&written, key.descending, key.nulls_first)
     }
 
-    fn written<'a>(&mut self, scalar: &Scalar, data_type: &'a PgType) -> Option<Written<'a>> {
+    fn written<'t>(&mut self, scalar: &Scalar, data_type: &'t PgType) -> Option<Written<'t>> {
         let collation = match scalar {
             Scalar::Column(column) => column.collation,
             _ => None,
@@ -153,13 +162,27 @@ impl Renderer<'_> {
         Some(Written { sql: self.value(scalar)?, data_type, collation })
     }
 
-    /// A column or an aggregate.
+    /// A column, or what is computed of columns.
     fn value(&mut self, scalar: &Scalar) -> Option<String> {
         match scalar {
+            Scalar::Column(column) if self.dialect.is_of_one_table() => Some(self.dialect.identifier(&column.name)),
             Scalar::Column(column) => {
                 Some(format!("{}.{}", self.name(column.relation), self.dialect.identifier(&column.name)))
             }
             Scalar::Aggregate(aggregate) => self.aggregate(aggregate),
+            Scalar::Arithmetic(operation, left, right) => {
+                let (left, right) = (self.number(left)?, self.number(right)?);
+                self.dialect.arithmetic(&left, *operation, &right)
+            }
+            _ => None,
+        }
+    }
+
+    fn number(&mut self, scalar: &Scalar) -> Option<String> {
+        match scalar {
+            Scalar::Literal(value) => self.literal(value, &PgType::of_arrow(&value.data_type())),
+            Scalar::Column(column) if !column.plain => None,
+            Scalar::Column(_) | Scalar::Arithmetic(..) => self.value(scalar),
             _ => None,
         }
     }
@@ -180,11 +203,14 @@ impl Renderer<'_> {
         if let Some(filter) = &aggregate.filter {
             sql.push_str(&format!(" FILTER (WHERE {})", self.predicate(filter)?));
         }
-        Some(sql)
+        Some(match call.cast {
+            Some(name) => format!("CAST({sql} AS {name})"),
+            None => sql,
+        })
     }
 
     /// An expression whose values mean the same on both sides.
-    fn comparable<'a>(&mut self, scalar: &Scalar, data_type: &'a PgType) -> Option<Written<'a>> {
+    fn comparable<'t>(&mut self, scalar: &Scalar, data_type: &'t PgType) -> Option<Written<'t>> {
         if matches!(scalar, Scalar::Column(column) if !column.plain) {
             return None;
         }
@@ -192,6 +218,10 @@ impl Renderer<'_> {
     }
 
     fn predicate(&mut self, scalar: &Scalar) -> Option<String> {
+        self.conditions += 1;
+        if self.conditions > CONDITIONS_MAX {
+            return None;
+        }
         match scalar {
             Scalar::Compare(operator, left, right) => match (left.as_ref(), right.as_ref()) {
                 (Scalar::Literal(_), Scalar::Literal(_)) => None,
@@ -227,11 +257,12 @@ impl Renderer<'_> {
                 let text = self.value(scalar)?;
                 identical(self.dialect.boolean_column(&text))
             }
+            Scalar::Exists(..) if self.dialect.is_of_one_table() => None,
             Scalar::Exists(query, negated) => {
                 let word = if *negated { "NOT EXISTS" } else { "EXISTS" };
                 Some(format!("({word} ({}))", self.query(query, Columns::None)?))
             }
-            Scalar::Column(_) | Scalar::Literal(_) | Scalar::Aggregate(_) => None,
+            Scalar::Column(_) | Scalar::Literal(_) | Scalar::Aggregate(_) | Scalar::Arithmetic(..) => None,
         }
     }
 

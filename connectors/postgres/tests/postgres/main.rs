@@ -6,6 +6,7 @@
 mod connections;
 mod errors;
 mod filters;
+mod joins;
 mod metadata;
 mod scans;
 mod support;

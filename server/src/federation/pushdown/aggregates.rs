@@ -54,7 +54,7 @@ fn argument(function: AggregateFunction, expr: &Expr, resolve: &Resolve<'_>) -> 
         expr => expr,
     };
     match scalar(expr, resolve)? {
-        column @ Scalar::Column(_) => Some(column),
+        argument @ (Scalar::Column(_) | Scalar::Arithmetic(..)) => Some(argument),
         _ => None,
     }
 }

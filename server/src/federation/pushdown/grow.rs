@@ -47,7 +47,7 @@ impl Grown {
 
     /// What a column of the operator stands for.
     pub(super) fn resolve(&self, schema: &DFSchema, column: &Column) -> Option<Scalar> {
-        self.query.outputs.get(schema.maybe_index_of_column(column)?).cloned()
+        self.query.outputs.get(place(schema, column)?).cloned()
     }
 
     fn conditions(&self, exprs: &[&Expr], schema: &DFSchema) -> Vec<Option<Scalar>> {
@@ -200,6 +200,11 @@ impl Grower {
         if input.query.is_open() { input.clone() } else { self.nested(input.clone()) }
     }
 
+    /// The same with a query of which nothing is computed.
+    pub(super) fn columns(&mut self, grown: Grown) -> Grown {
+        if grown.query.outputs.iter().all(is_column) { grown } else { self.nested(grown) }
+    }
+
     pub(super) fn nested(&mut self, grown: Grown) -> Grown {
         let id = self.relation();
         Grown { query: grown.query.nested(id), ..grown }
@@ -234,11 +239,7 @@ impl Grower {
     }
 
     fn union(&mut self, plan: &Union, inputs: &[&Grown]) -> Option<Grown> {
-        let mut columns = |grown: &&Grown| {
-            let computed = !grown.query.outputs.iter().all(is_column);
-            if computed { self.nested(Grown::clone(grown)) } else { Grown::clone(grown) }
-        };
-        let inputs: Vec<Grown> = inputs.iter().map(&mut columns).collect();
+        let inputs: Vec<Grown> = inputs.iter().map(|grown| self.columns(Grown::clone(grown))).collect();
         let (first, rest) = inputs.split_first()?;
         let alike = |grown: &Grown| {
             grown.is_of_source_of(first)
@@ -312,6 +313,17 @@ impl Grower {
     }
 }
 
+/// A column's place: a name that several tables have is nobody's unless it says whose it is.
+fn place(schema: &DFSchema, column: &Column) -> Option<usize> {
+    let is_named = |name: &str| name == column.name;
+    let exact =
+        schema.iter().position(|(qualifier, field)| qualifier == column.relation.as_ref() && is_named(field.name()));
+    exact.or_else(|| {
+        let known = schema.iter().filter(|(_, field)| is_named(field.name())).count();
+        schema.maybe_index_of_column(column).filter(|_| known == 1)
+    })
+}
+
 /// Columns, in any order and number. What computes stays here.
 fn project(projection: &Projection, input: &Grown) -> Option<Grown> {
     let schema = projection.input.schema();
@@ -352,7 +364,8 @@ fn fits(grown: &Grown, plan: &LogicalPlan) -> bool {
     grown.query.outputs.len() == fields.len()
         && grown.query.outputs.iter().zip(fields).all(|(output, field)| {
             let storage = output.data_type().map(|data_type| data_type.storage());
-            reading_type(field).is_some() && (storage.as_ref() == Some(field.data_type()) || !is_column(output))
+            let is_sum = matches!(output, Scalar::Aggregate(_));
+            reading_type(field).is_some() && (storage.as_ref() == Some(field.data_type()) || is_sum)
         })
 }
 

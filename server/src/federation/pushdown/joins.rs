@@ -18,7 +18,13 @@ impl Grower {
         if !plain || join.on.is_empty() || !left.is_of_source_of(right) {
             return None;
         }
-        let (left, right) = (self.open(left), self.open(right));
+        let (mut left, mut right) = (self.open(left), self.open(right));
+        // What is computed of a side that has no match is NULL, whatever the computation would make of NULLs.
+        match join.join_type {
+            JoinType::Left => right = self.columns(right),
+            JoinType::Right => left = self.columns(left),
+            _ => {}
+        }
         let on = conditions(join, &left, &right)?;
         match join.join_type {
             JoinType::Inner => Some(inner(left, right, on)),

@@ -2,6 +2,7 @@
 
 use atoll_connector_api::pushdown::{COMPARE_FUNCTION, IN_LIST_MAX, operator_named};
 use atoll_connector_api::subplan::Scalar;
+use atoll_connector_api::types::{Arithmetic, PgType, oids};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{BinaryExpr, InList, Like};
 use datafusion::logical_expr::{Expr, Operator};
@@ -30,6 +31,16 @@ pub(super) fn scalar(expr: &Expr, resolve: &Resolve<'_>) -> Option<Scalar> {
             let operator = operator_named(text_of(operator)?).filter(|operator| is_comparison(*operator))?;
             Scalar::Compare(operator, boxed(left)?, boxed(right)?)
         }
+        Expr::ScalarFunction(call) if arithmetic(call.func.name()).is_some() => {
+            let [left, right] = call.args.as_slice() else { return None };
+            let (left, right) = (scalar(left, resolve)?, scalar(right, resolve)?);
+            let types = [number(&left)?, number(&right)?];
+            // Of integers the sum may be too great an integer: which rows are asked for it is then to be seen.
+            if !types.contains(&oids::NUMERIC) {
+                return None;
+            }
+            Scalar::Arithmetic(arithmetic(call.func.name())?, Box::new(left), Box::new(right))
+        }
         Expr::Not(inner) => Scalar::Not(boxed(inner)?),
         Expr::IsNull(inner) => Scalar::IsNull(boxed(inner)?, false),
         Expr::IsNotNull(inner) => Scalar::IsNull(boxed(inner)?, true),
@@ -46,6 +57,27 @@ pub(super) fn scalar(expr: &Expr, resolve: &Resolve<'_>) -> Option<Scalar> {
         }
         _ => return None,
     })
+}
+
+/// The operation of one of our functions.
+fn arithmetic(name: &str) -> Option<Arithmetic> {
+    Some(match name {
+        "pg_add" => Arithmetic::Add,
+        "pg_subtract" => Arithmetic::Subtract,
+        "pg_multiply" => Arithmetic::Multiply,
+        _ => return None,
+    })
+}
+
+/// The type of an integer or a `numeric`.
+fn number(scalar: &Scalar) -> Option<u32> {
+    let data_type = match scalar {
+        Scalar::Literal(value) if value.is_null() => return None,
+        Scalar::Literal(value) => PgType::of_arrow(&value.data_type()),
+        other => other.data_type()?,
+    };
+    let is_number = matches!(data_type.oid, oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC);
+    (data_type.user.is_none() && is_number).then_some(data_type.oid)
 }
 
 const fn is_comparison(operator: Operator) -> bool {

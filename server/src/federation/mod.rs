@@ -16,6 +16,7 @@ pub mod provider;
 pub mod refused;
 pub mod relations;
 pub mod semantics;
+mod unbuilt;
 mod unknown_call;
 pub mod view_facts;
 mod viewed;

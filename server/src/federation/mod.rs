@@ -17,6 +17,7 @@ pub mod pushdown;
 pub mod refused;
 pub mod relations;
 pub mod semantics;
+mod unbuilt;
 mod unknown_call;
 mod unread;
 pub mod view_facts;

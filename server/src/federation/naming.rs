@@ -4,8 +4,8 @@
 //! that PostgreSQL's `FigureColname` would give it; a repeated name gets a suffix that [`shown`] takes off again.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, GroupByExpr, Ident, ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr,
-    TableAlias, TableAliasColumnDef, TableFactor, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, Expr, FunctionArguments, GroupByExpr, Ident, ObjectNamePart, OrderByKind, Query, Select, SelectItem,
+    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -345,7 +345,10 @@ fn strong_name(expr: &Expr) -> Option<String> {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(idents) => idents.last().map(folded),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong_name(inner),
-        Expr::CompoundFieldAccess { root, .. } => figure_name(root),
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => Some(folded(field)),
+            _ => figure_name(root),
+        },
         Expr::Function(function) => {
             let name = function.name.0.last().and_then(ObjectNamePart::as_ident).map(folded)?;
             // `current_user` and its kin are parsed as functions without arguments: the name stands either way.
@@ -370,6 +373,7 @@ fn strong_name(expr: &Expr) -> Option<String> {
         Expr::Ceil { .. } => Some("ceil".to_owned()),
         Expr::Floor { .. } => Some("floor".to_owned()),
         Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
+        Expr::IsNormalized { negated: false, .. } => Some("is_normalized".to_owned()),
         Expr::Exists { negated: false, .. } => Some("exists".to_owned()),
         Expr::Array(_) => Some("array".to_owned()),
         Expr::Tuple(_) => Some("row".to_owned()),
@@ -389,8 +393,14 @@ fn subquery_name(query: &Query) -> Option<String> {
 
 /// The internal name of a type, as PostgreSQL names a cast of a constant: `int4`, `varchar`.
 fn type_name(text: &str) -> String {
+    let single = text.to_ascii_lowercase().strip_prefix("float(").and_then(|rest| rest.strip_suffix(')')?.parse().ok());
+    if single.is_some_and(|digits: u8| digits <= 24) {
+        return "float4".to_owned();
+    }
     let base = text.split('(').next().unwrap_or(text).trim().to_ascii_lowercase();
-    let base = base.rsplit('.').next().unwrap_or(&base);
+    // "char" in quotes is another type than char.
+    let base = if base == "\"char\"" { return "char".to_owned() } else { base.trim_matches('"') };
+    let base = base.rsplit('.').next().unwrap_or(base);
     let base = base.trim_end_matches("[]");
     atoll_connector_api::types::BuiltinType::by_name(base)
         .map_or_else(|| base.to_owned(), |builtin| builtin.name.to_owned())

@@ -29,6 +29,7 @@ use super::origins::{Origin, Origins};
 use super::pg_catalog::{self, PgCatalogContext};
 use super::provider::{RelationKey, ResolvedRelations, StatementContext, relation_key};
 use super::relations::{self, NameScope};
+use super::unbuilt::unbuilt;
 use super::unknown_call::unknown_call;
 use super::viewed::as_viewed;
 use super::{naming, refused, semantics};
@@ -300,6 +301,10 @@ impl Planner {
             let Some(name) = planned.as_ref().err().and_then(missing_name) else { break };
             let describe = |part| self.describe(part, &sources, parameters);
             if !semantics::name_whole_rows(&mut query, &name, &describe)? {
+                if let Some(table) = name.strip_suffix(semantics::WHOLE_ROW) {
+                    let message = format!("missing FROM-clause entry for table \"{table}\"");
+                    return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
+                }
                 break;
             }
             planned = plan_query(query.clone());
@@ -337,6 +342,9 @@ impl Planner {
         }
         let named = error.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist"));
         let Some(name) = named.filter(|name| !name.contains('(')) else { return error };
+        if let Some(unbuilt) = unbuilt(name) {
+            return unbuilt;
+        }
         let Some(mut call) = unknown_call(written, name.rsplit('.').next().unwrap_or(name)) else { return error };
         let columns = match call.query.take() {
             None => Ok(Vec::new()),

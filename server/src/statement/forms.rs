@@ -16,6 +16,11 @@ const READ_BY_SQLPARSER: &[&str] = &["date", "interval", "time", "timestamp", "t
 const TYPE_KEYWORDS: &[&str] =
     &["bit", "char", "character", "dec", "decimal", "float", "interval", "national", "nchar", "numeric", "varchar"];
 
+/// Numbers behind a type's name: none takes more. Looking further would make long lists of arguments quadratic.
+const MODIFIERS_MAX: usize = 2;
+/// Parts of a type's name.
+const PARTS_MAX: usize = 3;
+
 /// What an operand of PostgreSQL's begins with, where sqlparser would read something else.
 pub(super) fn prefix(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
     if begins_rows(parser, 0) {
@@ -97,7 +102,7 @@ fn type_ahead(parser: &Parser) -> Option<(DataType, usize)> {
     if keyword.is_empty() {
         parts.push(ident(first.value.as_str(), first.quote_style));
         at += 1;
-        while parser.peek_nth_token_ref(at).token == Token::Period {
+        while parser.peek_nth_token_ref(at).token == Token::Period && parts.len() < PARTS_MAX {
             let part = word(at + 1)?;
             parts.push(ident(part.value.as_str(), part.quote_style));
             at += 2;
@@ -121,6 +126,9 @@ fn type_ahead(parser: &Parser) -> Option<(DataType, usize)> {
         loop {
             let Token::Number(digits, false) = &parser.peek_nth_token_ref(at + 1).token else { return None };
             modifiers.push(digits.to_string());
+            if modifiers.len() > MODIFIERS_MAX {
+                return None;
+            }
             at += 2;
             match parser.peek_nth_token_ref(at).token {
                 Token::Comma => {}

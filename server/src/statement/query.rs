@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Word};
 
 use super::cursor::Cursor;
-use super::fetch::fetch_as_limit;
+use super::fetch::{fetch_as_limit, whole_limits};
 use super::hidden::{blank, hidden_tokens};
 use super::keywords::{self, Category, category, is_plain};
 use super::lexer::{Lexed, Token, TokenKind, too_complex};
@@ -126,10 +126,16 @@ impl Cursor<'_> {
                 .collect();
             frames::prepare(&mut translated);
             reshape::prepare(&mut translated);
+            let hidden = |token: &TokenWithSpan| matches!(token.token, SqlToken::Whitespace(_));
+            let blanks: Vec<bool> = translated.iter().map(hidden).collect();
             let mut parser =
                 Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH_MAX).with_tokens_with_locations(translated);
             match rule(&mut parser) {
-                Ok(mut value) => check(lexed, &mut value).map(|()| (value, parser.index())),
+                Ok(mut value) => {
+                    // What is hidden behind the last token belongs to it.
+                    let behind = blanks.iter().skip(parser.index()).take_while(|hidden| **hidden).count();
+                    check(lexed, &mut value).map(|()| (value, parser.index() + behind))
+                }
                 Err(_) if dialect.exhausted() => Err(too_complex("statement is too complex")),
                 Err(error) => {
                     let place = Place {
@@ -449,6 +455,7 @@ impl VisitorMut for Checker<'_> {
             return found(SqlError::unsupported("SELECT FOR UPDATE/SHARE is not supported"));
         }
         fetch_as_limit(query)?;
+        whole_limits(query)?;
         match query.body.as_ref() {
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
                 found(SqlError::unsupported("data-modifying statements in WITH are not supported"))
@@ -464,6 +471,7 @@ impl VisitorMut for Checker<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> Found {
         reshape::table_command(self.lexed, select)?;
         reshape::distinct_groups(self.lexed, select)?;
+        reshape::fields_of_functions(select)?;
         if select.into.is_some() {
             return found(SqlError::unsupported("SELECT INTO is not supported").hint("Create a view instead."));
         }

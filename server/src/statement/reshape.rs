@@ -4,7 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    GroupByExpr, Select, SelectFlavor, SelectItem, Spanned, TableFactor, WildcardAdditionalOptions,
+    AccessExpr, Expr, GroupByExpr, Ident, Select, SelectFlavor, SelectItem, Spanned, TableFactor,
+    WildcardAdditionalOptions,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -13,7 +14,8 @@ use super::hidden::blank;
 use super::keywords::{Category, category};
 use super::lexer::{Lexed, TokenKind};
 use super::query::{Found, found};
-use crate::federation::semantics::{ROWS_FROM, distinct_grouping_sets};
+use crate::error::SqlError;
+use crate::federation::semantics::{ROWS_FROM, WHOLE_ROW, distinct_grouping_sets, fields_of_function};
 
 /// Gives tokens the shape that sqlparser reads.
 pub(super) fn prepare(tokens: &mut [TokenWithSpan]) {
@@ -26,6 +28,9 @@ pub(super) fn prepare(tokens: &mut [TokenWithSpan]) {
             Some("only") if matches!(before(tokens, index, 1), Some("from" | "join" | "table")) => only(tokens, index),
             Some("rows") if matches!(unquoted(tokens, index + 1), Some("from")) => rows_from(tokens, index),
             Some("fetch") if matches!(unquoted(tokens, index + 1), Some("first" | "next")) => fetch(tokens, index),
+            None if is_token(tokens, index, &Token::Mul) && is_token(tokens, index.wrapping_sub(1), &Token::Period) => {
+                whole_row(tokens, index);
+            }
             // What DISTINCT says is seen to behind the parser.
             Some("all" | "distinct")
                 if before(tokens, index, 1) == Some("by") && before(tokens, index, 2) == Some("group") =>
@@ -172,6 +177,106 @@ pub(super) fn distinct_groups(lexed: &Lexed, select: &mut Select) -> Found {
         Ok(sets) => *items = vec![sets],
         Err(error) => return found(error),
     }
+    ControlFlow::Continue(())
+}
+
+/// The star at `index`, behind a point: `t.*` within an expression is the row `t`, `(t).*` is `t.*`, and behind a call in
+/// parentheses stands for all fields of what is called.
+fn whole_row(tokens: &mut [TokenWithSpan], index: usize) {
+    let Some(before) = index.checked_sub(2) else { return };
+    if is_token(tokens, before, &Token::RParen) {
+        let name = before.checked_sub(1).zip(before.checked_sub(2));
+        if let Some((name, open)) = name
+            && is_relation(tokens, name)
+            && is_token(tokens, open, &Token::LParen)
+            && !open.checked_sub(1).is_some_and(|called| is_function(tokens, called))
+        {
+            tokens[open] = blank(&tokens[open]);
+            tokens[before] = blank(&tokens[before]);
+        } else {
+            tokens[index].token =
+                Token::Word(Word { value: ALL_FIELDS.to_owned(), quote_style: Some('"'), keyword: Keyword::NoKeyword });
+        }
+        return;
+    }
+    let qualified = before.checked_sub(1).is_some_and(|point| is_token(tokens, point, &Token::Period));
+    if qualified || !is_relation(tokens, before) {
+        return;
+    }
+    let compares = |at: Option<usize>| {
+        at.and_then(|at| tokens.get(at)).is_some_and(|token| {
+            matches!(
+                token.token,
+                Token::Eq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq | Token::DoubleColon
+            )
+        })
+    };
+    let in_parentheses = is_token(tokens, index + 1, &Token::RParen)
+        && before.checked_sub(1).is_some_and(|open| is_token(tokens, open, &Token::LParen))
+        && !before.checked_sub(2).is_some_and(|called| is_function(tokens, called));
+    let is_row = compares(Some(index + 1))
+        || compares(before.checked_sub(1))
+        || matches!(unquoted(tokens, index + 1), Some("is"))
+        || in_parentheses;
+    if !is_row {
+        return;
+    }
+    // `(t.*).a` is `(t).a`.
+    let is_field = in_parentheses && is_token(tokens, index + 2, &Token::Period);
+    if let (false, Token::Word(word)) = (is_field, &mut tokens[before].token) {
+        *word =
+            Word { value: format!("{}{WHOLE_ROW}", word.value), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+    }
+    for at in [index - 1, index] {
+        tokens[at] = blank(&tokens[at]);
+    }
+}
+
+/// Whether a parenthesis behind a token opens a call's arguments.
+fn is_function(tokens: &[TokenWithSpan], index: usize) -> bool {
+    match tokens.get(index).map(|token| &token.token) {
+        Some(Token::Word(word)) => word.quote_style.is_some() || category(&word.value) != Category::Reserved,
+        _ => false,
+    }
+}
+
+/// What stands behind the point of `(f(x)).*`.
+const ALL_FIELDS: &str = "\u{1}*";
+
+/// `(json_each(x)).*` as its fields one by one.
+pub(super) fn fields_of_functions(select: &mut Select) -> Found {
+    let is_all = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(Expr::CompoundFieldAccess { root, access_chain }) => match access_chain.as_slice() {
+            [AccessExpr::Dot(Expr::Identifier(name))] if name.value == ALL_FIELDS => Some(root.as_ref().clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    if !select.projection.iter().any(|item| is_all(item).is_some()) {
+        return ControlFlow::Continue(());
+    }
+    let mut items = Vec::with_capacity(select.projection.len() + 1);
+    for item in std::mem::take(&mut select.projection) {
+        let Some(root) = is_all(&item) else {
+            items.push(item);
+            continue;
+        };
+        let name = match &root {
+            Expr::Nested(inner) => match inner.as_ref() {
+                Expr::Function(function) => function.name.to_string().to_lowercase(),
+                _ => String::new(),
+            },
+            _ => String::new(),
+        };
+        let Some(fields) = fields_of_function(&name) else {
+            return found(SqlError::unsupported("expanding the fields of this expression is not supported"));
+        };
+        items.extend(fields.into_iter().map(|field| {
+            let access_chain = vec![AccessExpr::Dot(Expr::Identifier(Ident::new(field)))];
+            SelectItem::UnnamedExpr(Expr::CompoundFieldAccess { root: Box::new(root.clone()), access_chain })
+        }));
+    }
+    select.projection = items;
     ControlFlow::Continue(())
 }
 

@@ -28,17 +28,46 @@ const OPERATIONS: [(Arithmetic, &str); 5] = [
 
 /// The functions behind the operators.
 pub(super) fn functions(_settings: &Settings) -> Vec<ScalarUDF> {
-    OPERATIONS.iter().map(|(operation, _)| function(*operation)).collect()
+    OPERATIONS.iter().map(|(operation, _)| function(*operation, None)).collect()
 }
 
-fn function(operation: Arithmetic) -> ScalarUDF {
-    ScalarUDF::from(Operation { operation, signature: Signature::any(2, Volatility::Immutable) })
+fn function(operation: Arithmetic, planned: Option<PgType>) -> ScalarUDF {
+    ScalarUDF::from(Operation { operation, planned, signature: Signature::any(2, Volatility::Immutable) })
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+/// The type of an operand while operators are planned, from the bottom up. What an operation was just planned to return is
+/// known: to ask the tree for it would, at each operator of a chain, go through all that are within.
+pub(super) fn planned_operand(expr: &Expr, schema: &DFSchema) -> Option<Operand> {
+    if let Expr::ScalarFunction(call) = expr
+        && let Some(own) = call.func.inner().downcast_ref::<Operation>()
+        && let Some(planned) = &own.planned
+    {
+        return Some(Operand::Typed(planned.clone()));
+    }
+    operand(expr, schema)
+}
+
+#[derive(Debug)]
 struct Operation {
     operation: Arithmetic,
+    /// The result's type as it was planned. Rules may change the arguments' types afterwards, and the result's with them.
+    planned: Option<PgType>,
     signature: Signature,
+}
+
+/// What was planned is for planning alone.
+impl PartialEq for Operation {
+    fn eq(&self, other: &Self) -> bool {
+        self.operation == other.operation
+    }
+}
+
+impl Eq for Operation {}
+
+impl std::hash::Hash for Operation {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.operation.hash(state);
+    }
 }
 
 /// A number's rank: the result has the higher one of its operands.
@@ -77,7 +106,9 @@ pub(super) fn plan(
     right: &Expr,
     schema: &DFSchema,
 ) -> Result<Option<Expr>> {
-    let (Some(left_type), Some(right_type)) = (operand(left, schema), operand(right, schema)) else { return Ok(None) };
+    let (Some(left_type), Some(right_type)) = (planned_operand(left, schema), planned_operand(right, schema)) else {
+        return Ok(None);
+    };
     let (left, right, left_type, right_type) = match (left_type, right_type) {
         (Operand::Typed(known), Operand::Unknown) if rank(&known).is_some() => {
             (left.clone(), take_type(settings, right.clone(), &known)?, known.clone(), known)
@@ -88,10 +119,8 @@ pub(super) fn plan(
         (Operand::Typed(left_type), Operand::Typed(right_type)) => (left.clone(), right.clone(), left_type, right_type),
         _ => return Ok(None),
     };
-    if result_type(&left_type, &right_type).is_none() {
-        return Ok(None);
-    }
-    Ok(Some(function(operation).call(vec![narrow_literal(left), narrow_literal(right)])))
+    let Some(planned) = result_type(&left_type, &right_type) else { return Ok(None) };
+    Ok(Some(function(operation, Some(planned)).call(vec![narrow_literal(left), narrow_literal(right)])))
 }
 
 /// An integer literal in PostgreSQL's type for it.

@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint,
-    JoinOperator, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
-    TableWithJoins, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join,
+    JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableAlias,
+    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::functions::{MATCHES, SERIES, series_of};
@@ -55,6 +55,13 @@ impl VisitorMut for Sets {
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         join_laterals(&mut query.body);
         set_order::carry_keys(query);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if let Some(field) = field_of_call(expr) {
+            *expr = field;
+        }
         ControlFlow::Continue(())
     }
 
@@ -149,6 +156,27 @@ fn selected(rows: &Query) -> Option<Box<Query>> {
     let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else { return None };
     **subquery = rows.clone();
     Some(Box::new(query))
+}
+
+/// The fields of what a set-returning function returns; `None` where it returns plain values.
+pub fn fields_of_function(name: &str) -> Option<Vec<&'static str>> {
+    let columns = series_of(name.strip_prefix("pg_catalog.").unwrap_or(name)).filter(|columns| columns.len() > 1)?;
+    Some(columns.into_iter().map(|(_, field)| field).collect())
+}
+
+/// `(json_each(x)).key`: the elements of one of the function's arrays.
+fn field_of_call(expr: &Expr) -> Option<Expr> {
+    let Expr::CompoundFieldAccess { root, access_chain } = expr else { return None };
+    let (Expr::Nested(inner), [AccessExpr::Dot(Expr::Identifier(field))]) = (root.as_ref(), access_chain.as_slice())
+    else {
+        return None;
+    };
+    let Expr::Function(function) = inner.as_ref() else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let columns = series_of(&last_name(&function.name)?).filter(|columns| columns.len() > 1)?;
+    let field = naming::folded(field);
+    let (array, _) = columns.into_iter().find(|(_, column)| *column == field)?;
+    Some(elements(array, plain_args(&list.args)?))
 }
 
 fn is_call(expr: &Expr, name: &str) -> bool {

@@ -73,7 +73,7 @@ pub use array_subquery::array_of;
 pub use branches::unify_branches;
 pub use catalog::{array_cast, rewrite_catalog};
 pub use column_lists::complete_column_lists;
-pub use from_sets::ROWS_FROM;
+pub use from_sets::{ROWS_FROM, fields_of_function};
 pub use grouping_sets::{distinct_grouping_sets, expand_grouping_sets};
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use parameters::without_guesses;
@@ -81,7 +81,7 @@ pub use rewrite::{rewrite_casts, unqualify_functions};
 pub use rows::fields as row_fields;
 pub use stars::expand_stars;
 pub use values::unify_values;
-pub use whole_rows::name_whole_rows;
+pub use whole_rows::{WHOLE_ROW, name_whole_rows};
 pub use windows::{frame_marks, framed_function, rewrite_windows};
 
 use crate::error::{SqlError, SqlState};

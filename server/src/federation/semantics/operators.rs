@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
-use super::arithmetic::{self, Arithmetic};
+use super::arithmetic::{self, Arithmetic, planned_operand};
 use super::cast::{cast_to, fold};
 use super::float::{self, Comparable};
 use super::{
@@ -36,7 +36,7 @@ impl PostgresOperators {
 impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
-        let sides = (operand(&left, schema), operand(&right, schema));
+        let sides = (planned_operand(&left, schema), planned_operand(&right, schema));
         if matches!(op, BinaryOperator::PGBitwiseXor) && is_bits(sides.0.as_ref()) && is_all_ones(&right) {
             let function = functions::function(&self.settings, "bits_not");
             if let Some(function) = function {

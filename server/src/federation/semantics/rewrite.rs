@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use atoll_connector_api::types::{PgType, oids};
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, Expr,
     Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
@@ -173,6 +174,15 @@ fn rewrite(expr: &mut Expr) {
                 *expr = cast;
                 return;
             }
+            if bare == "normalize"
+                && let FunctionArguments::List(list) = &mut function.args
+                && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(form))) = list.args.get_mut(1)
+                && let Expr::Identifier(word) = &*form
+                && word.quote_style.is_none()
+            {
+                // The form is a word of the grammar's.
+                *form = Expr::Value(Value::SingleQuotedString(word.value.clone()).with_empty_span());
+            }
             if bare == "gen_random_uuid" {
                 *expr = pg_cast(call("uuid", Vec::new()), "uuid");
                 return;
@@ -228,6 +238,12 @@ fn rewrite(expr: &mut Expr) {
             let mut args = vec![*value.clone(), *pattern.clone()];
             args.extend(escape_char.take().map(Expr::Value));
             let call = ours("similar_to", args);
+            if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(call) } } else { call }
+        }
+        Expr::IsNormalized { expr: value, form, negated } => {
+            let form = form.as_ref().map_or_else(|| "nfc".to_owned(), |form| form.to_string().to_lowercase());
+            let form = Expr::Value(Value::SingleQuotedString(form).with_empty_span());
+            let call = ours("is_normalized", vec![*value.clone(), form]);
             if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(call) } } else { call }
         }
         // DataFusion gives a parameter the type of what it is compared with before we see it.
@@ -387,7 +403,12 @@ pub(super) fn cast_call(expr: &mut Expr) -> Option<Expr> {
         } if !is_reg(data_type) => {
             let null = Expr::Value(Value::Null.with_empty_span());
             narrow(inner);
-            Some(pg_cast(std::mem::replace(inner.as_mut(), null), &type_text(data_type)))
+            let (literal, name) = (is_string(inner), type_text(data_type));
+            let value = std::mem::replace(inner.as_mut(), null);
+            // A literal is read as bits of any number, which are then cut or filled up.
+            let bits =
+                literal && PgType::parse_name(&name).is_some_and(|own| matches!(own.oid, oids::BIT | oids::VARBIT));
+            Some(pg_cast(if bits { pg_cast(value, "varbit") } else { value }, &name))
         }
         Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }) if !is_reg(data_type) => {
             Some(pg_cast(Expr::Value(value.clone()), &type_text(data_type)))
@@ -480,28 +501,47 @@ fn is_plain_collation(collation: &ObjectName) -> bool {
     matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic")
 }
 
-/// `a[1]`, `a[1][2]`, `a[1:2]`.
+/// `a[1]`, `a[1][2]`, `a[1:2]`, `a[1:2][3]`.
 fn subscripts(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
-    if let [AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None })] = chain {
-        let boolean = |value: bool| Expr::Value(Value::Boolean(value).with_empty_span());
-        let bound = |bound: &Option<Expr>| match bound {
-            Some(bound) => bound.clone(),
-            None => pg_cast(Expr::Value(Value::Null.with_empty_span()), "integer"),
-        };
-        let flags = (boolean(lower_bound.is_some()), boolean(upper_bound.is_some()));
-        let args = vec![root.clone(), bound(lower_bound), bound(upper_bound), flags.0, flags.1];
-        return Some(ours("array_slice", args));
+    if let (Some(fields), [AccessExpr::Dot(Expr::Identifier(field))], Expr::Nested(_)) =
+        (rows::fields(root), chain, root)
+    {
+        // `(ROW(a, b)).f2`; another name is refused when it is planned.
+        let place = field.value.strip_prefix('f').and_then(|place| place.parse::<usize>().ok())?.checked_sub(1)?;
+        return fields.into_iter().nth(place).map(|field| Expr::Nested(Box::new(field)));
     }
     if chain.iter().any(|access| matches!(access, AccessExpr::Subscript(Subscript::Slice { .. }))) {
-        // Says so when it is planned.
-        return Some(ours("array_slice_of_dimensions", vec![root.clone()]));
+        let mut args = vec![root.clone()];
+        let flag = |there: bool| Expr::Value(Value::Number(u8::from(there).to_string(), false).with_empty_span());
+        for access in chain {
+            // Beside a slice, a subscript is the slice from 1 on.
+            let (lower, upper) = match access {
+                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None }) => {
+                    (lower_bound.clone(), upper_bound.clone())
+                }
+                AccessExpr::Subscript(Subscript::Index { index }) => (Some(flag(true)), Some(index.clone())),
+                _ => return None,
+            };
+            let flags = [flag(lower.is_some()), flag(upper.is_some())];
+            let null = || pg_cast(Expr::Value(Value::Null.with_empty_span()), "integer");
+            args.extend([lower, upper].map(|bound| bound.map_or_else(null, subscript)));
+            args.extend(flags);
+        }
+        return Some(ours("array_slice", args));
     }
     let indexes = chain.iter().map(|access| match access {
-        AccessExpr::Subscript(Subscript::Index { index }) => Some(index.clone()),
+        AccessExpr::Subscript(Subscript::Index { index }) => Some(subscript(index.clone())),
         _ => None,
     });
     let args: Option<Vec<Expr>> = std::iter::once(Some(root.clone())).chain(indexes).collect();
     Some(ours("array_subscript", args?))
+}
+
+/// A subscript, which is an integer; a number with a fraction is rounded.
+fn subscript(index: Expr) -> Expr {
+    let fraction = matches!(&index, Expr::Value(value)
+        if matches!(&value.value, Value::Number(digits, _) if digits.to_string().contains('.')));
+    if fraction { pg_cast(index, "integer") } else { index }
 }
 
 /// Whether a number is written in a way that only `numeric` takes: with an exponent, or with many digits.
@@ -514,8 +554,8 @@ fn is_long(digits: &str) -> bool {
 /// The type's name as its resolution takes it: a user's type without quotes.
 fn type_text(data_type: &DataType) -> String {
     let text = data_type.to_string();
-    // "char" in quotes is another type than char.
-    if text == "\"char\"" { text } else { text.replace('"', "") }
+    // "char" and "bit" in quotes are other types than char and bit.
+    if text == "\"char\"" || text == cast::ANY_BIT { text } else { text.replace('"', "") }
 }
 
 fn is_reg(data_type: &DataType) -> bool {

@@ -5,10 +5,10 @@ use datafusion::sql::sqlparser::ast::{
     ValueWithSpan,
 };
 
-use super::functions::like_escape;
+use super::functions::{self, like_escape};
 use super::rewrite::ours;
 use super::row_subqueries;
-use crate::error::{SqlError, SqlResult};
+use crate::error::{SqlError, SqlResult, SqlState};
 
 /// Fields of a row that are compared.
 const FIELDS_MAX: usize = 1664;
@@ -39,6 +39,13 @@ pub(super) fn expand(expr: &mut Expr) -> SqlResult<()> {
             (Some(left), Some(right)) => not(distinct(&left, &right)?),
             _ => return Ok(()),
         },
+        // A row that is cast is a value.
+        Expr::Cast { expr: row, .. } => {
+            if let Some(fields) = fields(row) {
+                **row = record(fields);
+            }
+            return Ok(());
+        }
         Expr::IsNull(row) => match fields(row) {
             Some(row) => joined(row.into_iter().map(|field| Expr::IsNull(Box::new(field))), BinaryOperator::And),
             None => return Ok(()),
@@ -75,8 +82,56 @@ pub(super) fn expand(expr: &mut Expr) -> SqlResult<()> {
 }
 
 /// A row that is a value: what stands for it in a SELECT list, or as an argument.
-pub(super) fn record(fields: Vec<Expr>) -> Expr {
-    ours("record_of", fields)
+pub(super) fn record(own: Vec<Expr>) -> Expr {
+    let values = own.into_iter().map(|field| match fields(&field) {
+        Some(inner) => record(inner),
+        None => field,
+    });
+    ours("record_of", values.collect())
+}
+
+/// The fields of what [`record`] has made.
+fn record_fields(expr: &Expr) -> Option<Vec<Expr>> {
+    let Expr::Function(function) = expr else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if functions::named("record_of").is_none_or(|name| function.name.to_string() != name) {
+        return None;
+    }
+    let field = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(field)) => Some(field.clone()),
+        _ => None,
+    };
+    list.args.iter().map(field).collect()
+}
+
+/// Compares records, of which at least one is no row as it is written: NULLs in them are equal.
+///
+/// # Errors
+/// `42804` for records of different lengths; `0A000` for their order.
+pub(super) fn compare_records(expr: &mut Expr) -> SqlResult<()> {
+    let (left, right) = match &*expr {
+        Expr::BinaryOp { left, op, right } if is_comparison(op) => (left, right),
+        Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => (left, right),
+        _ => return Ok(()),
+    };
+    let records = (record_fields(left), record_fields(right));
+    if records.0.is_none() && records.1.is_none() {
+        return Ok(());
+    }
+    let (Some(one), Some(other)) = (records.0.or_else(|| fields(left)), records.1.or_else(|| fields(right))) else {
+        return Ok(());
+    };
+    if one.len() != other.len() {
+        let message = "cannot compare record types with different numbers of columns";
+        return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
+    }
+    let differ = distinct(&one, &other)?;
+    *expr = match &*expr {
+        Expr::BinaryOp { op: BinaryOperator::Eq, .. } | Expr::IsNotDistinctFrom(..) => not(differ),
+        Expr::BinaryOp { op: BinaryOperator::NotEq, .. } | Expr::IsDistinctFrom(..) => differ,
+        _ => return Err(SqlError::unsupported("ordering values of type record is not supported")),
+    };
+    Ok(())
 }
 
 /// Makes values of the rows in a SELECT list.

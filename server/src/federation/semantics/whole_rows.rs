@@ -21,6 +21,9 @@ use crate::error::{SqlError, SqlResult};
 use crate::federation::aliases::whole_wildcards;
 use crate::federation::naming::{self, folded};
 
+/// Behind a FROM item's name: its whole row, also where a column has the name.
+pub const WHOLE_ROW: &str = "\u{1}*";
+
 /// Puts the row of the FROM items of a name in the place of the name. Returns whether there is such a place.
 ///
 /// # Errors
@@ -105,10 +108,12 @@ impl Rows<'_> {
     }
 
     fn select(&mut self, select: &mut Select, order: &mut [&mut Expr]) -> SqlResult<()> {
-        let Some((item, nullable)) = select.from.iter().find_map(|from| item_of(from, self.name)) else {
+        let named = self.name.strip_suffix(WHOLE_ROW);
+        let own = named.unwrap_or(self.name);
+        let Some((item, nullable)) = select.from.iter().find_map(|from| item_of(from, own)) else {
             return Ok(());
         };
-        let alias = Ident::with_quote('"', self.name);
+        let alias = Ident::with_quote('"', own);
         let row = match set_value(item) {
             Some(column) => Row::Value(Box::new(Expr::CompoundIdentifier(vec![alias, column]))),
             None => {
@@ -129,7 +134,7 @@ impl Rows<'_> {
                 && is_name(expr, self.name)
             {
                 let Some(value) = row.value(nullable) else { return Err(unsupported(self.name)) };
-                *item = SelectItem::ExprWithAlias { expr: value, alias: Ident::with_quote('"', self.name) };
+                *item = SelectItem::ExprWithAlias { expr: value, alias: Ident::with_quote('"', own) };
                 replacer.changed = true;
             } else if flow.is_continue() {
                 flow = item.visit(&mut replacer);
@@ -310,7 +315,10 @@ impl VisitorMut for Replacer<'_> {
             }
             self.changed = true;
         }
-        ControlFlow::Continue(())
+        match rows::compare_records(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 }
 

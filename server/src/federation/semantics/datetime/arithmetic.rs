@@ -12,7 +12,8 @@ use super::overload::{Call, Overload, Resolution, function, resolve, shown};
 use super::udf::bind;
 use super::value::Value;
 use crate::error::{SqlError, SqlState};
-use crate::federation::semantics::{Operand, Settings, external, operand};
+use crate::federation::semantics::arithmetic::planned_operand;
+use crate::federation::semantics::{Operand, Settings, external};
 
 /// The operators, by their symbols.
 pub(super) static OPERATORS: &[Overload] = &[
@@ -89,7 +90,9 @@ pub(in crate::federation::semantics) fn plan(
     right: &Expr,
     schema: &DFSchema,
 ) -> Result<Option<Expr>> {
-    let (Some(left_type), Some(right_type)) = (operand(left, schema), operand(right, schema)) else { return Ok(None) };
+    let (Some(left_type), Some(right_type)) = (planned_operand(left, schema), planned_operand(right, schema)) else {
+        return Ok(None);
+    };
     if !is_temporal(&left_type) && !is_temporal(&right_type) {
         return Ok(None);
     }

@@ -13,15 +13,13 @@ use crate::interrupt::{self, Pace};
 
 const ARRAY: Kind = Kind::Array;
 const ELEMENT: Kind = Kind::Element;
+const INTEGERS: Kind = Kind::Of(atoll_connector_api::types::oids::INT4_ARRAY);
 /// `2202E`.
 const SUBSCRIPT_ERROR: SqlState = SqlState(*b"2202E");
 /// PostgreSQL's `MaxArraySize`, roughly.
 const ELEMENTS_MAX: i64 = 134_217_727;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    strict("array_slice_of_dimensions", &[Kind::Any], TEXT, |_| {
-        Err(SqlError::unsupported("slices of several dimensions are not supported"))
-    }),
     strict("cardinality", &[ARRAY], INT4, |call| int(parsed(call, 0)?.elements.len())),
     strict("array_ndims", &[ARRAY], INT4, |call| match parsed(call, 0)?.dimensions.len() {
         0 => Ok(Datum::Null),
@@ -115,31 +113,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }
         flat(array.elements.into_iter().take(keep).collect())
     }),
-    lenient("array_fill", &[ELEMENT, Kind::Of(atoll_connector_api::types::oids::INT4_ARRAY)], ARRAY, |call| {
-        if call.is_null(1) {
-            return Err(SqlError::new(SqlState(*b"22004"), "dimension array or low bound array cannot be null"));
-        }
-        let sizes = parsed(call, 1)?;
-        let mut dimensions = Vec::new();
-        let mut total = 1_i64;
-        for size in sizes.elements.iter().flatten() {
-            let length: i32 = size.parse().map_err(|_| invalid("wrong dimension"))?;
-            total = total.saturating_mul(length.into());
-            dimensions.push(Dimension { lower: 1, length });
-        }
-        if dimensions.len() > 6 || !(0..=ELEMENTS_MAX).contains(&total) {
-            return Err(SqlError::new(SqlState(*b"54000"), "array size exceeds the maximum allowed (134217727)"));
-        }
-        if total == 0 || dimensions.is_empty() {
-            return flat(Vec::new());
-        }
-        let value = printed(call, 0)?;
-        let each = size_of::<Option<String>>() + value.as_ref().map_or(0, String::len);
-        let count = usize::try_from(total).unwrap_or(usize::MAX);
-        interrupt::reserve(each.saturating_mul(count))?;
-        let elements = vec![value; count];
-        written(&ArrayText { dimensions, elements })
-    }),
+    lenient("array_fill", &[ELEMENT, INTEGERS], ARRAY, |call| filled(call, false)),
+    lenient("array_fill", &[ELEMENT, INTEGERS, INTEGERS], ARRAY, |call| filled(call, true)),
     variadic("array_subscript", &[ARRAY, INT4], ELEMENT, |call| {
         if call.is_null(0) || (1..call.args.len()).any(|index| call.is_null(index)) {
             return Ok(Datum::Null);
@@ -164,9 +139,53 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("width_bucket", &[ELEMENT, ARRAY], INT4, bucket),
     // ARRAY[…]
     variadic("array_of", &[ELEMENT], ARRAY, constructed),
-    // array[lower:upper], NULL for a bound that is left out, whether each is there.
-    lenient("array_slice", &[ARRAY, INT4, INT4, BOOL, BOOL], ARRAY, slice),
+    // array[lower:upper][…]: for each dimension the bounds, NULL for one that is left out, and whether each is there.
+    variadic("array_slice", &[ARRAY, INT4], ARRAY, slice),
 ];
+
+/// An array of one value many times: its lengths, and where each dimension begins.
+fn filled(call: &Call<'_>, bounded: bool) -> SqlResult<Datum> {
+    let null = || SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "dimension array or low bound array cannot be null");
+    let numbers = |index: usize| -> SqlResult<Vec<i32>> {
+        if call.is_null(index) {
+            return Err(null());
+        }
+        let numbers = parsed(call, index)?;
+        let wrong = |detail: &str| SqlError::new(SUBSCRIPT_ERROR, "wrong number of array subscripts").detail(detail);
+        if numbers.dimensions.len() > 1 {
+            return Err(wrong("Dimension array must be one dimensional."));
+        }
+        let missing = || SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "dimension values cannot be null");
+        let number = |value: &Option<String>| {
+            value.as_ref().ok_or_else(missing)?.parse::<i32>().map_err(|_| invalid("wrong dimension"))
+        };
+        numbers.elements.iter().map(number).collect()
+    };
+    let lengths = numbers(1)?;
+    let lowers = if bounded { numbers(2)? } else { vec![1; lengths.len()] };
+    if lengths.len() > 6 {
+        let message = format!("number of array dimensions ({}) exceeds the maximum allowed (6)", lengths.len());
+        return Err(SqlError::new(SqlState(*b"54000"), message));
+    }
+    if lowers.len() != lengths.len() {
+        return Err(SqlError::new(SUBSCRIPT_ERROR, "wrong number of array subscripts")
+            .detail("Low bound array has different size than dimensions array."));
+    }
+    let total = lengths.iter().fold(1_i64, |total, length| total.saturating_mul(i64::from(*length)));
+    let ends = lengths.iter().zip(&lowers).all(|(length, lower)| lower.checked_add(*length).is_some());
+    if lengths.iter().any(|length| *length < 0) || total > ELEMENTS_MAX || !ends {
+        return Err(SqlError::new(SqlState(*b"54000"), "array size exceeds the maximum allowed (134217727)"));
+    }
+    if total == 0 || lengths.is_empty() {
+        return flat(Vec::new());
+    }
+    let value = printed(call, 0)?;
+    let each = size_of::<Option<String>>() + value.as_ref().map_or(0, String::len);
+    let count = usize::try_from(total).unwrap_or(usize::MAX);
+    interrupt::reserve(each.saturating_mul(count))?;
+    let dimensions = lowers.into_iter().zip(lengths).map(|(lower, length)| Dimension { lower, length }).collect();
+    written(&ArrayText { dimensions, elements: vec![value; count] })
+}
 
 fn int(value: usize) -> SqlResult<Datum> {
     Ok(Datum::Int(i64::try_from(value).unwrap_or(i64::MAX)))
@@ -438,17 +457,45 @@ fn constructed(call: &Call<'_>) -> SqlResult<Datum> {
 }
 
 fn slice(call: &Call<'_>) -> SqlResult<Datum> {
-    if call.is_null(0) || (call.bool(3) && call.is_null(1)) || (call.bool(4) && call.is_null(2)) {
+    if call.is_null(0) {
         return Ok(Datum::Null);
     }
     let array = parsed(call, 0)?;
-    let Some(d) = array.dimensions.first().copied() else { return flat(Vec::new()) };
-    let from = if call.bool(3) { call.int(1).max(i64::from(d.lower)) } else { i64::from(d.lower) };
-    let to = if call.bool(4) { call.int(2).min(upper(d)) } else { upper(d) };
-    if array.dimensions.len() > 1 {
-        return Err(SqlError::unsupported("slices of multidimensional arrays are not supported"));
+    let mut kept = Vec::with_capacity(array.dimensions.len());
+    let bounds = (1..call.args.len()).step_by(4);
+    if bounds
+        .clone()
+        .any(|at| (call.int(at + 2) == 1 && call.is_null(at)) || (call.int(at + 3) == 1 && call.is_null(at + 1)))
+    {
+        return Ok(Datum::Null);
     }
-    let skip = usize::try_from(from - i64::from(d.lower)).unwrap_or(0);
-    let take = usize::try_from((to - from + 1).max(0)).unwrap_or(0);
-    flat(array.elements.into_iter().skip(skip).take(take).collect())
+    if bounds.len() > array.dimensions.len() {
+        return flat(Vec::new());
+    }
+    for (index, d) in array.dimensions.iter().enumerate() {
+        let at = 1 + index * 4;
+        let (first, last) = (i64::from(d.lower), upper(*d));
+        let from = if call.int(at + 2) == 1 { call.int(at).max(first) } else { first };
+        let to = if call.int(at + 3) == 1 { call.int(at + 1).min(last) } else { last };
+        if from > to {
+            return flat(Vec::new());
+        }
+        let place = |subscript: i64| usize::try_from(subscript - first).unwrap_or(0);
+        kept.push((usize::try_from(d.length).unwrap_or(0), place(from), place(to)));
+    }
+    let inside = |index: usize| {
+        let mut rest = index;
+        kept.iter().rev().all(|(length, from, to)| {
+            let place = rest % length.max(&1);
+            rest /= length.max(&1);
+            (*from..=*to).contains(&place)
+        })
+    };
+    let elements: Vec<Option<String>> =
+        array.elements.into_iter().enumerate().filter(|(index, _)| inside(*index)).map(|(_, value)| value).collect();
+    let dimensions = kept.iter().map(|(_, from, to)| {
+        let length = i32::try_from(to - from + 1).unwrap_or(i32::MAX);
+        Dimension { lower: 1, length }
+    });
+    written(&ArrayText { dimensions: dimensions.collect(), elements })
 }

@@ -44,20 +44,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
         count(call.text(0).find(call.text(1)).map_or(0, |at| at + 1))
     }),
     strict("get_byte", &[BYTEA, INT4], INT4, |call| {
-        let byte = usize::try_from(call.int(1)).ok().and_then(|index| call.bytes(0).get(index));
-        byte.map(|byte| Datum::Int(i64::from(*byte)))
-            .ok_or_else(|| outside(&format!("index {}", call.int(1)), call.bytes(0).len()))
+        let byte = call.bytes(0).get(byte_index_in(call)?);
+        Ok(byte.map_or(Datum::Null, |byte| Datum::Int(i64::from(*byte))))
     }),
     strict("get_bit", &[BYTEA, INT8], INT4, |call| {
-        let index = usize::try_from(call.int(1)).ok();
-        let byte = index.and_then(|index| Some((call.bytes(0).get(index / 8)?, index % 8)));
-        byte.map(|(byte, bit)| Datum::Int(i64::from((byte >> bit) & 1)))
-            .ok_or_else(|| outside(&format!("index {}", call.int(1)), call.bytes(0).len().saturating_mul(8)))
+        let index = bit_index_in(call)?;
+        let byte = call.bytes(0).get(index / 8);
+        Ok(byte.map_or(Datum::Null, |byte| Datum::Int(i64::from((byte >> (index % 8)) & 1))))
     }),
     strict("bytea_like", &[BYTEA, BYTEA], BOOL, |call| Ok(Datum::Bool(like(call.bytes(0), call.bytes(1), false)?))),
     strict("text_like", &[TEXT, TEXT], BOOL, |call| {
         Ok(Datum::Bool(like(call.text(0).as_bytes(), call.text(1).as_bytes(), true)?))
     }),
+    strict("notlike", &[TEXT, TEXT], BOOL, |call| {
+        Ok(Datum::Bool(!like(call.text(0).as_bytes(), call.text(1).as_bytes(), true)?))
+    }),
+    strict("notlike", &[BYTEA, BYTEA], BOOL, |call| Ok(Datum::Bool(!like(call.bytes(0), call.bytes(1), false)?))),
     strict(LIKE_PATTERN, &[TEXT], TEXT, |call| {
         check_like_pattern(call.text(0))?;
         text(call.text(0))
@@ -79,6 +81,20 @@ pub(in crate::federation::semantics) fn check_like_pattern(pattern: &str) -> Sql
     }
     let message = format!("LIKE pattern has more than {LIKE_WILDCARDS} wildcards");
     Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message).hint("Write the pattern as a constant."))
+}
+
+/// The second argument, a place among the bytes of the first.
+pub(super) fn byte_index_in(call: &Call<'_>) -> SqlResult<usize> {
+    let length = call.bytes(0).len();
+    let index = usize::try_from(call.int(1)).ok().filter(|index| *index < length);
+    index.ok_or_else(|| outside(&format!("index {}", call.int(1)), length))
+}
+
+/// The second argument, a place among the bits of the first.
+pub(super) fn bit_index_in(call: &Call<'_>) -> SqlResult<usize> {
+    let length = call.bytes(0).len().saturating_mul(8);
+    let index = usize::try_from(call.int(1)).ok().filter(|index| *index < length);
+    index.ok_or_else(|| outside(&format!("index {}", call.int(1)), length))
 }
 
 fn count(value: usize) -> SqlResult<Datum> {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use atoll_connector_api::types::{ArrayText, PgType, cast, oids};
 
+use super::lenient;
 use super::node::{Node, Shape, quoted};
 use super::{
     BOOL, Call, Datum, Function, INT4, JSON, JSONB, Kind, TEXT, TEXTS, invalid, of_type, optional, strict, text,
@@ -95,6 +96,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     strict("jsonb_set", &[JSONB, TEXTS, JSONB], JSONB, |call| set(call, true)),
     strict("jsonb_set", &[JSONB, TEXTS, JSONB, BOOL], JSONB, |call| set(call, call.bool(3))),
+    lenient("jsonb_set_lax", &[JSONB, TEXTS, JSONB], JSONB, |call| set_lax(call, true, "use_json_null")),
+    lenient("jsonb_set_lax", &[JSONB, TEXTS, JSONB, BOOL], JSONB, |call| set_lax(call, call.bool(3), "use_json_null")),
+    lenient("jsonb_set_lax", &[JSONB, TEXTS, JSONB, BOOL, TEXT], JSONB, |call| {
+        set_lax(call, call.bool(3), if call.is_null(4) { "" } else { call.text(4) })
+    }),
     strict("jsonb_insert", &[JSONB, TEXTS, JSONB], JSONB, |call| insert(call, false)),
     strict("jsonb_insert", &[JSONB, TEXTS, JSONB, BOOL], JSONB, |call| insert(call, call.bool(3))),
     strict("json_strip_nulls", &[JSON], JSON, |call| text(stripped(&Node::parse(call.text(0))?))),
@@ -475,6 +481,30 @@ enum Change<'v> {
 
 fn set(call: &Call<'_>, create: bool) -> SqlResult<Datum> {
     change(call, &Change::Set { value: call.text(2), create })
+}
+
+/// `jsonb_set` that is told what a NULL does.
+fn set_lax(call: &Call<'_>, create: bool, treatment: &str) -> SqlResult<Datum> {
+    if call.is_null(0) || call.is_null(1) || (call.args.len() > 3 && call.is_null(3)) {
+        return Ok(Datum::Null);
+    }
+    if !call.is_null(2) {
+        return set(call, create);
+    }
+    match treatment {
+        "raise_exception" => {
+            let message = "JSON value must not be null";
+            Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message)
+                .detail("Exception was raised because null_value_treatment is \"raise_exception\".")
+                .hint("To avoid, either change the null_value_treatment argument or ensure that an SQL NULL is not passed."))
+        }
+        "use_json_null" => change(call, &Change::Set { value: "null", create }),
+        "return_target" => text(call.text(0)),
+        "delete_key" => change(call, &Change::Delete),
+        _ => Err(invalid(
+            "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"",
+        )),
+    }
 }
 
 fn insert(call: &Call<'_>, after: bool) -> SqlResult<Datum> {

@@ -4,10 +4,12 @@
 //! The analyzer then binds it: [`resolve`] finds the overload by PostgreSQL's rules, and the arguments are cast to what
 //! it takes. Values pass row by row: right in every case first; what is hot is pushed down or built on Arrow elsewhere.
 
+mod angles;
 mod arrays;
 mod bind;
 mod bits;
 mod decimal;
+mod encodings;
 mod json;
 mod money;
 mod names;
@@ -227,6 +229,8 @@ fn all() -> impl Iterator<Item = &'static Function> {
         network::FUNCTIONS,
         ranges::FUNCTIONS,
         bits::FUNCTIONS,
+        angles::FUNCTIONS,
+        encodings::FUNCTIONS,
         names::FUNCTIONS,
         records::FUNCTIONS,
     ]

@@ -19,6 +19,30 @@ pub(super) const FUNCTIONS: &[Function] = &[
         text(format!("{}/{}", network.address, network.bits))
     }),
     strict("set_masklen", &[CIDR, INT4], CIDR, |call| text(Network::read(call, 0)?.with_bits(call.int(1))?.network())),
+    strict("netmask", &[INET], INET, |call| {
+        let network = Network::read(call, 0)?;
+        text(network.at(network.mask()))
+    }),
+    strict("hostmask", &[INET], INET, |call| {
+        let network = Network::read(call, 0)?;
+        text(network.at(network.all() & !network.mask()))
+    }),
+    strict("broadcast", &[INET], INET, |call| {
+        let network = Network::read(call, 0)?;
+        let last = network.at(network.prefix(network.bits) | (network.all() & !network.mask()));
+        text(if network.bits == network.whole() { last } else { format!("{last}/{}", network.bits) })
+    }),
+    strict("abbrev", &[CIDR], TEXT, |call| {
+        if call.text(0).contains(':') {
+            return Err(SqlError::unsupported("abbrev of networks of IPv6 is not supported"));
+        }
+        let network = Network::read(call, 0)?;
+        let octets = usize::from(network.bits).div_ceil(8).max(1);
+        let address = network.at(network.prefix(network.bits));
+        let shown: Vec<&str> = address.split('.').take(octets).collect();
+        text(format!("{}/{}", shown.join("."), network.bits))
+    }),
+    strict("abbrev", &[INET], TEXT, |call| text(call.text(0))),
     strict("network", &[INET], CIDR, |call| text(Network::read(call, 0)?.network())),
     strict("network_sub", &[INET, INET], BOOL, |call| {
         let (inner, outer) = (Network::read(call, 0)?, Network::read(call, 1)?);
@@ -92,6 +116,25 @@ impl Network {
         Ok(if self.bits == self.whole() { address.to_string() } else { format!("{address}/{}", self.bits) })
     }
 
+    /// The address with all bits set.
+    fn all(&self) -> u128 {
+        if self.is_v6() { u128::MAX } else { u128::from(u32::MAX) }
+    }
+
+    /// The bits of the network.
+    fn mask(&self) -> u128 {
+        let host = u32::from(self.whole() - self.bits);
+        self.all().checked_shr(host).and_then(|ones| ones.checked_shl(host)).unwrap_or(0)
+    }
+
+    /// A number as an address of the same kind.
+    fn at(&self, number: u128) -> String {
+        match self.address {
+            IpAddr::V4(_) => IpAddr::from(u32::try_from(number).unwrap_or(0).to_be_bytes()).to_string(),
+            IpAddr::V6(_) => IpAddr::from(number.to_be_bytes()).to_string(),
+        }
+    }
+
     fn is_v6(&self) -> bool {
         self.address.is_ipv6()
     }
@@ -123,10 +166,6 @@ impl Network {
 
     fn network(&self) -> String {
         let prefix = self.prefix(self.bits);
-        let address = match self.address {
-            IpAddr::V4(_) => IpAddr::from(u32::try_from(prefix).unwrap_or(0).to_be_bytes()),
-            IpAddr::V6(_) => IpAddr::from(prefix.to_be_bytes()),
-        };
-        format!("{address}/{}", self.bits)
+        format!("{}/{}", self.at(prefix), self.bits)
     }
 }

@@ -59,8 +59,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
         no_global(call.text(4), "regexp_substr")?;
         substr(call, call.int(2), call.int(3), call.text(4))
     }),
-    strict("regexp_instr", &[TEXT, TEXT], INT4, |call| instr(call, 1)),
-    strict("regexp_instr", &[TEXT, TEXT, INT4], INT4, |call| instr(call, call.int(2))),
+    strict("regexp_substr", &[TEXT, TEXT, INT4, INT4, TEXT, INT4], TEXT, |call| {
+        no_global(call.text(4), "regexp_substr")?;
+        let found = nth_match(call, call.int(2), call.int(3), call.text(4), call.int(5))?;
+        optional(found.and_then(|(from, to)| call.text(0).get(from..to)).map(str::to_owned))
+    }),
+    strict("regexp_instr", &[TEXT, TEXT], INT4, |call| instr(call, 1, 1, 0, "", 0)),
+    strict("regexp_instr", &[TEXT, TEXT, INT4], INT4, |call| instr(call, call.int(2), 1, 0, "", 0)),
+    strict("regexp_instr", &[TEXT, TEXT, INT4, INT4], INT4, |call| instr(call, call.int(2), call.int(3), 0, "", 0)),
+    strict("regexp_instr", &[TEXT, TEXT, INT4, INT4, INT4], INT4, |call| {
+        instr(call, call.int(2), call.int(3), call.int(4), "", 0)
+    }),
+    strict("regexp_instr", &[TEXT, TEXT, INT4, INT4, INT4, TEXT], INT4, |call| {
+        instr(call, call.int(2), call.int(3), call.int(4), call.text(5), 0)
+    }),
+    strict("regexp_instr", &[TEXT, TEXT, INT4, INT4, INT4, TEXT, INT4], INT4, |call| {
+        instr(call, call.int(2), call.int(3), call.int(4), call.text(5), call.int(6))
+    }),
     strict("regexp_split_to_array", &[TEXT, TEXT], TEXTS, |call| split(call, "")),
     strict("regexp_split_to_array", &[TEXT, TEXT, TEXT], TEXTS, |call| {
         no_global(call.text(2), "regexp_split_to_array")?;
@@ -529,11 +544,31 @@ fn substr(call: &Call<'_>, start: i64, number: i64, flags: &str) -> SqlResult<Da
     optional(matches.get(wanted).and_then(|(from, to)| call.text(0).get(*from..*to)).map(str::to_owned))
 }
 
-fn instr(call: &Call<'_>, start: i64) -> SqlResult<Datum> {
-    let Some(from) = start_byte(call.text(0), start)? else { return Ok(Datum::Int(0)) };
-    let found = pattern(call.text(1), "")?.find(call.text(0), from)?;
+/// Where a match stands, or one of its groups.
+fn nth_match(call: &Call<'_>, start: i64, number: i64, flags: &str, group: i64) -> SqlResult<Option<(usize, usize)>> {
+    let wanted = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    let wanted = wanted.ok_or_else(|| invalid(format!("invalid value for parameter \"n\": {number}")))?;
+    let group =
+        usize::try_from(group).map_err(|_| invalid(format!("invalid value for parameter \"subexpr\": {group}")))?;
+    let value = call.text(0);
+    let Some(from) = start_byte(value, start)? else { return Ok(None) };
+    let pattern = pattern(call.text(1), flags)?;
+    let Some((start, end)) = all(&pattern, value, from)?.get(wanted).copied() else { return Ok(None) };
+    if group == 0 {
+        return Ok(Some((start, end)));
+    }
+    Ok(pattern.captures(value, start, end)?.get(group).map(|found| (found.start(), found.end())))
+}
+
+fn instr(call: &Call<'_>, start: i64, number: i64, end: i64, flags: &str, group: i64) -> SqlResult<Datum> {
+    no_global(flags, "regexp_instr")?;
+    if !matches!(end, 0 | 1) {
+        return Err(invalid(format!("invalid value for parameter \"endoption\": {end}")));
+    }
+    let found = nth_match(call, start, number, flags, group)?;
     let place = |at: usize| call.text(0).get(..at).unwrap_or_default().chars().count() + 1;
-    Ok(Datum::Int(found.map_or(0, |(at, _)| i64::try_from(place(at)).unwrap_or(0))))
+    let at = found.map(|(from, to)| place(if end == 1 { to } else { from }));
+    Ok(Datum::Int(at.map_or(0, |at| i64::try_from(at).unwrap_or(0))))
 }
 
 fn split(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {

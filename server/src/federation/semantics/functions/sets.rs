@@ -6,7 +6,10 @@ use atoll_connector_api::types::{Arithmetic, Numeric, PgType, oids};
 
 use super::arrays::Elements;
 use super::node::{Node, Shape};
-use super::{Function, INT4, INT8, JSON, JSONB, Kind, NUMERIC, TEXT, invalid, of_type, strict};
+use super::strings::string_to_array;
+use super::{
+    BOOL, Call, Datum, Function, INT4, INT8, JSON, JSONB, Kind, NUMERIC, TEXT, invalid, lenient, of_type, strict,
+};
 use crate::error::{SqlError, SqlResult};
 use crate::federation::semantics::datetime::series_texts;
 use crate::wire::sqlstate;
@@ -36,15 +39,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("jsonb_each_value", &[JSONB], JSONBS, |call| values(call, "jsonb_each", false)),
     strict("json_each_text_value", &[JSON], TEXTS, |call| values(call, "json_each_text", true)),
     strict("jsonb_each_text_value", &[JSONB], TEXTS, |call| values(call, "jsonb_each_text", true)),
-    strict("string_to_table", &[TEXT, TEXT], TEXTS, |call| {
-        let value = call.text(0);
-        let mut parts = Elements::default();
-        match (value.is_empty(), call.text(1).is_empty()) {
-            (true, _) => {}
-            (false, true) => parts.push(Some(value.to_owned()))?,
-            _ => value.split(call.text(1)).try_for_each(|part| parts.push(Some(part.to_owned())))?,
-        }
-        parts.finish()
+    lenient("string_to_table", &[TEXT, TEXT], TEXTS, |call| string_to_array(call, None)),
+    lenient("string_to_table", &[TEXT, TEXT, TEXT], TEXTS, |call| {
+        string_to_array(call, if call.is_null(2) { None } else { Some(call.text(2)) })
     }),
     strict(SERIES, &[INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, 1)),
     strict(SERIES, &[INT4, INT4, INT4], Kind::Of(oids::INT4_ARRAY), |call| series(call, call.int(2))),
@@ -56,18 +53,25 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict(SERIES, &[TIMESTAMPTZ, TIMESTAMPTZ, INTERVAL], Kind::Of(1185), |call| moments(call, oids::TIMESTAMPTZ)),
     strict(MATCHES, &[TEXT, TEXT], TEXTS, |call| super::regex::all_matched(call, "")),
     strict(MATCHES, &[TEXT, TEXT, TEXT], TEXTS, |call| super::regex::all_matched(call, call.text(2))),
-    strict("generate_subscripts", &[Kind::Array, INT4], Kind::Of(oids::INT4_ARRAY), |call| {
-        let array =
-            atoll_connector_api::types::ArrayText::parse(call.text(0), b',').map_err(|error| super::of_type(&error))?;
-        let index = usize::try_from(call.int(1)).ok().and_then(|number| number.checked_sub(1));
-        let Some(d) = index.and_then(|index| array.dimensions.get(index)) else {
-            return super::arrays::flat(Vec::new());
-        };
-        let mut subscripts = Elements::default();
-        (0..d.length).try_for_each(|offset| subscripts.push(Some((d.lower + offset).to_string())))?;
-        subscripts.finish()
+    strict("generate_subscripts", &[Kind::Array, INT4], Kind::Of(oids::INT4_ARRAY), |call| subscripts(call, false)),
+    strict("generate_subscripts", &[Kind::Array, INT4, BOOL], Kind::Of(oids::INT4_ARRAY), |call| {
+        subscripts(call, call.bool(2))
     }),
 ];
+
+fn subscripts(call: &Call<'_>, reverse: bool) -> SqlResult<Datum> {
+    let array = super::arrays::parsed(call, 0)?;
+    let index = usize::try_from(call.int(1)).ok().and_then(|number| number.checked_sub(1));
+    let Some(d) = index.and_then(|index| array.dimensions.get(index)) else {
+        return super::arrays::flat(Vec::new());
+    };
+    let mut subscripts = Elements::default();
+    for offset in 0..d.length {
+        let offset = if reverse { d.length - 1 - offset } else { offset };
+        subscripts.push(Some((d.lower + offset).to_string()))?;
+    }
+    subscripts.finish()
+}
 
 /// The columns of a set-returning function in FROM: for each the function of its array and its name.
 pub(in crate::federation::semantics) fn series_of(name: &str) -> Option<Vec<(&'static str, &'static str)>> {

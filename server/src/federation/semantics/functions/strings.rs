@@ -566,7 +566,7 @@ fn decode(call: &Call<'_>) -> SqlResult<Datum> {
     Ok(Datum::Bytes(bytes))
 }
 
-fn string_to_array(call: &Call<'_>, null: Option<&str>) -> SqlResult<Datum> {
+pub(super) fn string_to_array(call: &Call<'_>, null: Option<&str>) -> SqlResult<Datum> {
     if call.is_null(0) {
         return Ok(Datum::Null);
     }

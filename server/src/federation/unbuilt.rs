@@ -1,0 +1,132 @@
+//! Functions that PostgreSQL has and Atoll has not: that they do not exist would send their users looking for a typo.
+
+use crate::error::SqlError;
+
+/// Names of functions, in their order.
+const NAMES: &[&str] = &[
+    "area",
+    "array_to_tsvector",
+    "bound_box",
+    "box",
+    "cash_words",
+    "center",
+    "circle",
+    "currval",
+    "cursor_to_xml",
+    "database_to_xml",
+    "datemultirange",
+    "diagonal",
+    "diameter",
+    "get_current_ts_config",
+    "height",
+    "int4multirange",
+    "int8multirange",
+    "isclosed",
+    "ishorizontal",
+    "isopen",
+    "isparallel",
+    "isperp",
+    "isvertical",
+    "json_populate_record",
+    "json_populate_recordset",
+    "json_to_tsvector",
+    "jsonb_path_exists",
+    "jsonb_path_exists_tz",
+    "jsonb_path_match",
+    "jsonb_path_match_tz",
+    "jsonb_path_query",
+    "jsonb_path_query_array",
+    "jsonb_path_query_array_tz",
+    "jsonb_path_query_first",
+    "jsonb_path_query_first_tz",
+    "jsonb_path_query_tz",
+    "jsonb_populate_record",
+    "jsonb_populate_recordset",
+    "jsonb_to_tsvector",
+    "lastval",
+    "line",
+    "lo_close",
+    "lo_creat",
+    "lo_create",
+    "lo_export",
+    "lo_from_bytea",
+    "lo_get",
+    "lo_import",
+    "lo_open",
+    "lo_put",
+    "lo_unlink",
+    "loread",
+    "lowrite",
+    "lseg",
+    "multirange",
+    "nextval",
+    "npoints",
+    "numnode",
+    "nummultirange",
+    "path",
+    "pclose",
+    "pg_read_binary_file",
+    "pg_read_file",
+    "phraseto_tsquery",
+    "plainto_tsquery",
+    "point",
+    "polygon",
+    "popen",
+    "query_to_xml",
+    "querytree",
+    "radius",
+    "range_agg",
+    "range_intersect_agg",
+    "schema_to_xml",
+    "setval",
+    "setweight",
+    "slope",
+    "strip",
+    "table_to_xml",
+    "to_ascii",
+    "to_tsquery",
+    "to_tsvector",
+    "ts_debug",
+    "ts_delete",
+    "ts_filter",
+    "ts_headline",
+    "ts_lexize",
+    "ts_parse",
+    "ts_rank",
+    "ts_rank_cd",
+    "ts_rewrite",
+    "ts_stat",
+    "tsmultirange",
+    "tsquery_phrase",
+    "tstzmultirange",
+    "tsvector_to_array",
+    "websearch_to_tsquery",
+    "width",
+    "xml_is_well_formed",
+    "xml_is_well_formed_content",
+    "xml_is_well_formed_document",
+    "xmlagg",
+    "xmlcomment",
+    "xmlexists",
+    "xmlvalidate",
+    "xpath",
+    "xpath_exists",
+];
+
+/// `0A000` where a function of that name is PostgreSQL's.
+pub(super) fn unbuilt(name: &str) -> Option<SqlError> {
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    let known = NAMES.binary_search(&name).is_ok();
+    known.then(|| SqlError::unsupported(format!("the function {name} is not supported")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_for_the_search() {
+        assert!(NAMES.is_sorted());
+        assert!(unbuilt("pg_catalog.jsonb_path_query").is_some() && unbuilt("jsonb_path").is_none());
+    }
+}

@@ -50,8 +50,6 @@ pub(crate) struct Pool {
     permits: Arc<Semaphore>,
     idle: Mutex<VecDeque<Idle>>,
     evicting: AtomicBool,
-    /// The source that reads through it.
-    source: SourceId,
 }
 
 // The driver's own types print the password.
@@ -89,10 +87,6 @@ impl Pool {
 
     pub(crate) fn server(&self) -> &str {
         &self.spec.name
-    }
-
-    pub(crate) fn source(&self) -> SourceId {
-        self.source
     }
 
     pub(crate) fn dbname(&self) -> Option<&str> {

@@ -62,7 +62,7 @@ pub(super) fn is_pattern(operator: &BinaryOperator) -> bool {
 pub(super) fn collect_patterns(expr: &mut AstExpr) {
     let (AstExpr::AnyOp { compare_op, right, .. } | AstExpr::AllOp { compare_op, right, .. }) = expr else { return };
     if let (true, AstExpr::Subquery(query)) = (is_pattern(compare_op), right.as_ref()) {
-        *right = Box::new(array_of(query.clone()));
+        **right = array_of(query.clone());
     }
 }
 

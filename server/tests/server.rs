@@ -159,10 +159,10 @@ async fn a_reader_that_stops_reading_does_not_hold_its_turn() {
     let (mut client, other) = (server.connect().await, server.connect().await);
     let transaction = client.transaction().await.unwrap();
     let rows = transaction.bind("SELECT n FROM generate_series(1, 10000000) AS g(n)", &[]).await.unwrap();
-    assert_eq!(transaction.query_portal(&rows, 10).await.unwrap().len(), 10);
+    let first: i32 = transaction.query_portal(&rows, 10).await.unwrap()[0].get(0);
     let answer = simple_value(&other, "SELECT count(*) FROM generate_series(1, 10) AS g(n)");
     assert_eq!(tokio::time::timeout(SOON * 10, answer).await.unwrap(), "10");
-    assert_eq!(transaction.query_portal(&rows, 10).await.unwrap()[9].get::<_, i32>(0), 20);
+    assert_eq!(transaction.query_portal(&rows, 10).await.unwrap()[9].get::<_, i32>(0), first + 19);
 }
 
 /// Reads rows slowly: the server may hold a few batches, not the result.

@@ -8,11 +8,11 @@ use atoll_connector_api::pushdown::IN_LIST_MAX;
 use atoll_connector_api::statement::StatementScans;
 use atoll_connector_api::types::text::OutputStyle;
 use datafusion::config::ConfigOptions;
-use datafusion::execution::SessionState;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::prelude::SessionConfig;
 use tokio::runtime::Handle;
 
 use super::admission::Admission;
@@ -82,6 +82,8 @@ pub struct Engine {
     cpu: Option<tokio::runtime::Runtime>,
     template: SessionState,
     memory: Arc<ServerMemory>,
+    /// Spilled data of all queries.
+    disk: Arc<DiskManager>,
     admission: Arc<Admission>,
     /// What can be called, for `pg_proc`.
     functions: Arc<FunctionNames>,
@@ -118,7 +120,13 @@ impl Engine {
             .with_query_planner(Arc::new(PushDownPlanner))
             .build();
         let functions = Arc::new(function_names(&template).map_err(std::io::Error::other)?);
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![config.temp_dir.clone()]))
+            .with_max_temp_directory_size(SPILL_BYTES_MAX)
+            .build()
+            .map_err(std::io::Error::other)?;
         Ok(Arc::new(Self {
+            disk: Arc::new(disk),
             functions,
             memory: ServerMemory::new(config.memory_max),
             admission: Admission::new(running, config.waiting_queries_max),
@@ -194,18 +202,21 @@ impl Engine {
             .with_clock(Arc::clone(settings.clock()))
             .with_memory(Some(memory.min(self.config.memory_max)))
             .with_resolver(Arc::new(move |name| types.user_type_named(name)));
-        let session = SessionContext::new_with_state(semantics::session_state(state, &semantics_settings)?);
-        pg_catalog::register_functions(&session, system);
-        Ok(session.state())
+        let mut state = semantics::session_state(state, &semantics_settings)?;
+        for function in pg_catalog::scalar_functions(system) {
+            state.register_udf(function)?;
+        }
+        state.mark_start_execution();
+        Ok(state)
     }
 
     fn runtime_env(&self, settings: &Settings) -> datafusion::error::Result<Arc<RuntimeEnv>> {
         let bytes = settings.memory("atoll.query_memory").unwrap_or(usize::MAX);
         let pool = self.memory.query(bytes);
-        let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![self.config.temp_dir.clone()]))
-            .with_max_temp_directory_size(SPILL_BYTES_MAX);
-        RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk).build_arc()
+        let mut environment = RuntimeEnvBuilder::new().with_memory_pool(pool).build()?;
+        // One for all queries: each makes a directory, and a bound of one query's spilled data is none.
+        environment.disk_manager = Arc::clone(&self.disk);
+        Ok(Arc::new(environment))
     }
 }
 

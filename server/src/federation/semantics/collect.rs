@@ -72,7 +72,13 @@ pub(super) fn keeps_order(func: &AggregateUDF) -> bool {
     collect.is_some_and(|own| {
         let collected = matches!(
             own.kind,
-            Kind::Array | Kind::String | Kind::Json | Kind::Jsonb | Kind::JsonObject | Kind::JsonbObject
+            Kind::Array
+                | Kind::String
+                | Kind::Json
+                | Kind::JsonRecords
+                | Kind::Jsonb
+                | Kind::JsonObject
+                | Kind::JsonbObject
         );
         own.plan.is_none() && collected
     })

@@ -18,19 +18,23 @@ fn readme() -> String {
 struct Demo {
     child: Child,
     url: String,
+    /// What a demo that is killed leaves behind.
+    _scratch: tempfile::TempDir,
 }
 
 impl Demo {
     fn start() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_atoll"))
             .args(["demo", "--listen", "127.0.0.1:0"])
+            .env("TMPDIR", scratch.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = lines.map_while(Result::ok).find_map(|line| Some(line.split('\'').nth(1)?.to_owned()));
-        Self { child, url: url.unwrap() }
+        Self { child, url: url.unwrap(), _scratch: scratch }
     }
 
     /// What psql prints for one statement or command.

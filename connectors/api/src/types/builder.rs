@@ -15,6 +15,7 @@ use datafusion::common::ScalarValue;
 use super::codec::{self, Codec, Kind, utf8};
 use super::interval::Interval;
 use super::numeric::{self, Numeric};
+use super::short_numeric::ShortNumeric;
 use super::text::{self, OutputStyle};
 use super::{PgType, calendar, datetime, input, interval};
 use crate::{ConnectorError, Result};
@@ -204,6 +205,24 @@ impl ColumnBuilder {
         }
         self.rows += 1;
         Ok(())
+    }
+
+    /// Appends a numeric of a few digits: the fast way into a column of numerics without precision.
+    ///
+    /// # Errors
+    /// Those of [`Self::append_text`].
+    pub fn append_short_numeric(&mut self, value: ShortNumeric) -> Result<()> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        value.write(&mut scratch);
+        let plain = self.codec.kind == Kind::Numeric && self.codec.data_type.modifier == -1;
+        let result = match &self.values {
+            // It prints as it is stored.
+            Values::Text(_) if plain => self.push_text(&scratch),
+            _ => self.append_text(&scratch),
+        };
+        self.scratch = scratch;
+        result
     }
 
     /// Text that is stored as text.

@@ -22,6 +22,7 @@ mod network;
 mod numeric;
 mod range;
 mod scalar;
+mod short_numeric;
 mod source;
 mod table;
 pub mod temporal;
@@ -46,6 +47,7 @@ pub use range::{
     RangeMerge, RangeParts, RangeTest, range_contains_value, range_from, range_merge, range_parts, range_test,
 };
 pub use scalar::{format_scalar, parse_scalar, parse_scalar_with, scalar_from_binary};
+pub use short_numeric::{ShortNumeric, ShortNumerics};
 pub use table::{BUILTIN, BuiltinType, oids};
 pub use text::TextWriter;
 

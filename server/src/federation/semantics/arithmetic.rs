@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type};
 pub(super) use atoll_connector_api::types::Arithmetic;
 use atoll_connector_api::types::text::{OutputStyle, TextWriter};
-use atoll_connector_api::types::{ColumnBuilder, Numeric, PgType, oids};
+use atoll_connector_api::types::{ColumnBuilder, Numeric, PgType, ShortNumerics, oids};
 use datafusion::common::{DFSchema, ScalarValue, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
@@ -278,10 +278,16 @@ impl Operation {
         let left_writer = TextWriter::new(left.as_ref(), left_type, &style).map_err(external)?;
         let right_writer = TextWriter::new(right.as_ref(), right_type, &style).map_err(external)?;
         let mut builder = ColumnBuilder::new(result, left.len());
+        let short = ShortNumerics::of(left.as_ref(), left_type).zip(ShortNumerics::of(right.as_ref(), right_type));
         let (mut a, mut b, mut printed) = (String::new(), String::new(), String::new());
         for row in 0..left.len() {
             if left.is_null(row) || right.is_null(row) {
                 builder.append_null();
+                continue;
+            }
+            let computed = short.and_then(|(left, right)| left.get(row)?.compute(self.operation, right.get(row)?));
+            if let Some(value) = computed {
+                builder.append_short_numeric(value).map_err(external)?;
                 continue;
             }
             a.clear();

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int64Type, i256};
 use atoll_connector_api::ConnectorError;
 use atoll_connector_api::types::text::{OutputStyle, TextWriter};
-use atoll_connector_api::types::{Arithmetic, Numeric, PgType, oids, parse_scalar};
+use atoll_connector_api::types::{Arithmetic, Numeric, PgType, ShortNumeric, ShortNumerics, oids, parse_scalar};
 use datafusion::common::{ScalarValue, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::Accumulator;
@@ -23,8 +23,10 @@ pub(super) struct NumericSum {
     average: bool,
     result: PgType,
     storage: DataType,
-    /// Of the numbers.
+    /// Of the numbers, without those in `short`.
     sum: Option<Numeric>,
+    /// Of numbers of a few digits.
+    short: Option<ShortNumeric>,
     /// What is no number, counted: a window's frame leaves it behind, and a sum could not.
     specials: Specials,
     count: i64,
@@ -73,6 +75,7 @@ impl NumericSum {
             result,
             storage,
             sum: None,
+            short: None,
             specials: Specials::default(),
             count: 0,
             scales: None,
@@ -113,6 +116,25 @@ impl NumericSum {
         }
     }
 
+    /// Adds a number of a few digits to others of its kind.
+    fn add_short(&mut self, value: ShortNumeric) {
+        match self.short.map(|sum| sum.compute(Arithmetic::Add, value)) {
+            None => self.short = Some(value),
+            Some(Some(sum)) => self.short = Some(sum),
+            Some(None) => {
+                self.settle();
+                self.short = Some(value);
+            }
+        }
+    }
+
+    /// Adds the sum of short numbers to that of the others.
+    fn settle(&mut self) {
+        if let Some(short) = self.short.take() {
+            self.combine(Arithmetic::Add, short.to_numeric());
+        }
+    }
+
     fn combine(&mut self, operation: Arithmetic, value: Numeric) {
         self.sum = match self.sum.take() {
             None if !self.overflown => Some(value),
@@ -139,8 +161,15 @@ impl Accumulator for NumericSum {
         let Some(values) = values.first() else { return Ok(()) };
         let style = OutputStyle::default();
         let writer = TextWriter::new(values.as_ref(), &self.data_type, &style).map_err(external)?;
+        // A moving frame takes numbers away again, and knows their scales.
+        let short = ShortNumerics::of(values.as_ref(), &self.data_type).filter(|_| self.scales.is_none());
         let mut text = String::new();
         for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
+            if let Some(value) = short.and_then(|values| values.get(row)) {
+                self.add_short(value);
+                self.count += 1;
+                continue;
+            }
             text.clear();
             writer.write(row, &mut text).map_err(external)?;
             let value = self.read(&mut text)?;
@@ -155,6 +184,7 @@ impl Accumulator for NumericSum {
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let Some(values) = values.first() else { return Ok(()) };
+        self.settle();
         let style = OutputStyle::default();
         let writer = TextWriter::new(values.as_ref(), &self.data_type, &style).map_err(external)?;
         for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
@@ -187,6 +217,7 @@ impl Accumulator for NumericSum {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
+        self.settle();
         let Some(sum) = self.total()? else { return ScalarValue::try_from(&self.storage) };
         let value = if self.average {
             let count = Numeric::from_i256(i256::from_i128(i128::from(self.count)), 0);
@@ -208,6 +239,7 @@ impl Accumulator for NumericSum {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.settle();
         let sum = if self.overflown && self.specials.sum().is_none() {
             Some(OVERFLOW.to_owned())
         } else {

@@ -110,11 +110,18 @@ impl Rewriter<'_> {
         Ok(Transformed::yes(LogicalPlanBuilder::from(rebuilt).project(columns)?.build()?))
     }
 
-    /// `EXISTS` and `IN` that are a condition of their own stay: DataFusion makes semi and anti joins of them.
+    /// `EXISTS` and `IN` that are a condition of their own stay: DataFusion makes semi and anti joins of them. What has no
+    /// subquery comes first, as in PostgreSQL: else the rows of a whole cross product would be numbered and joined.
     fn predicate(&mut self, predicate: Expr, joined: &mut LogicalPlan) -> Result<Transformed<Expr>> {
+        let (first, rest): (Vec<Expr>, Vec<Expr>) =
+            split_conjunction_owned(predicate.clone()).into_iter().partition(|condition| comes_first(condition));
+        let before = joined.clone();
+        if let Some(first) = conjunction(first) {
+            *joined = LogicalPlanBuilder::from(before.clone()).filter(first)?.build()?;
+        }
         let mut changed = false;
         let mut conditions = Vec::new();
-        for condition in split_conjunction_owned(predicate) {
+        for condition in rest {
             if self.joins_natively(&condition) {
                 conditions.push(condition);
                 continue;
@@ -123,8 +130,11 @@ impl Rewriter<'_> {
             changed |= rewritten.transformed;
             conditions.push(rewritten.data);
         }
-        let predicate = conjunction(conditions).unwrap_or_else(|| lit(true));
-        Ok(if changed { Transformed::yes(predicate) } else { Transformed::no(predicate) })
+        if !changed {
+            *joined = before;
+            return Ok(Transformed::no(predicate));
+        }
+        Ok(Transformed::yes(conjunction(conditions).unwrap_or_else(|| lit(true))))
     }
 
     fn joins_natively(&self, condition: &Expr) -> bool {
@@ -445,6 +455,15 @@ fn reads_outer_beneath_alias(plan: &LogicalPlan) -> bool {
         Ok(alias || is_open_set(node))
     })
     .unwrap_or(true)
+}
+
+/// A condition that is asked before those with subqueries. One that reads a query further out stays with them: it is
+/// moved as they are.
+fn comes_first(condition: &Expr) -> bool {
+    let has_subquery = condition.exists(|expr| {
+        Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)))
+    });
+    !has_subquery.unwrap_or(true) && !condition.contains_outer()
 }
 
 /// A plan without its filter at the top, where that reads a query further out: above the join it can still be moved.

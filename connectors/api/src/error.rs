@@ -97,6 +97,16 @@ impl ConnectorError {
         Self::Value { sqlstate, message: message.into() }
     }
 
+    /// A column of the foreign table that is not, or no longer, at the source, where it is called `remote`.
+    pub fn column_gone(server: &str, table: &str, column: &str, remote: &str) -> Self {
+        Self::ColumnChanged {
+            server: server.to_owned(),
+            table: table.to_owned(),
+            column: column.to_owned(),
+            problem: format!("has no counterpart \"{remote}\""),
+        }
+    }
+
     /// Shorthand for [`ConnectorError::Unsupported`] without a hint.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::Unsupported { message: message.into(), hint: None }

@@ -8,7 +8,10 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::config::ConfigOptions;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
-use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
+};
 
 /// A scan waits this long for joins to know their keys. They do before they ask for its first row, except where an
 /// operator between reads ahead; then the keys are worth the wait, and after it the scan runs without them.
@@ -36,8 +39,26 @@ impl JoinFilter {
 }
 
 impl JoinFilters {
+    /// What a scan with these filters answers to `pushed`: `scan` gets them and the new ones with a key that `column_of`
+    /// knows, if there is one. All of them still run above: what a scan makes of them may keep more rows.
+    pub fn take_up(
+        &self,
+        phase: FilterPushdownPhase,
+        pushed: &ChildPushdownResult,
+        config: &ConfigOptions,
+        column_of: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<String>,
+        scan: impl FnOnce(Self) -> Option<Arc<dyn ExecutionPlan>>,
+    ) -> FilterPushdownPropagation<Arc<dyn ExecutionPlan>> {
+        let kept = vec![PushedDown::No; pushed.parent_filters.len()];
+        let answer = FilterPushdownPropagation::with_parent_pushdown_result(kept);
+        match self.with_pushed(phase, pushed, config, column_of).and_then(scan) {
+            Some(scan) => answer.with_updated_node(scan),
+            None => answer,
+        }
+    }
+
     /// These and the ones among `pushed` with a key that `column_of` knows; `None` where there is none.
-    pub fn with_pushed(
+    fn with_pushed(
         &self,
         phase: FilterPushdownPhase,
         pushed: &ChildPushdownResult,

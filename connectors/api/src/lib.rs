@@ -14,6 +14,7 @@ pub mod pushdown;
 pub mod remote;
 pub mod scan;
 pub mod source;
+pub mod sql_table;
 pub mod statement;
 pub mod subplan;
 pub mod types;

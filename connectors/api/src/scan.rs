@@ -15,9 +15,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::filter_pushdown::{
-    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
-};
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -39,8 +37,8 @@ pub trait SqlScan: fmt::Debug + Send + Sync {
     /// The server's SQL name, for EXPLAIN and errors.
     fn server(&self) -> &str;
 
-    /// Runs `sql` for a part of a scan at `place` and streams batches of `schema`, whose columns are the query's in order. A query over no columns
-    /// (`SELECT` of a constant) is described by an empty schema: its batches carry row counts only.
+    /// Runs `sql` for a part of a scan at `place` and streams batches of `schema`, whose columns are the query's in order.
+    /// A query over no columns (`SELECT` of a constant) is described by an empty schema: its batches carry row counts only.
     ///
     /// # Errors
     /// Connection and remote errors, here or in the stream.
@@ -172,6 +170,14 @@ impl ForeignScanExec {
         self
     }
 
+    /// Adds an estimate of the rows of the whole answer, all partitions together.
+    #[must_use]
+    pub fn with_estimated_rows(self, rows: Option<usize>) -> Self {
+        let rows = rows.map_or(Precision::Absent, Precision::Inexact);
+        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(&self.schema()) };
+        self.with_statistics(statistics)
+    }
+
     /// Lets joins above send their keys, where every query has a place for them.
     #[must_use]
     pub fn with_keys(mut self, keys: KeyFilters) -> Self {
@@ -251,16 +257,11 @@ impl ExecutionPlan for ForeignScanExec {
         pushed: ChildPushdownResult,
         config: &ConfigOptions,
     ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        // The join still runs: what is sent may keep more rows.
-        let answer =
-            FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; pushed.parent_filters.len()]);
         let schema = self.schema();
-        let Some(keys) = &self.keys else { return Ok(answer) };
-        let joins = self.joins.with_pushed(phase, &pushed, config, |key| keys.column_of(key, &schema));
-        Ok(match joins {
-            Some(joins) => answer.with_updated_node(Arc::new(Self { joins, learned: Arc::default(), ..self.clone() })),
-            None => answer,
-        })
+        let column_of = |key: &Arc<dyn PhysicalExpr>| self.keys.as_ref()?.column_of(key, &schema);
+        Ok(self.joins.take_up(phase, &pushed, config, column_of, |joins| {
+            Some(Arc::new(Self { joins, learned: Arc::default(), ..self.clone() }))
+        }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {

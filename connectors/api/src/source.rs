@@ -192,6 +192,15 @@ impl TableSpec {
         column.options.get("column_name").unwrap_or(&column.name)
     }
 
+    /// The table's own name without its schema and quotes: what it is called at the source, unless an option says.
+    pub fn own_name(&self) -> String {
+        let name = self.name.as_str();
+        match name.strip_suffix('"').and_then(|inner| inner.rsplit_once(".\"").or_else(|| inner.split_once('"'))) {
+            Some((_, quoted)) => quoted.replace("\"\"", "\""),
+            None => name.rsplit('.').next().unwrap_or(name).to_owned(),
+        }
+    }
+
     /// The Arrow schema of the declared columns, PostgreSQL types in the metadata.
     pub fn schema(&self) -> arrow::datatypes::SchemaRef {
         let fields: Vec<_> =
@@ -203,4 +212,20 @@ impl TableSpec {
 /// The error for a required option that is not given.
 pub fn missing_option(option: &'static str, object: impl Into<String>) -> ConnectorError {
     ConnectorError::OptionMissing { option, object: object.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_table_name_out_of_a_dotted_one() {
+        let own_name = |name: &str| {
+            TableSpec { name: name.to_owned(), options: Options::default(), columns: Vec::new() }.own_name()
+        };
+        assert_eq!(own_name("public.orders"), "orders");
+        assert_eq!(own_name("orders"), "orders");
+        assert_eq!(own_name("shop.main.\"Order.Lines\""), "Order.Lines");
+        assert_eq!(own_name("\"a\"\"b\""), "a\"b");
+    }
 }

@@ -16,9 +16,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::filter_pushdown::{
-    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
-};
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricValue, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -255,19 +253,16 @@ impl ExecutionPlan for FileScanExec {
         pushed: ChildPushdownResult,
         config: &ConfigOptions,
     ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        // Whatever is skipped, the join still runs.
-        let answer =
-            FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; pushed.parent_filters.len()]);
-        let Work::Parquet(_, columns) = &self.work else { return Ok(answer) };
         let schema = self.schema();
-        let of_files = |name: &String| columns.iter().flatten().any(|column| column.name == *name);
+        let of_files = |name: &String| match &self.work {
+            Work::Parquet(_, columns) => columns.iter().flatten().any(|column| column.name == *name),
+            Work::Text(_) => false,
+        };
         let column_of = |key: &Arc<dyn PhysicalExpr>| column_of_key(key, &schema).filter(of_files);
-        // A limit counts rows of the files, not of the join.
-        let joins = self.joins.with_pushed(phase, &pushed, config, column_of);
-        Ok(match joins.filter(|_| self.description.limit.is_none()) {
-            Some(joins) => answer.with_updated_node(Arc::new(Self { joins, ..self.clone() })),
-            None => answer,
-        })
+        Ok(self.joins.take_up(phase, &pushed, config, column_of, |joins| {
+            // A limit counts rows of the files, not of the join.
+            self.description.limit.is_none().then(|| Arc::new(Self { joins, ..self.clone() }) as _)
+        }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {

@@ -8,6 +8,7 @@ use arrow::datatypes::{Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use atoll_connector_api::scan::SqlScan;
+use atoll_connector_api::sql_table::ColumnScan;
 use atoll_connector_api::statement::ScanPlace;
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{ConnectorError, Result};
@@ -82,6 +83,14 @@ impl SqlScan for MysqlScan {
             }
         });
         Ok(stream.boxed())
+    }
+}
+
+impl ColumnScan for MysqlScan {
+    type Column = ScanColumn;
+
+    fn with_columns(&self, columns: HashMap<String, ScanColumn>) -> Self {
+        Self { columns: Arc::new(columns), ..self.clone() }
     }
 }
 
@@ -217,16 +226,10 @@ impl MysqlScan {
     }
 
     fn gone(&self, remote: &RemoteTable, name: &str, column: &str) -> Option<ConnectorError> {
-        remote.column(column).is_none().then(|| column_gone(self.pool.server(), &self.table, name, column))
-    }
-}
-
-pub(crate) fn column_gone(server: &str, table: &str, column: &str, remote: &str) -> ConnectorError {
-    ConnectorError::ColumnChanged {
-        server: server.to_owned(),
-        table: table.to_owned(),
-        column: column.to_owned(),
-        problem: format!("has no counterpart \"{remote}\""),
+        remote
+            .column(column)
+            .is_none()
+            .then(|| ConnectorError::column_gone(self.pool.server(), &self.table, name, column))
     }
 }
 

@@ -16,8 +16,7 @@ use mysql_async::Conn;
 use crate::connection::Pool;
 use crate::metadata::{self, RemoteTable};
 use crate::options;
-use crate::provider::MysqlTable;
-use crate::scan::column_gone;
+use crate::provider;
 
 /// The connector behind the wrapper `mysql`.
 #[derive(Debug)]
@@ -105,7 +104,7 @@ impl MysqlSource {
 impl MysqlSource {
     /// A foreign table's remote table, which has all of its columns.
     async fn look(&self, table: &TableSpec) -> Result<((String, String), RemoteTable)> {
-        let name = self.remote(&table.options, Some(&last_part(&table.name)))?;
+        let name = self.remote(&table.options, Some(&table.own_name()))?;
         let (database, remote) = name.clone();
         let remote = self
             .with(move |pool, conn| {
@@ -116,7 +115,7 @@ impl MysqlSource {
         for column in &table.columns {
             let remote_name = table.remote_column(column);
             if remote.column(remote_name).is_none() {
-                return Err(column_gone(self.pool.server(), &table.name, &column.name, remote_name));
+                return Err(ConnectorError::column_gone(self.pool.server(), &table.name, &column.name, remote_name));
             }
         }
         Ok((name, remote))
@@ -185,7 +184,7 @@ impl ForeignSource for MysqlSource {
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         let (name, remote) = self.look(&table).await?;
-        Ok(Arc::new(FederatedTable(Arc::new(MysqlTable::new(table, name, &remote, Arc::clone(&self.pool))))))
+        Ok(Arc::new(FederatedTable(Arc::new(provider::table(table, name, &remote, Arc::clone(&self.pool))))))
     }
 
     async fn live_provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
@@ -201,25 +200,6 @@ impl ForeignSource for MysqlSource {
                 problem: "has another type by now".into(),
             });
         }
-        Ok(Arc::new(FederatedTable(Arc::new(MysqlTable::new(table, name, &remote, Arc::clone(&self.pool))))))
-    }
-}
-
-/// The table's own name out of a dotted one, for a foreign table without the option `table_name`.
-fn last_part(name: &str) -> String {
-    match name.strip_suffix('"').and_then(|inner| inner.rsplit_once(".\"").or_else(|| inner.split_once('"'))) {
-        Some((_, quoted)) => quoted.replace("\"\"", "\""),
-        None => name.rsplit('.').next().unwrap_or(name).to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_the_table_name_out_of_a_dotted_one() {
-        assert_eq!(last_part("public.orders"), "orders");
-        assert_eq!(last_part("shop.main.\"Order.Lines\""), "Order.Lines");
+        Ok(Arc::new(FederatedTable(Arc::new(provider::table(table, name, &remote, Arc::clone(&self.pool))))))
     }
 }

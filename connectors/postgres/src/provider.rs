@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::stats::Precision;
 use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -404,16 +403,14 @@ impl RemoteRelation for PostgresTable {
             answer: if counted.is_some() { Answer::Count } else { Answer::Rows(fields) },
             batch_rows: self.batch_rows,
         };
-        let rows = rows.map_or(Precision::Absent, Precision::Inexact);
-        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(&schema) };
         let Some(open) = render_open(&self.dialect, query) else {
             let exec = ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema);
-            return Ok(Arc::new(exec.with_statistics(statistics)));
+            return Ok(Arc::new(exec.with_estimated_rows(rows)));
         };
         let keys = self.keys_of(&open, query, tables, &schema);
         let parts = vec![RemoteQuery::new(open.head, open.conditions)];
         let exec = ForeignScanExec::new(Arc::new(scan), tables, parts, schema);
-        Ok(Arc::new(exec.with_statistics(statistics).with_keys(keys)))
+        Ok(Arc::new(exec.with_estimated_rows(rows).with_keys(keys)))
     }
 }
 

@@ -1,221 +1,56 @@
-//! The table provider: which columns, filters and limit go to SQLite.
+//! What a foreign table of SQLite is made of.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
-use async_trait::async_trait;
 use atoll_connector_api::estimate::{ColumnEstimate, TableEstimate};
-use atoll_connector_api::keys::KeyFilters;
-use atoll_connector_api::pushdown::{Fidelity, FilterTranslator, Pushed};
-use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
-use atoll_connector_api::statement::SourceId;
-use atoll_connector_api::subplan::{
-    Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, render, unwritten,
-};
+use atoll_connector_api::sql_table::{RemoteTable, SqlColumn, SqlTable};
 use atoll_connector_api::types::oids;
-use atoll_connector_api::{ColumnDefinition, Result, TableSpec};
-use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result as DfResult, Statistics};
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_plan::ExecutionPlan;
+use atoll_connector_api::{ColumnDefinition, TableSpec};
+use tokio::sync::Semaphore;
 
 use crate::connection::Database;
-use crate::dialect::{SqliteDialect, identifier};
+use crate::dialect::SqliteDialect;
 use crate::scan::SqliteScan;
 use crate::source::TableShape;
 
-/// Connectives in one filter beyond which it is not sent: SQLite bounds the depth of an expression at 1000.
-const FILTER_NODES_MAX: usize = 400;
-/// Filters that are sent together, for the same reason.
-const FILTERS_MAX: usize = 200;
-
-/// A foreign table of SQLite.
-#[derive(Debug)]
-pub(crate) struct SqliteTable {
+/// A provider for `spec` over the remote table that `shape` describes, which has all its columns.
+pub(crate) fn table(
     spec: TableSpec,
-    schema: SchemaRef,
-    dialect: Arc<SqliteDialect>,
-    keys: KeyFilters,
-    scan: SqliteScan,
-    estimate: TableEstimate,
-    /// Of each column, whether every value is an integer.
-    integers: Vec<bool>,
-}
-
-impl SqliteTable {
-    /// A provider for `spec` over the remote table that `shape` describes, which has all its columns.
-    pub(crate) fn new(
-        spec: TableSpec,
-        shape: &TableShape,
-        database: Database,
-        permits: Arc<tokio::sync::Semaphore>,
-    ) -> Self {
-        let mut facts = Vec::with_capacity(spec.columns.len());
-        let mut columns = HashMap::with_capacity(spec.columns.len());
-        let mut integers = Vec::with_capacity(spec.columns.len());
-        for column in &spec.columns {
-            let remote = spec.remote_column(column);
-            integers.push(shape.column(remote).is_some_and(|found| shape.facts(found).holds_integers()));
-            if let Some(found) = shape.column(remote) {
-                facts.push((remote.to_owned(), shape.facts(found)));
-                columns.insert(column.name.clone(), (remote.to_owned(), found.affinity));
-            }
-        }
-        let scan = SqliteScan {
+    shape: &TableShape,
+    database: Database,
+    permits: Arc<Semaphore>,
+) -> SqlTable<SqliteScan, SqliteDialect> {
+    let mut facts = Vec::with_capacity(spec.columns.len());
+    let mut columns = Vec::with_capacity(spec.columns.len());
+    for column in &spec.columns {
+        let remote = spec.remote_column(column);
+        let Some(found) = shape.column(remote) else { continue };
+        let fact = shape.facts(found);
+        columns.push(SqlColumn {
+            scanned: (remote.to_owned(), found.affinity),
+            // Whether every value is an integer.
+            plain: column.data_type.oid != oids::INT8 || fact.holds_integers(),
+        });
+        facts.push((remote.to_owned(), fact));
+    }
+    let distinct = shape.rows.and_then(|rows| u32::try_from(rows).ok()).map(f64::from);
+    let known = |column: &ColumnDefinition| match shape.is_key(spec.remote_column(column)) {
+        true => ColumnEstimate { distinct, nulls: Some(0.0), bytes: None },
+        false => ColumnEstimate::default(),
+    };
+    let remote = RemoteTable {
+        source: database.source(),
+        name: vec!["main".to_owned(), shape.name.clone()],
+        scan: SqliteScan {
             database,
             permits,
             table: spec.name.as_str().into(),
             remote_table: shape.name.as_str().into(),
-            columns: Arc::new(columns),
-        };
-        let distinct = shape.rows.and_then(|rows| u32::try_from(rows).ok()).map(f64::from);
-        let known = |column: &ColumnDefinition| match shape.is_key(spec.remote_column(column)) {
-            true => ColumnEstimate { distinct, nulls: Some(0.0), bytes: None },
-            false => ColumnEstimate::default(),
-        };
-        let estimate = TableEstimate { rows: shape.rows, columns: spec.columns.iter().map(known).collect() };
-        let dialect = Arc::new(SqliteDialect::new(facts, shape.utf8));
-        Self {
-            schema: spec.schema(),
-            keys: KeyFilters::new(Arc::clone(&dialect) as _, spec.clone()),
-            dialect,
-            spec,
-            scan,
-            estimate,
-            integers,
-        }
-    }
-
-    fn translate(&self, filter: &Expr) -> Option<Pushed> {
-        if nodes(filter) > FILTER_NODES_MAX {
-            return None;
-        }
-        FilterTranslator::new(self.dialect.as_ref(), &self.spec).translate(filter)
-    }
-
-    fn query(&self, projection: &[usize], filters: &[Expr], limit: Option<usize>) -> RemoteQuery {
-        let columns: Vec<_> = projection
-            .iter()
-            .filter_map(|&index| self.spec.columns.get(index))
-            .map(|column| identifier(self.spec.remote_column(column)))
-            .collect();
-        let columns = if columns.is_empty() { "NULL".to_owned() } else { columns.join(", ") };
-        let pushed: Vec<_> = filters.iter().take(FILTERS_MAX).map(|filter| self.translate(filter)).collect();
-        let complete = filters.len() <= FILTERS_MAX
-            && pushed.iter().all(|one| one.as_ref().is_some_and(|one| one.fidelity == Fidelity::Identical));
-        let conditions: Vec<_> = pushed.into_iter().flatten().map(|one| one.sql).collect();
-        let query = RemoteQuery::new(
-            format!("SELECT {columns} FROM \"main\".{}", identifier(&self.scan.remote_table)),
-            conditions,
-        );
-        // A limit under a filter of ours would lose rows for good.
-        match limit.filter(|_| complete) {
-            Some(limit) => query.closed(&format!(" LIMIT {limit}")),
-            None => query,
-        }
-    }
-}
-
-fn nodes(filter: &Expr) -> usize {
-    let mut count = 0;
-    let counted = filter.apply(|expr| {
-        count += usize::from(matches!(expr, Expr::BinaryExpr(_) | Expr::Not(_)));
-        Ok(if count > FILTER_NODES_MAX { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    if counted.is_ok() { count } else { usize::MAX }
-}
-
-#[async_trait]
-impl TableProvider for SqliteTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn statistics(&self) -> Option<Statistics> {
-        let all: Vec<usize> = (0..self.spec.columns.len()).collect();
-        self.estimate.rows.map(|_| self.estimate.of_scan(&self.schema, &all, &[], |_| None, None))
-    }
-
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
-        Ok(filters
-            .iter()
-            .enumerate()
-            .map(|(index, filter)| match self.translate(filter).filter(|_| index < FILTERS_MAX) {
-                Some(Pushed { fidelity: Fidelity::Identical, .. }) => TableProviderFilterPushDown::Exact,
-                Some(_) => TableProviderFilterPushDown::Inexact,
-                None => TableProviderFilterPushDown::Unsupported,
-            })
-            .collect())
-    }
-
-    async fn scan(
-        &self,
-        _state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let all: Vec<_> = (0..self.spec.columns.len()).collect();
-        let projection = projection.unwrap_or(&all);
-        let schema = Arc::new(self.schema.project(projection)?);
-        let query = self.query(projection, filters, limit);
-        let place = |name: &str| self.spec.columns.iter().position(|column| column.name == name);
-        let statistics = self.estimate.of_scan(&schema, projection, filters, place, limit);
-        let exec = ForeignScanExec::new(Arc::new(self.scan.clone()), &self.spec.name, vec![query], schema);
-        Ok(Arc::new(exec.with_keys(self.keys.clone()).with_statistics(statistics)))
-    }
-}
-
-impl RemoteRelation for SqliteTable {
-    fn source(&self) -> SourceId {
-        self.scan.database.source()
-    }
-
-    fn relation(&self) -> Relation {
-        let columns = self.spec.columns.iter().zip(&self.integers).map(|(column, integers)| RelationColumn {
-            name: self.spec.remote_column(column).to_owned(),
-            plain: column.data_type.oid != oids::INT8 || *integers,
-            data_type: column.data_type.clone(),
-            collation: None,
-            transfer: Transfer::Native,
-        });
-        Relation {
-            table: self.spec.name.clone(),
-            name: vec!["main".to_owned(), self.scan.remote_table.to_string()],
-            columns: columns.collect(),
-            rows: self.estimate.rows,
-        }
-    }
-
-    fn dialect(&self) -> &dyn QueryDialect {
-        self.dialect.as_ref()
-    }
-
-    fn scan_query(
-        &self,
-        query: &Query,
-        tables: &str,
-        schema: SchemaRef,
-        rows: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let failed = || unwritten(self.scan.database.server());
-        let sql = render(self.dialect.as_ref(), query).ok_or_else(failed)?;
-        let mut columns = HashMap::new();
-        for (output, field) in query.outputs.iter().zip(schema.fields()) {
-            let Scalar::Column(column) = output else { continue };
-            let found = self.scan.columns.values().find(|(remote, _)| *remote == column.name).ok_or_else(failed)?;
-            columns.insert(field.name().clone(), found.clone());
-        }
-        let scan = SqliteScan { columns: Arc::new(columns), ..self.scan.clone() };
-        let rows = rows.map_or(Precision::Absent, Precision::Inexact);
-        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(&schema) };
-        Ok(Arc::new(ForeignScanExec::new(Arc::new(scan), tables, vec![sql], schema).with_statistics(statistics)))
-    }
+            columns: Arc::default(),
+        },
+        dialect: SqliteDialect::new(facts, shape.utf8),
+        columns,
+        estimate: TableEstimate { rows: shape.rows, columns: spec.columns.iter().map(known).collect() },
+    };
+    SqlTable::new(spec, remote)
 }

@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use atoll_connector_api::scan::SqlScan;
+use atoll_connector_api::sql_table::ColumnScan;
 use atoll_connector_api::statement::{ScanId, ScanPlace, SourceId};
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{ConnectorError, Result};
@@ -94,6 +95,14 @@ impl SqlScan for SqliteScan {
             }
         });
         Ok(stream.boxed())
+    }
+}
+
+impl ColumnScan for SqliteScan {
+    type Column = (String, Affinity);
+
+    fn with_columns(&self, columns: HashMap<String, (String, Affinity)>) -> Self {
+        Self { columns: Arc::new(columns), ..self.clone() }
     }
 }
 
@@ -234,6 +243,6 @@ impl SqliteScan {
             Err(error) => return Some(error),
         };
         let gone = self.columns.iter().find(|(_, (remote, _))| shape.column(remote).is_none());
-        gone.map(|(name, (remote, _))| source::column_gone(&self.database, &self.table, name, remote))
+        gone.map(|(name, (remote, _))| ConnectorError::column_gone(self.database.server(), &self.table, name, remote))
     }
 }

@@ -18,7 +18,7 @@ use crate::connection::{Database, is_busy};
 use crate::declared::{self, Affinity};
 use crate::dialect::{ColumnFacts, identifier};
 use crate::options;
-use crate::provider::SqliteTable;
+use crate::provider;
 use crate::scan::SCANS_MAX;
 use crate::statistics;
 
@@ -123,7 +123,7 @@ impl ForeignSource for SqliteSource {
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         let remote = match table.options.get(options::TABLE) {
             Some(name) => name.to_owned(),
-            None => last_part(&table.name),
+            None => table.own_name(),
         };
         let counted = move |database: &Database, connection: &Connection| {
             let shape = shape(database, connection, &remote)?;
@@ -134,28 +134,11 @@ impl ForeignSource for SqliteSource {
         for column in &table.columns {
             let remote = table.remote_column(column);
             if shape.column(remote).is_none() {
-                return Err(column_gone(&self.database, &table.name, &column.name, remote));
+                return Err(ConnectorError::column_gone(self.database.server(), &table.name, &column.name, remote));
             }
         }
-        let table = SqliteTable::new(table, &shape, self.database.clone(), Arc::clone(&self.permits));
+        let table = provider::table(table, &shape, self.database.clone(), Arc::clone(&self.permits));
         Ok(Arc::new(FederatedTable(Arc::new(table))))
-    }
-}
-
-/// The table's own name out of a dotted one, for a foreign table without the option `table`.
-fn last_part(name: &str) -> String {
-    match name.strip_suffix('"').and_then(|inner| inner.rsplit_once(".\"").or_else(|| inner.split_once('"'))) {
-        Some((_, quoted)) => quoted.replace("\"\"", "\""),
-        None => name.rsplit('.').next().unwrap_or(name).to_owned(),
-    }
-}
-
-pub(crate) fn column_gone(database: &Database, table: &str, column: &str, remote: &str) -> ConnectorError {
-    ConnectorError::ColumnChanged {
-        server: database.server().to_owned(),
-        table: table.to_owned(),
-        column: column.to_owned(),
-        problem: format!("has no counterpart \"{remote}\""),
     }
 }
 
@@ -313,17 +296,4 @@ fn read_shape(connection: &Connection, table: &str) -> rusqlite::Result<Option<T
 fn origins(connection: &Connection, view: &str) -> rusqlite::Result<Vec<Option<String>>> {
     let statement = connection.prepare(&format!("SELECT * FROM \"main\".{}", identifier(view)))?;
     Ok(statement.columns().iter().map(|column| column.decl_type().map(str::to_owned)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_the_table_name_out_of_a_dotted_one() {
-        assert_eq!(last_part("public.orders"), "orders");
-        assert_eq!(last_part("orders"), "orders");
-        assert_eq!(last_part("shop.main.\"Order.Lines\""), "Order.Lines");
-        assert_eq!(last_part("\"a\"\"b\""), "a\"b");
-    }
 }

@@ -14,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::estimate::TableEstimate;
 use crate::keys::KeyFilters;
-use crate::pushdown::{Dialect, Fidelity, FilterTranslator, Pushed};
+use crate::pushdown::{Fidelity, FilterTranslator, Pushed};
 use crate::scan::{ForeignScanExec, RemoteQuery, SqlScan};
 use crate::statement::SourceId;
 use crate::subplan::{

@@ -40,6 +40,11 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// Whether it may be believed still, if its mark is the same.
+    pub(crate) fn is_young(&self) -> bool {
+        self.described.elapsed() < AGE_MAX
+    }
+
     pub(crate) fn new(table: Arc<RemoteTable>, traits: RemoteTraits, mark: Option<String>) -> Self {
         Self { table, traits, mark, described: Instant::now() }
     }
@@ -57,14 +62,14 @@ impl KnownTables {
     /// A table that was described not too long ago.
     pub(crate) fn get(&self, schema: &str, name: &str) -> Option<Known> {
         let key = (schema.to_owned(), name.to_owned());
-        self.lock().get(&key).filter(|known| known.described.elapsed() < AGE_MAX).cloned()
+        self.lock().get(&key).filter(|known| known.is_young()).cloned()
     }
 
     /// Remembers a table in place of what was known of it.
     pub(crate) fn put(&self, schema: &str, name: &str, known: Known) {
         let mut tables = self.lock();
         if tables.len() >= TABLES_MAX {
-            tables.retain(|_, known| known.described.elapsed() < AGE_MAX);
+            tables.retain(|_, known| known.is_young());
         }
         if tables.len() >= TABLES_MAX
             && let Some(oldest) = tables.iter().min_by_key(|(_, known)| known.described).map(|(key, _)| key.clone())

@@ -23,6 +23,7 @@ use atoll_connector_api::{ColumnDefinition, ConnectorError, Result, TableSpec};
 
 use crate::copy::Field;
 use crate::dialect::{PostgresDialect, WrittenColumns, is_text_storage, quote_identifier, transferred};
+use crate::known::Known;
 use crate::metadata::{RemoteColumn, RemoteTable};
 use crate::pool::Pool;
 use crate::scan::{Answer, PostgresScan};
@@ -65,6 +66,7 @@ pub(crate) struct PostgresTable {
     batch_rows: usize,
     /// Where the parts of a scan begin, in blocks, the first left out.
     cuts: Vec<u64>,
+    known: Known,
 }
 
 /// What the remote session that answered said about itself.
@@ -75,21 +77,16 @@ pub(crate) struct RemoteTraits {
 }
 
 impl PostgresTable {
-    /// A provider for `spec`, which is `remote` now.
+    /// A provider for `spec`, which is `known` now.
     ///
     /// # Errors
     /// [`ConnectorError::ColumnChanged`]; option errors.
-    pub(crate) fn new(
-        pool: Arc<Pool>,
-        spec: TableSpec,
-        remote_schema: &str,
-        remote: &RemoteTable,
-        traits: RemoteTraits,
-    ) -> Result<Self> {
+    pub(crate) fn new(pool: Arc<Pool>, spec: TableSpec, remote_schema: &str, known: Known) -> Result<Self> {
+        let (remote, traits) = (Arc::clone(&known.table), known.traits);
         let columns = spec
             .columns
             .iter()
-            .map(|column| plan_column(pool.server(), &spec, column, remote))
+            .map(|column| plan_column(pool.server(), &spec, column, &remote))
             .collect::<Result<Vec<_>>>()?;
         let config = &pool.remote().config;
         let parts = config.partitions_of(&spec.options)?.min(config.connections_max);
@@ -107,6 +104,7 @@ impl PostgresTable {
             dialect,
             cuts,
             columns,
+            known,
             spec,
             pool,
         })
@@ -348,6 +346,7 @@ impl TableProvider for PostgresTable {
     }
 }
 
+#[async_trait]
 impl RemoteRelation for PostgresTable {
     fn source(&self) -> SourceId {
         self.pool.source()
@@ -372,6 +371,13 @@ impl RemoteRelation for PostgresTable {
 
     fn dialect(&self) -> &dyn QueryDialect {
         &self.dialect
+    }
+
+    async fn is_current(&self) -> bool {
+        let [schema, name] = &self.names;
+        let known = self.known.mark.as_ref().filter(|_| self.known.is_young());
+        let Some(mark) = known else { return false };
+        self.pool.mark(schema, name).await.is_ok_and(|now| now.as_ref() == Some(mark))
     }
 
     fn scan_query(

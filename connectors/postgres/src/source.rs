@@ -82,23 +82,24 @@ impl PostgresSource {
 
 impl PostgresSource {
     /// The same as it is now, by a description that may be older than that.
-    async fn known_table(&self, schema: &str, table: &str) -> Result<(Arc<RemoteTable>, RemoteTraits)> {
+    async fn known_table(&self, schema: &str, table: &str) -> Result<Known> {
         let known = self.known.get(schema, table);
         // The mark comes before the description, so that it is never newer.
         let mark = match &known {
             Some(Known { mark: None, .. }) => None,
             _ => self.pool.mark(schema, table).await?,
         };
-        if let Some(Known { table, traits, mark: Some(then), .. }) = known
-            && mark.as_ref() == Some(&then)
+        if let Some(known) = known
+            && known.mark.is_some()
+            && known.mark == mark
         {
-            return Ok((table, traits));
+            return Ok(known);
         }
         let described = self.remote_table(schema, table).await;
         let (remote, traits) = described.inspect_err(|_| self.known.forget(schema, table))?;
-        let remote = Arc::new(remote);
-        self.known.put(schema, table, Known::new(Arc::clone(&remote), traits, mark));
-        Ok((remote, traits))
+        let known = Known::new(Arc::new(remote), traits, mark);
+        self.known.put(schema, table, known.clone());
+        Ok(known)
     }
 }
 
@@ -143,9 +144,9 @@ impl ForeignSource for PostgresSource {
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         let (schema, name) = remote_name(&table);
-        let (remote, traits) = self.known_table(&schema, &name).await?;
+        let known = self.known_table(&schema, &name).await?;
         let counts = self.counts.of_table(&self.pool, &schema, &name).await?;
-        let provider = PostgresTable::new(Arc::clone(&self.pool), table, &schema, &remote, traits)?;
+        let provider = PostgresTable::new(Arc::clone(&self.pool), table, &schema, known)?;
         Ok(Arc::new(FederatedTable(Arc::new(provider.with_counts(&counts)))))
     }
 }

@@ -8,6 +8,7 @@ pub mod name_barrier;
 pub mod naming;
 pub mod no_pushdown;
 mod opening;
+pub mod optimize;
 mod ordinals;
 mod origins;
 pub mod pg_catalog;

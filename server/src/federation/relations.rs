@@ -11,7 +11,7 @@ use crate::catalog::{Catalog, Object};
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// Where names are looked up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameScope {
     /// The one database.
     pub database: String,

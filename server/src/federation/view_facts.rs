@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::optimize::optimize;
 use super::planner::{Analyzed, Named, Planned, Planner};
 use super::provider::ResolvedRelations;
 use super::relations::{cte_names, folded_parts};
@@ -30,7 +31,7 @@ pub async fn facts(planner: &Planner, query: Query, text: &str) -> SqlResult<Vie
         let message = format!("there is no parameter {parameter}");
         return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message).at(Some(place).filter(|place| *place > 0)));
     }
-    let optimized = planner.state.optimize(&planned.plan).map_err(|error| sqlstate::sql_error(&error))?;
+    let optimized = optimize(&planner.state, planned.plan.clone()).map_err(|error| sqlstate::sql_error(&error))?;
     let analyzed =
         Planned { plan: optimized, relations: planned.relations.clone(), constants: Vec::new(), origins: Vec::new() };
     let columns: Vec<_> = analyzed.columns().into_iter().map(|column| (column.name, column.data_type)).collect();

@@ -5,34 +5,30 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use atoll_connector_api::pushdown::IN_LIST_MAX;
-use atoll_connector_api::statement::StatementScans;
 use atoll_connector_api::types::text::OutputStyle;
 use datafusion::config::ConfigOptions;
-use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::SessionState;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::prelude::SessionConfig;
 use tokio::runtime::Handle;
 
 use super::admission::Admission;
 use super::backends::Backends;
 use super::memory::ServerMemory;
-use super::settings::Settings;
 use crate::catalog::Catalog;
 use crate::catalog::store::Store;
 use crate::federation::lazy::LazyConditions;
 use crate::federation::pg_catalog::{AdvisoryLocks, FunctionNames};
-use crate::federation::pushdown::{PushDownPlanner, Switches};
-use crate::federation::{name_barrier, pg_catalog, semantics};
+use crate::federation::pushdown::PushDownPlanner;
+use crate::federation::{name_barrier, semantics};
 use crate::host::Host;
 
 /// Rows of a batch: DataFusion's default, which fits the second-level cache for a few columns.
 const BATCH_ROWS: usize = 8192;
 /// Bytes that spilled data of all queries may take on disk.
 const SPILL_BYTES_MAX: u64 = 100 << 30;
-/// Sorts of one query that must find room for their merges, each in every partition, even where it has little memory.
-const SORTS_MAX: usize = 16;
 /// Bytes of the rows of a join's side whose keys may become a list, in each partition.
 const KEY_LIST_BYTES_MAX: usize = 4 << 20;
 /// Threads of the CPU runtime on a small machine.
@@ -80,10 +76,12 @@ pub struct Engine {
     pub(super) repeating: tokio::sync::Mutex<()>,
     store: Arc<Store>,
     cpu: Option<tokio::runtime::Runtime>,
-    template: SessionState,
-    memory: Arc<ServerMemory>,
-    /// Spilled data of all queries.
-    disk: Arc<DiskManager>,
+    /// What every session's functions and options are added to.
+    pub(super) template: SessionState,
+    pub(super) memory: Arc<ServerMemory>,
+    /// What queries run in, but for their memory. Spilled data of all queries are in one place: each makes a directory,
+    /// and a bound of one query's spilled data is none.
+    pub(super) environment: RuntimeEnv,
     admission: Arc<Admission>,
     /// What can be called, for `pg_proc`.
     functions: Arc<FunctionNames>,
@@ -125,8 +123,10 @@ impl Engine {
             .with_max_temp_directory_size(SPILL_BYTES_MAX)
             .build()
             .map_err(std::io::Error::other)?;
+        let mut environment = RuntimeEnvBuilder::new().build().map_err(std::io::Error::other)?;
+        environment.disk_manager = Arc::new(disk);
         Ok(Arc::new(Self {
-            disk: Arc::new(disk),
+            environment,
             functions,
             memory: ServerMemory::new(config.memory_max),
             admission: Admission::new(running, config.waiting_queries_max),
@@ -165,58 +165,6 @@ impl Engine {
     /// Whose turn it is to compute.
     pub(super) fn admission(&self) -> &Arc<Admission> {
         &self.admission
-    }
-
-    /// A state for one statement: functions over `system`, options from the session's settings, memory of its own.
-    ///
-    /// # Errors
-    /// The spill directory cannot be had.
-    pub fn statement_state(
-        &self,
-        settings: &Settings,
-        system: &Arc<pg_catalog::PgCatalogContext>,
-    ) -> datafusion::error::Result<SessionState> {
-        let mut config = self.template.config().clone().with_extension(Arc::new(StatementScans::default()));
-        let partitions = settings.get("atoll.scan_partitions").and_then(|text| text.parse().ok()).unwrap_or(0);
-        if partitions > 0 {
-            config = config.with_target_partitions(partitions);
-        }
-        config.set_extension(Arc::new(Switches {
-            joins: settings.on("atoll.pushdown_joins"),
-            aggregates: settings.on("atoll.pushdown_aggregates"),
-        }));
-        let options = config.options_mut();
-        let partitions = options.execution.target_partitions.max(1);
-        let memory = settings.memory("atoll.query_memory").unwrap_or(usize::MAX);
-        options.execution.sort_spill_reservation_bytes =
-            options.execution.sort_spill_reservation_bytes.min(memory / (SORTS_MAX * partitions));
-        options.execution.time_zone = settings.get("timezone").map(str::to_owned);
-        // The option that stands for all of them acts when it is set by name only.
-        options.optimizer.enable_join_dynamic_filter_pushdown =
-            settings.on("atoll.dynamic_filters") && settings.on("atoll.pushdown");
-        let state = SessionStateBuilder::new_from_existing(self.template.clone())
-            .with_config(config)
-            .with_runtime_env(self.runtime_env(settings)?);
-        let types = Arc::clone(system);
-        let semantics_settings = semantics::Settings::new(settings.output_style())
-            .with_clock(Arc::clone(settings.clock()))
-            .with_memory(Some(memory.min(self.config.memory_max)))
-            .with_resolver(Arc::new(move |name| types.user_type_named(name)));
-        let mut state = semantics::session_state(state, &semantics_settings)?;
-        for function in pg_catalog::scalar_functions(system) {
-            state.register_udf(function)?;
-        }
-        state.mark_start_execution();
-        Ok(state)
-    }
-
-    fn runtime_env(&self, settings: &Settings) -> datafusion::error::Result<Arc<RuntimeEnv>> {
-        let bytes = settings.memory("atoll.query_memory").unwrap_or(usize::MAX);
-        let pool = self.memory.query(bytes);
-        let mut environment = RuntimeEnvBuilder::new().with_memory_pool(pool).build()?;
-        // One for all queries: each makes a directory, and a bound of one query's spilled data is none.
-        environment.disk_manager = Arc::clone(&self.disk);
-        Ok(Arc::new(environment))
     }
 }
 

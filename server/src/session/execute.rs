@@ -20,6 +20,7 @@ use super::admission::{Admission, needs_turn};
 use super::outcome::{CancelReason, Canceller};
 use super::stoppable::stoppable;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::optimize::optimize;
 use crate::interrupt::{Interruptible, StopFlag};
 use crate::wire::sqlstate;
 
@@ -100,8 +101,8 @@ impl<T> Drop for AbortOnDrop<T> {
 ///
 /// # Errors
 /// What optimizing and planning find.
-pub(super) async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> SqlResult<Arc<dyn ExecutionPlan>> {
-    let optimized = state.optimize(plan).map_err(|error| {
+pub(super) async fn physical_plan(state: &SessionState, plan: LogicalPlan) -> SqlResult<Arc<dyn ExecutionPlan>> {
+    let optimized = optimize(state, plan).map_err(|error| {
         let error = sqlstate::sql_error(&error);
         // Every name was found when the statement was planned: what is missing now was lost on the way to a join.
         if error.sqlstate == SqlState::UNDEFINED_COLUMN {
@@ -136,11 +137,10 @@ impl Stoppable {
 pub(super) fn stream(
     cpu: &Handle,
     admission: &Arc<Admission>,
-    state: &SessionState,
+    context: Arc<TaskContext>,
     plan: Stoppable,
     limits: Limits,
 ) -> BoxStream<'static, SqlResult<RecordBatch>> {
-    let context = state.task_ctx();
     let Stoppable { plan, stop } = plan;
     let (sender, receiver) = mpsc::channel(BATCHES_QUEUED_MAX);
     let queue = needs_turn(&plan).then(|| Arc::clone(admission));

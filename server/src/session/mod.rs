@@ -10,6 +10,8 @@ mod explain;
 mod maintenance;
 mod memory;
 pub mod outcome;
+mod planning;
+mod plans;
 mod query;
 pub mod settings;
 pub mod shown;
@@ -80,8 +82,8 @@ pub struct Prepared {
     pub parameters: Vec<PgType>,
     /// The rows it will return; `None`: it returns none.
     pub columns: Option<Vec<ResultColumn>>,
-    /// The plan that describing it made, for the first execution.
-    planned: query::PlanSlot,
+    /// The plan that describing it made, for the first execution, or for all of them.
+    planned: plans::PlanSlot,
     /// What the client said of the parameters.
     given: Vec<Option<PgType>>,
     /// When it was prepared.
@@ -109,7 +111,9 @@ pub struct Session {
     /// What PREPARE made, with the text of the PREPARE.
     prepared: BTreeMap<String, (Arc<Prepared>, String)>,
     cursors: BTreeMap<String, Cursor>,
-    kept_plans: query::KeptPlans,
+    kept_plans: plans::KeptPlans,
+    /// Functions and options of its statements, once there was one.
+    planning: Option<Arc<planning::Planning>>,
     /// What the protocol holds, for the system tables: the wire says it.
     protocol: shown::ProtocolObjects,
     advisory: AdvisoryGuard,
@@ -212,7 +216,8 @@ impl Session {
             transaction: TransactionState::default(),
             prepared: BTreeMap::new(),
             cursors: BTreeMap::new(),
-            kept_plans: query::KeptPlans::default(),
+            kept_plans: plans::KeptPlans::default(),
+            planning: None,
             protocol: shown::ProtocolObjects::default(),
             notices: Vec::new(),
             reported: HashMap::new(),
@@ -587,7 +592,7 @@ impl Prepared {
             statement,
             parameters: types.iter().map(|given| given.clone().unwrap_or_else(text)).collect(),
             columns: None,
-            planned: query::PlanSlot::default(),
+            planned: plans::PlanSlot::default(),
             given: types.to_vec(),
             made: SystemTime::now(),
             runs: AtomicI64::new(0),

@@ -1,10 +1,10 @@
 //! Queries: planned, described, explained, run; COPY, cursors and SQL-level prepared statements.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use arrow::array::StringViewArray;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -20,53 +20,16 @@ use futures::StreamExt;
 use super::cursor::Cursor;
 use super::execute::{self, Limits, Stoppable};
 use super::explain::Explained;
+use super::planning::Planning;
+use super::plans::KeptPlan;
 use super::{Outcome, Prepared, ResultColumn, Rows, RowsTag, Session};
-use crate::catalog::Catalog;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::locate::CastConstant;
+use crate::federation::pg_catalog::PgCatalogContext;
 use crate::federation::planner::{Planned, Planner};
 use crate::statement::ast::{CopyTo, DeclareCursor, Explain, Fetch, FetchDirection, Statement};
 use crate::statement::{ParsedStatement, parse_query};
 use crate::wire::sqlstate;
-
-/// How long the plan that described a statement may serve its first execution: a client's next message, not its next
-/// minute, since sources change.
-const PLAN_KEPT: Duration = Duration::from_secs(2);
-
-/// Plans that a session keeps at once. A plan takes a hundred times the memory of its statement.
-const PLANS_KEPT_MAX: usize = 8;
-
-/// Where a statement's plan waits for its first execution.
-pub(super) type PlanSlot = Arc<Mutex<Option<KeptPlan>>>;
-
-/// The plans that wait, the oldest first.
-#[derive(Debug, Default)]
-pub(super) struct KeptPlans(VecDeque<Weak<Mutex<Option<KeptPlan>>>>);
-
-impl KeptPlans {
-    fn keep(&mut self, plan: KeptPlan) -> PlanSlot {
-        self.0.retain(|slot| slot.strong_count() > 0);
-        if self.0.len() >= PLANS_KEPT_MAX
-            && let Some(oldest) = self.0.pop_front().and_then(|slot| slot.upgrade())
-        {
-            oldest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        }
-        let slot = Arc::new(Mutex::new(Some(plan)));
-        self.0.push_back(Arc::downgrade(&slot));
-        slot
-    }
-}
-
-/// A plan with what it depends on.
-#[derive(Debug)]
-pub(super) struct KeptPlan {
-    planned: Planned,
-    columns: Vec<ResultColumn>,
-    state: Arc<SessionState>,
-    catalog: Arc<Catalog>,
-    generation: u64,
-    made: Instant,
-}
 
 impl Session {
     /// Describes a statement: parameters and columns.
@@ -132,19 +95,30 @@ impl Session {
     /// A planner for what the session sees now.
     pub(super) async fn planner(&mut self, text: &str, limits: &Limits) -> SqlResult<Planner> {
         let system = self.system_context(limits, text).await?;
-        let state =
-            self.engine.statement_state(&self.settings, &system).map_err(|error| sqlstate::sql_error(&error))?;
+        let planning = self.planning(&system)?;
         Ok(Planner {
             catalog: self.catalog(),
             host: Arc::clone(&self.engine.host),
             scope: self.name_scope(),
             role: self.current_user,
             invoker: self.current_user,
-            state: Arc::new(state),
+            state: Arc::clone(&planning.state),
             system,
-            pushdown: self.settings.on("atoll.pushdown"),
+            pushdown: planning.options.pushdown,
             declared: false,
         })
+    }
+
+    /// What the statement that begins is planned with.
+    fn planning(&mut self, system: &Arc<PgCatalogContext>) -> SqlResult<Arc<Planning>> {
+        if let Some(planning) = self.planning.as_ref().filter(|planning| planning.serves(&self.settings)) {
+            planning.begin(Arc::clone(system));
+            return Ok(Arc::clone(planning));
+        }
+        let planning = Planning::new(&self.engine, &self.settings, Arc::clone(system));
+        let planning = Arc::new(planning.map_err(|error| sqlstate::sql_error(&error))?);
+        self.planning = Some(Arc::clone(&planning));
+        Ok(planning)
     }
 
     pub(super) async fn plan(
@@ -155,7 +129,7 @@ impl Session {
         limits: &Limits,
     ) -> SqlResult<KeptPlan> {
         let planner = self.planner(text, limits).await?;
-        let (state, catalog) = (Arc::clone(&planner.state), Arc::clone(&planner.catalog));
+        let made_by = self.planned_by(&planner)?;
         let (query, text, types) = (query.clone(), text.to_owned(), types.to_vec());
         // Whatever walks a plan recurses, and only these threads have the stack for it.
         let planned = limits
@@ -167,7 +141,7 @@ impl Session {
             .await?;
         let (planned, columns) = planned;
         self.remember_types(&columns);
-        Ok(KeptPlan { planned, columns, state, catalog, generation: self.generation, made: Instant::now() })
+        Ok(KeptPlan::new(planned, columns, made_by))
     }
 
     /// Runs a query.
@@ -177,10 +151,11 @@ impl Session {
         parameters: Vec<ScalarValue>,
         limits: &Limits,
     ) -> SqlResult<Rows> {
-        let kept = match (self.fresh_plan(prepared), &prepared.statement) {
+        let kept = match (self.kept_plan(prepared, limits).await?, &prepared.statement) {
             (Some(kept), _) => kept,
             (None, Some(ParsedStatement { statement: Statement::Query(query), text, .. })) => {
                 let kept = self.plan(query, text, &prepared.given, limits).await?;
+                self.kept_plans.keep_again(&prepared.planned, &kept);
                 // The client decodes rows by what Describe said: a result of another shape must not reach it.
                 if prepared.columns.as_deref() != Some(kept.columns.as_slice()) {
                     return Err(SqlError::unsupported("cached plan must not change result type"));
@@ -193,16 +168,6 @@ impl Session {
         self.stream(kept, &prepared.parameters, parameters, limits, columns).await
     }
 
-    /// The plan that described a statement, where it may still serve. It serves once.
-    fn fresh_plan(&self, prepared: &Prepared) -> Option<KeptPlan> {
-        let kept = prepared.planned.lock().unwrap_or_else(PoisonError::into_inner).take();
-        kept.filter(|kept| {
-            kept.made.elapsed() < PLAN_KEPT
-                && kept.generation == self.generation
-                && Arc::ptr_eq(&kept.catalog, &self.catalog())
-        })
-    }
-
     async fn stream(
         &self,
         kept: KeptPlan,
@@ -211,17 +176,17 @@ impl Session {
         limits: &Limits,
         columns: Vec<ResultColumn>,
     ) -> SqlResult<Rows> {
-        let KeptPlan { planned, state, .. } = kept;
+        let KeptPlan { planned, made_by, .. } = kept;
         let plan = bind(planned.plan, types, parameters)?;
-        let planning = Arc::clone(&state);
+        let planning = Arc::clone(&made_by.planning.state);
         let physical = limits
-            .run(self.engine.cpu(), async move { execute::physical_plan(&planning, &plan).await })
+            .run(self.engine.cpu(), async move { execute::physical_plan(&planning, plan).await })
             .await
             .map_err(|error| CastConstant::locate(&planned.constants, error))?;
         let mut batches = execute::stream(
             self.engine.cpu(),
             self.engine.admission(),
-            &state,
+            self.engine.task_context(&made_by.planning),
             Stoppable::new(physical)?,
             limits.clone(),
         );
@@ -252,17 +217,17 @@ impl Session {
         let kept = self.plan(query, text, &[], limits).await?;
         let types = kept.planned.parameters(&[])?;
         let plan = bind(kept.planned.plan, &types, parameters)?;
-        let state = Arc::clone(&kept.state);
-        let physical =
-            limits.run(self.engine.cpu(), async move { execute::physical_plan(&state, &plan).await }).await?;
-        let planning = started.elapsed();
-        let mut explained = Explained { plan: Arc::clone(&physical), planning, ran: None };
+        let planning = kept.made_by.planning;
+        let state = Arc::clone(&planning.state);
+        let physical = limits.run(self.engine.cpu(), async move { execute::physical_plan(&state, plan).await }).await?;
+        let mut explained = Explained { plan: Arc::clone(&physical), planning: started.elapsed(), ran: None };
         if explain.analyze {
             let started = Instant::now();
             let stoppable = Stoppable::new(physical)?;
             explained.plan = Arc::clone(&stoppable.plan);
+            let context = self.engine.task_context(&planning);
             let mut batches =
-                execute::stream(self.engine.cpu(), self.engine.admission(), &kept.state, stoppable, limits.clone());
+                execute::stream(self.engine.cpu(), self.engine.admission(), context, stoppable, limits.clone());
             let mut rows = 0;
             while let Some(batch) = batches.next().await {
                 rows += batch?.num_rows();
@@ -414,7 +379,7 @@ impl Session {
         let Statement::Query(query) = &declare.query.statement else {
             return Err(SqlError::syntax("DECLARE CURSOR must be given a query"));
         };
-        let kept = match self.fresh_plan(prepared) {
+        let kept = match self.kept_plan(prepared, limits).await? {
             Some(kept) => kept,
             None => self.plan(query, &declare.query.text, &prepared.given, limits).await?,
         };

@@ -40,6 +40,7 @@ pub struct RelationColumn {
 }
 
 /// A table of a source that answers whole queries.
+#[async_trait]
 pub trait RemoteRelation: TableProvider {
     /// Which source this is. Two relations with the same one can be read by one query.
     fn source(&self) -> SourceId;
@@ -49,6 +50,12 @@ pub trait RemoteRelation: TableProvider {
 
     /// What the source computes as Atoll does.
     fn dialect(&self) -> &dyn QueryDialect;
+
+    /// Asks the source whether the table is still as this provider knows it, for a plan that was made before; `false` too
+    /// where that would take longer than to look at the table anew.
+    async fn is_current(&self) -> bool {
+        false
+    }
 
     /// A scan of the answer to `query`, which may read any relation of the same source, in batches of `schema`. `tables`
     /// names what it reads, for EXPLAIN and messages; `rows` is an estimate. Touches no network.

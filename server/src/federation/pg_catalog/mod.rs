@@ -13,6 +13,7 @@
 mod access;
 mod advisory;
 mod context;
+mod current;
 mod facts;
 mod functions;
 mod names;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use advisory::{AdvisoryGuard, AdvisoryLocks, AdvisorySession, LockKey, LockMode};
 pub use context::{BackendInfo, CursorInfo, FunctionNames, PgCatalogContext, PreparedInfo, SessionHooks, Setting};
+pub use current::CurrentContext;
 pub use facts::column_origin;
 pub use functions::{argument_types, register_functions, scalar_functions};
 pub(super) use names::{quote_ident, quote_literal};

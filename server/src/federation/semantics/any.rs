@@ -227,7 +227,7 @@ impl Quantified {
         let array = if own.oid == common.oid {
             Arc::clone(array)
         } else {
-            cast::cast(array.as_ref(), own, common, self.settings.style()).map_err(external)?
+            cast::cast(array.as_ref(), own, common, &self.settings.style()).map_err(external)?
         };
         key::keys(array.as_ref(), common).map_err(external)
     }

@@ -66,7 +66,7 @@ pub(super) fn fold(settings: &Settings, expr: Expr) -> Result<Expr> {
         check_parsed(&PgType::of_field(&field), &target)?;
     }
     let array = value.to_array_of_size(1)?;
-    let cast = cast::cast(array.as_ref(), &PgType::of_field(&field), &target, settings.style()).map_err(external)?;
+    let cast = cast::cast(array.as_ref(), &PgType::of_field(&field), &target, &settings.style()).map_err(external)?;
     Ok(typed_literal(ScalarValue::try_from_array(&cast, 0)?, &target))
 }
 
@@ -124,7 +124,7 @@ impl ScalarUDFImpl for PgCast {
             return exec_err!("pg_cast takes a value and a type's name");
         };
         let (source, target) = (PgType::of_field(field), PgType::of_field(&args.return_field));
-        let (style, memory) = (self.settings.style(), self.settings.memory());
+        let (style, memory) = (&self.settings.style(), self.settings.memory());
         match value {
             ColumnarValue::Array(array) => {
                 interrupt::within(memory, || cast::cast(array.as_ref(), &source, &target, style))

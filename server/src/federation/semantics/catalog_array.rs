@@ -56,7 +56,7 @@ impl CatalogArray {
         let values = if source_element == element {
             values
         } else {
-            cast::cast(values.as_ref(), &source_element, &element, self.settings.style()).map_err(external)?
+            cast::cast(values.as_ref(), &source_element, &element, &self.settings.style()).map_err(external)?
         };
         let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.as_ref().map_or(0, ExactSizeIterator::len)));
         let valid: NullBuffer = rows.iter().map(Option::is_some).collect::<Vec<_>>().into();

@@ -593,7 +593,7 @@ fn nested_arrays(rows: &[&Row]) -> std::result::Result<String, SqlError> {
 
 impl Accumulator for Rows {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let style = self.settings.style().clone();
+        let style = self.settings.style();
         let json = OutputStyle::default();
         // What becomes JSON or part of an array is in ISO form whatever the session's style.
         let style = if matches!(self.kind, Kind::String) { &style } else { &json };

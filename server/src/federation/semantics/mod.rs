@@ -89,7 +89,7 @@ use crate::error::{SqlError, SqlState};
 /// Finds a type that is not built in by its name, as SQL text has it.
 pub type TypeResolver = dyn Fn(&str) -> Option<PgType> + Send + Sync;
 
-/// What functions of one statement know of their session.
+/// What a session's functions know of it.
 #[derive(Clone, Default)]
 pub struct Settings {
     inner: Arc<Shared>,
@@ -166,7 +166,7 @@ impl Clock {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("style", self.style()).finish_non_exhaustive()
+        f.debug_struct("Settings").field("style", &self.inner.style).finish_non_exhaustive()
     }
 }
 
@@ -210,9 +210,10 @@ impl Settings {
         &self.inner.clock
     }
 
-    /// How values print and how local times are read.
-    pub fn style(&self) -> &OutputStyle {
-        &self.inner.style
+    /// How values print and how local times are read; `now` is when the transaction began, if a style has it at all.
+    pub fn style(&self) -> OutputStyle {
+        let now_usecs = self.inner.style.now_usecs.map(|_| self.inner.clock.transaction());
+        OutputStyle { now_usecs, ..self.inner.style.clone() }
     }
 
     /// The type that a name stands for.
@@ -229,7 +230,7 @@ impl Settings {
     }
 }
 
-/// Functions of different statements are different, equal only to themselves.
+/// Functions of different sessions are different, equal only to themselves.
 impl PartialEq for Settings {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)

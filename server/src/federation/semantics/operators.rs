@@ -560,7 +560,7 @@ pub(super) fn take_type(settings: &Settings, expr: Expr, data_type: &PgType) -> 
     if is_reg(&data_type) {
         return Ok(expr);
     }
-    let value = parse_scalar_with(text, &data_type, settings.style()).map_err(external)?;
+    let value = parse_scalar_with(text, &data_type, &settings.style()).map_err(external)?;
     Ok(typed_literal(value, &data_type))
 }
 

@@ -17,15 +17,16 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 
 use super::context::PgCatalogContext;
+use super::current::CurrentContext;
 use super::facts::facts;
 use crate::catalog::Oid;
 use udf::{CatalogFunction, Definition};
 
 pub(super) use definitions::{index_definition, view_definition};
 
-/// Every function, with the context it answers from. Names that DataFusion has too (`version`, `array_to_string`,
-/// `array_length` …) are meant to replace its own.
-pub fn scalar_functions(context: &Arc<PgCatalogContext>) -> Vec<Arc<ScalarUDF>> {
+/// Every function, with where it finds the context it answers from. Names that DataFusion has too (`version`,
+/// `array_to_string`, `array_length` …) are meant to replace its own.
+pub fn scalar_functions(context: &Arc<CurrentContext>) -> Vec<Arc<ScalarUDF>> {
     definitions_of_all()
         .map(|definition| {
             let function = CatalogFunction::new(definition, Arc::clone(context));
@@ -41,7 +42,7 @@ pub fn scalar_functions(context: &Arc<PgCatalogContext>) -> Vec<Arc<ScalarUDF>> 
 
 /// Registers [`scalar_functions`].
 pub fn register_functions(session: &SessionContext, context: &Arc<PgCatalogContext>) {
-    for function in scalar_functions(context) {
+    for function in scalar_functions(&CurrentContext::new(Arc::clone(context))) {
         session.register_udf(function.as_ref().clone());
     }
 }

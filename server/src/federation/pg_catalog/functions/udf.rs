@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use super::super::context::PgCatalogContext;
+use super::super::current::CurrentContext;
 use crate::catalog::Oid;
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -188,7 +189,7 @@ const TYPE_OF: &str = "pg_typeof";
 pub(super) struct CatalogFunction {
     definition: &'static Definition,
     signature: Signature,
-    context: Arc<PgCatalogContext>,
+    context: Arc<CurrentContext>,
 }
 
 impl std::fmt::Debug for CatalogFunction {
@@ -212,15 +213,15 @@ impl Hash for CatalogFunction {
 }
 
 impl CatalogFunction {
-    pub(super) fn new(definition: &'static Definition, context: Arc<PgCatalogContext>) -> Self {
+    pub(super) fn new(definition: &'static Definition, context: Arc<CurrentContext>) -> Self {
         Self { definition, signature: Signature::user_defined(definition.volatility), context }
     }
 
-    fn call(&self, arguments: &[Value], fields: &[FieldRef]) -> Result<Value> {
-        if self.definition.strict && arguments.contains(&Value::Null) {
+    fn call(&self, call: &Call<'_>) -> Result<Value> {
+        if self.definition.strict && call.arguments.contains(&Value::Null) {
             return Ok(Value::Null);
         }
-        Ok((self.definition.call)(&Call { context: &self.context, arguments, fields })?)
+        Ok((self.definition.call)(call)?)
     }
 }
 
@@ -264,12 +265,13 @@ impl ScalarUDFImpl for CatalogFunction {
         let arrays = values.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<ArrayRef>>>()?;
         let mut output = Output::new(args.return_field.data_type(), rows);
         let mut arguments = Vec::with_capacity(arrays.len());
+        let context = self.context.get();
         for row in 0..rows {
             arguments.clear();
             for array in &arrays {
                 arguments.push(value_at(array.as_ref(), row)?);
             }
-            output.append(self.call(&arguments, &args.arg_fields)?);
+            output.append(self.call(&Call { context: &context, arguments: &arguments, fields: &args.arg_fields })?);
         }
         let array = output.finish();
         if once {

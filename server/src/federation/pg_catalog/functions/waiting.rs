@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 };
 
 use super::super::advisory::{LockKey, LockMode};
-use super::super::context::PgCatalogContext;
+use super::super::current::CurrentContext;
 use crate::error::{SqlError, SqlState};
 use crate::wire::sqlstate;
 
@@ -33,7 +33,7 @@ pub(super) const NAMES: [&str; 5] = [
 const SLEEP_SECONDS_MAX: f64 = 31_536_000.0;
 
 /// The functions, bound to a session.
-pub(super) fn functions(context: &Arc<PgCatalogContext>) -> impl Iterator<Item = Arc<ScalarUDF>> {
+pub(super) fn functions(context: &Arc<CurrentContext>) -> impl Iterator<Item = Arc<ScalarUDF>> {
     NAMES.into_iter().map(|name| {
         let numbers = |count: usize| TypeSignature::Exact(vec![DataType::Int64; count]);
         let signature = match name {
@@ -50,7 +50,7 @@ pub(super) fn functions(context: &Arc<PgCatalogContext>) -> impl Iterator<Item =
 struct Waiting {
     name: &'static str,
     signature: Signature,
-    context: Arc<PgCatalogContext>,
+    context: Arc<CurrentContext>,
 }
 
 impl PartialEq for Waiting {
@@ -82,7 +82,8 @@ impl Waiting {
             }
             return Ok(());
         }
-        let Some(session) = &self.context.advisory else {
+        let context = self.context.get();
+        let Some(session) = &context.advisory else {
             return Err(SqlError::unsupported("advisory locks are not supported here").into());
         };
         let numbers: Vec<i64> = arrays.iter().map(|array| array.as_primitive::<Int64Type>().value(row)).collect();

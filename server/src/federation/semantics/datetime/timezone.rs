@@ -161,7 +161,7 @@ fn of_interval(span: &Interval, settings: &Settings) -> Result<Zone> {
             span.days,
             span.usecs.saturating_mul(1000),
         )));
-        let shown = format_scalar(&value, &PgType::new(oids::INTERVAL), settings.style()).map_err(external)?;
+        let shown = format_scalar(&value, &PgType::new(oids::INTERVAL), &settings.style()).map_err(external)?;
         let message = format!("interval time zone \"{}\" must not include months or days", shown.unwrap_or_default());
         return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).into());
     }

@@ -209,7 +209,7 @@ impl ScalarUDFImpl for PgFunction {
             Some(bound) => bound.clone(),
             None => self.bound_by_fields(&args)?,
         };
-        let style = self.settings.style();
+        let style = &self.settings.style();
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(args.args.len());
         for ((value, field), target) in args.args.iter().zip(&args.arg_fields).zip(&bound.types) {
             let array = value.to_array(rows)?;

@@ -111,7 +111,8 @@ pub trait ForeignSource: Debug + Send + Sync {
     /// planning stays offline. Its scans deliver batches of that schema.
     ///
     /// # Errors
-    /// [`ConnectorError::ColumnChanged`] where a column has vanished at the source; all others.
+    /// All but those about one column: [`ConnectorError::ColumnChanged`] of a column that has vanished at the source comes
+    /// where the column is read.
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>>;
 
     /// The same for a live table, whose columns are what [`Self::describe_live`] said some time ago: where the source has

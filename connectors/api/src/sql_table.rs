@@ -18,7 +18,7 @@ use crate::pushdown::{Fidelity, FilterTranslator, Pushed};
 use crate::scan::{ForeignScanExec, RemoteQuery, SqlScan};
 use crate::statement::SourceId;
 use crate::subplan::{
-    Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, render, unwritten,
+    FederatedTable, Query, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer, render, unwritten,
 };
 use crate::{Result, TableSpec};
 
@@ -58,8 +58,8 @@ pub struct RemoteTable<S: ColumnScan, D> {
     pub scan: S,
     /// What the source computes as Atoll does.
     pub dialect: D,
-    /// For each column of the foreign table.
-    pub columns: Vec<SqlColumn<S::Column>>,
+    /// For each column of the foreign table: itself, or what is said where it is read.
+    pub columns: Vec<Result<SqlColumn<S::Column>>>,
     /// What is known of its size.
     pub estimate: TableEstimate,
 }
@@ -74,10 +74,11 @@ pub struct SqlTable<S: ColumnScan, D> {
 }
 
 impl<S: ColumnScan, D: QueryDialect + Debug + Send + Sync + 'static> SqlTable<S, D> {
-    /// A provider for `spec` over `remote`, which has all its columns.
+    /// A provider for `spec` over `remote`.
     pub fn new(spec: TableSpec, remote: RemoteTable<S, D>) -> Self {
         let columns = spec.columns.iter().zip(&remote.columns);
-        let columns = columns.map(|(column, found)| (column.name.clone(), found.scanned.clone()));
+        let columns =
+            columns.filter_map(|(column, found)| Some((column.name.clone(), found.as_ref().ok()?.scanned.clone())));
         let scan = remote.scan.with_columns(columns.collect());
         let dialect = Arc::new(remote.dialect);
         Self {
@@ -96,10 +97,32 @@ impl<S: ColumnScan, D: QueryDialect + Debug + Send + Sync + 'static> SqlTable<S,
     }
 
     fn translate(&self, filter: &Expr) -> Option<Pushed> {
-        if nodes(filter) > FILTER_NODES_MAX {
+        let unreadable = |column: &datafusion::common::Column| {
+            self.place(&column.name).and_then(|place| self.remote.columns.get(place)).is_none_or(Result::is_err)
+        };
+        if nodes(filter) > FILTER_NODES_MAX || filter.column_refs().into_iter().any(unreadable) {
             return None;
         }
         FilterTranslator::new(self.remote.dialect.as_ref(), &self.spec).translate(filter)
+    }
+
+    /// The table for the planner: whole queries go to the source only where all of its columns are readable.
+    pub fn into_provider(self) -> Arc<dyn TableProvider> {
+        if self.remote.columns.iter().all(Result::is_ok) {
+            return Arc::new(FederatedTable(Arc::new(self)));
+        }
+        Arc::new(self)
+    }
+
+    /// The same of a live table, which has no columns but those that are there.
+    ///
+    /// # Errors
+    /// [`crate::ConnectorError::ColumnChanged`].
+    pub fn into_live_provider(self) -> Result<Arc<dyn TableProvider>> {
+        match self.remote.columns.iter().find_map(|column| column.as_ref().err()) {
+            Some(changed) => Err(changed.clone()),
+            None => Ok(self.into_provider()),
+        }
     }
 
     fn query(&self, projection: &[usize], filters: &[Expr], limit: Option<usize>) -> RemoteQuery {
@@ -175,6 +198,9 @@ impl<S: ColumnScan, D: QueryDialect + Debug + Send + Sync + 'static> TableProvid
         let all: Vec<_> = (0..self.spec.columns.len()).collect();
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
+        for found in projection.iter().filter_map(|&index| self.remote.columns.get(index)) {
+            found.as_ref().map_err(Clone::clone)?;
+        }
         let query = self.query(projection, filters, limit);
         let place = |name: &str| self.place(name);
         let statistics = self.remote.estimate.of_scan(&schema, projection, filters, place, limit);
@@ -193,7 +219,7 @@ impl<S: ColumnScan, D: QueryDialect + Debug + Send + Sync + 'static> RemoteRelat
         let columns = self.spec.columns.iter().zip(&self.remote.columns).map(|(column, found)| RelationColumn {
             name: self.spec.remote_column(column).to_owned(),
             data_type: column.data_type.clone(),
-            plain: found.plain,
+            plain: found.as_ref().is_ok_and(|found| found.plain),
             collation: None,
             transfer: Transfer::Native,
         });
@@ -223,7 +249,7 @@ impl<S: ColumnScan, D: QueryDialect + Debug + Send + Sync + 'static> RemoteRelat
         let mut columns = HashMap::new();
         for (output, field) in query.outputs.iter().zip(schema.fields()) {
             let Scalar::Column(column) = output else { continue };
-            let found = known.get(column.name.as_str()).ok_or_else(failed)?;
+            let found = known.get(column.name.as_str()).and_then(|found| found.as_ref().ok()).ok_or_else(failed)?;
             columns.insert(field.name().clone(), found.scanned.clone());
         }
         let scan = Arc::new(self.remote.scan.with_columns(columns));

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atoll_connector_api::source::missing_option;
-use atoll_connector_api::subplan::FederatedTable;
 use atoll_connector_api::{
     ColumnDefinition, Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec,
     TableDefinition, TableSpec, TableSummary,
@@ -102,7 +101,7 @@ impl MysqlSource {
 }
 
 impl MysqlSource {
-    /// A foreign table's remote table, which has all of its columns.
+    /// A foreign table's remote table.
     async fn look(&self, table: &TableSpec) -> Result<((String, String), RemoteTable)> {
         let name = self.remote(&table.options, Some(&table.own_name()))?;
         let (database, remote) = name.clone();
@@ -112,12 +111,6 @@ impl MysqlSource {
                 Box::pin(async move { metadata::table(pool, conn, &database, &remote).await })
             })
             .await?;
-        for column in &table.columns {
-            let remote_name = table.remote_column(column);
-            if remote.column(remote_name).is_none() {
-                return Err(ConnectorError::column_gone(self.pool.server(), &table.name, &column.name, remote_name));
-            }
-        }
         Ok((name, remote))
     }
 }
@@ -184,7 +177,7 @@ impl ForeignSource for MysqlSource {
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         let (name, remote) = self.look(&table).await?;
-        Ok(Arc::new(FederatedTable(Arc::new(provider::table(table, name, &remote, Arc::clone(&self.pool))))))
+        Ok(provider::table(table, name, &remote, Arc::clone(&self.pool)).into_provider())
     }
 
     async fn live_provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
@@ -200,6 +193,6 @@ impl ForeignSource for MysqlSource {
                 problem: "has another type by now".into(),
             });
         }
-        Ok(Arc::new(FederatedTable(Arc::new(provider::table(table, name, &remote, Arc::clone(&self.pool))))))
+        provider::table(table, name, &remote, Arc::clone(&self.pool)).into_live_provider()
     }
 }

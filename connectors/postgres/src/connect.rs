@@ -38,7 +38,7 @@ const SOCKET_PATH_MAX: usize = 108;
 /// resolve as written, and nothing can be changed by a view's function.
 const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET DateStyle = ISO, MDY; SET IntervalStyle = postgres; \
      SET extra_float_digits = 3; SET bytea_output = hex; SET lc_monetary = 'C'; SET xmloption = content; \
-     SET standard_conforming_strings = on; SET search_path = pg_catalog; SET default_transaction_read_only = on";
+     SET standard_conforming_strings = on; SET quote_all_identifiers = off; SET search_path = pg_catalog; SET default_transaction_read_only = on";
 
 /// A server as one user reaches it.
 #[derive(Debug)]

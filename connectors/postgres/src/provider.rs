@@ -15,8 +15,8 @@ use atoll_connector_api::pushdown::{Fidelity, FilterTranslator};
 use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
 use atoll_connector_api::statement::SourceId;
 use atoll_connector_api::subplan::{
-    OpenQuery, Query as SubQuery, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar, Transfer,
-    reading_type, render, render_open, unwritten,
+    FederatedTable, OpenQuery, Query as SubQuery, QueryDialect, Relation, RelationColumn, RemoteRelation, Scalar,
+    Transfer, reading_type, render, render_open, unwritten,
 };
 use atoll_connector_api::types::{PgType, oids};
 use atoll_connector_api::{ColumnDefinition, ConnectorError, Result, TableSpec};
@@ -59,7 +59,8 @@ pub(crate) struct PostgresTable {
     relation: String,
     /// The relation's schema and name, as they are.
     names: [String; 2],
-    columns: Vec<Column>,
+    /// Each one, or what is said where it is read.
+    columns: Vec<Result<Column>>,
     estimate: TableEstimate,
     dialect: PostgresDialect,
     keys: KeyFilters,
@@ -80,19 +81,17 @@ impl PostgresTable {
     /// A provider for `spec`, which is `known` now.
     ///
     /// # Errors
-    /// [`ConnectorError::ColumnChanged`]; option errors.
+    /// Option errors.
     pub(crate) fn new(pool: Arc<Pool>, spec: TableSpec, remote_schema: &str, known: Known) -> Result<Self> {
         let (remote, traits) = (Arc::clone(&known.table), known.traits);
-        let columns = spec
-            .columns
-            .iter()
-            .map(|column| plan_column(pool.server(), &spec, column, &remote))
-            .collect::<Result<Vec<_>>>()?;
+        let columns: Vec<_> =
+            spec.columns.iter().map(|column| plan_column(pool.server(), &spec, column, &remote)).collect();
         let config = &pool.remote().config;
         let parts = config.partitions_of(&spec.options)?.min(config.connections_max);
         let cuts = if traits.major_version >= RANGE_SCAN_VERSION { cuts(remote.blocks, parts) } else { Vec::new() };
         let dialect = PostgresDialect { utf8: traits.utf8 };
-        let pushable = spec.columns.iter().zip(&columns).filter(|(_, column)| column.pushable);
+        let pushable =
+            spec.columns.iter().zip(&columns).filter(|(_, column)| column.as_ref().is_ok_and(|column| column.pushable));
         let pushable = pushable.map(|(column, _)| column.clone()).collect();
         Ok(Self {
             keys: KeyFilters::new(Arc::new(dialect), TableSpec { columns: pushable, ..spec.clone() }),
@@ -127,8 +126,28 @@ impl PostgresTable {
     fn is_pushable(&self, filter: &Expr) -> bool {
         filter.column_refs().iter().all(|reference| {
             let index = self.spec.columns.iter().position(|column| column.name == reference.name);
-            index.and_then(|index| self.columns.get(index)).is_some_and(|column| column.pushable)
+            let column = index.and_then(|index| self.columns.get(index));
+            column.and_then(|column| column.as_ref().ok()).is_some_and(|column| column.pushable)
         })
+    }
+
+    /// The table for the planner: whole queries go to the source only where all of its columns are readable.
+    pub(crate) fn into_provider(self) -> Arc<dyn TableProvider> {
+        if self.columns.iter().all(Result::is_ok) {
+            return Arc::new(FederatedTable(Arc::new(self)));
+        }
+        Arc::new(self)
+    }
+
+    /// The same of a live table, which has no columns but those that are there.
+    ///
+    /// # Errors
+    /// [`ConnectorError::ColumnChanged`].
+    pub(crate) fn into_live_provider(self) -> Result<Arc<dyn TableProvider>> {
+        match self.columns.iter().find_map(|column| column.as_ref().err()) {
+            Some(changed) => Err(changed.clone()),
+            None => Ok(self.into_provider()),
+        }
     }
 
     /// Adds what the remote has counted of its columns.
@@ -316,7 +335,8 @@ impl TableProvider for PostgresTable {
             None => Arc::clone(&self.schema),
         };
         let projection = projection.cloned().unwrap_or_else(|| (0..self.columns.len()).collect());
-        let columns: Vec<&Column> = projection.iter().filter_map(|index| self.columns.get(*index)).collect();
+        let columns = projection.iter().filter_map(|index| self.columns.get(*index));
+        let columns = columns.map(|column| column.as_ref().map_err(Clone::clone)).collect::<Result<Vec<&Column>>>()?;
         let translator = FilterTranslator::new(&self.dialect, &self.spec);
         let sent: Vec<Expr> = filters.iter().filter(|filter| self.is_pushable(filter)).cloned().collect();
         let condition = translator.conjunction(&sent);
@@ -353,7 +373,7 @@ impl RemoteRelation for PostgresTable {
     }
 
     fn relation(&self) -> Relation {
-        let columns = self.columns.iter().map(|column| RelationColumn {
+        let columns = self.columns.iter().flatten().map(|column| RelationColumn {
             name: column.name.clone(),
             data_type: column.field.data_type.clone(),
             // A sum has the digits of what is added up.

@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 
 use atoll_connector_api::source::missing_option;
-use atoll_connector_api::subplan::FederatedTable;
 use atoll_connector_api::{
     ColumnDefinition, ConnectorError, ForeignSource, Options, Result, ServerSpec, TableDefinition, TableSpec,
     TableSummary,
@@ -101,6 +100,14 @@ impl PostgresSource {
         self.known.put(schema, table, known.clone());
         Ok(known)
     }
+
+    async fn table(&self, table: TableSpec) -> Result<PostgresTable> {
+        let (schema, name) = remote_name(&table);
+        let known = self.known_table(&schema, &name).await?;
+        let counts = self.counts.of_table(&self.pool, &schema, &name).await?;
+        let table = PostgresTable::new(Arc::clone(&self.pool), table, &schema, known)?;
+        Ok(table.with_counts(&counts))
+    }
 }
 
 #[async_trait]
@@ -143,11 +150,11 @@ impl ForeignSource for PostgresSource {
     }
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
-        let (schema, name) = remote_name(&table);
-        let known = self.known_table(&schema, &name).await?;
-        let counts = self.counts.of_table(&self.pool, &schema, &name).await?;
-        let provider = PostgresTable::new(Arc::clone(&self.pool), table, &schema, known)?;
-        Ok(Arc::new(FederatedTable(Arc::new(provider.with_counts(&counts)))))
+        Ok(self.table(table).await?.into_provider())
+    }
+
+    async fn live_provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
+        self.table(table).await?.into_live_provider()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use atoll_connector_api::estimate::{ColumnEstimate, TableEstimate};
 use atoll_connector_api::sql_table::{RemoteTable, SqlColumn, SqlTable};
 use atoll_connector_api::types::oids;
-use atoll_connector_api::{ColumnDefinition, TableSpec};
+use atoll_connector_api::{ColumnDefinition, ConnectorError, TableSpec};
 use tokio::sync::Semaphore;
 
 use crate::connection::Database;
@@ -13,7 +13,7 @@ use crate::dialect::SqliteDialect;
 use crate::scan::SqliteScan;
 use crate::source::TableShape;
 
-/// A provider for `spec` over the remote table that `shape` describes, which has all its columns.
+/// A provider for `spec` over the remote table that `shape` describes.
 pub(crate) fn table(
     spec: TableSpec,
     shape: &TableShape,
@@ -24,13 +24,17 @@ pub(crate) fn table(
     let mut columns = Vec::with_capacity(spec.columns.len());
     for column in &spec.columns {
         let remote = spec.remote_column(column);
-        let Some(found) = shape.column(remote) else { continue };
+        let Some(found) = shape.column(remote) else {
+            let gone = ConnectorError::column_gone(database.server(), &spec.name, &column.name, remote);
+            columns.push(Err(gone));
+            continue;
+        };
         let fact = shape.facts(found);
-        columns.push(SqlColumn {
+        columns.push(Ok(SqlColumn {
             scanned: (remote.to_owned(), found.affinity),
             // Whether every value is an integer.
             plain: column.data_type.oid != oids::INT8 || fact.holds_integers(),
-        });
+        }));
         facts.push((remote.to_owned(), fact));
     }
     let distinct = shape.rows.and_then(|rows| u32::try_from(rows).ok()).map(f64::from);

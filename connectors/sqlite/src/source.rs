@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atoll_connector_api::source::missing_option;
-use atoll_connector_api::subplan::FederatedTable;
+use atoll_connector_api::sql_table::SqlTable;
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{
     ColumnDefinition, Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec,
@@ -16,10 +16,10 @@ use tokio::sync::Semaphore;
 
 use crate::connection::{Database, is_busy};
 use crate::declared::{self, Affinity};
-use crate::dialect::{ColumnFacts, identifier};
+use crate::dialect::{ColumnFacts, SqliteDialect, identifier};
 use crate::options;
 use crate::provider;
-use crate::scan::SCANS_MAX;
+use crate::scan::{SCANS_MAX, SqliteScan};
 use crate::statistics;
 
 /// The only schema: SQLite's name for the file that was opened.
@@ -68,6 +68,22 @@ impl SqliteSource {
         }
         let server = self.database.server().to_owned();
         Err(ConnectorError::SchemaMissing { server, schema: schema.to_owned() })
+    }
+}
+
+impl SqliteSource {
+    async fn table(&self, table: TableSpec) -> Result<SqlTable<SqliteScan, SqliteDialect>> {
+        let remote = match table.options.get(options::TABLE) {
+            Some(name) => name.to_owned(),
+            None => table.own_name(),
+        };
+        let counted = move |database: &Database, connection: &Connection| {
+            let shape = shape(database, connection, &remote)?;
+            let rows = if shape.stored { statistics::rows(connection, &shape.name) } else { None };
+            Ok(TableShape { rows, ..shape })
+        };
+        let shape = self.database.call(counted).await?;
+        Ok(provider::table(table, &shape, self.database.clone(), Arc::clone(&self.permits)))
     }
 }
 
@@ -121,24 +137,11 @@ impl ForeignSource for SqliteSource {
     }
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
-        let remote = match table.options.get(options::TABLE) {
-            Some(name) => name.to_owned(),
-            None => table.own_name(),
-        };
-        let counted = move |database: &Database, connection: &Connection| {
-            let shape = shape(database, connection, &remote)?;
-            let rows = if shape.stored { statistics::rows(connection, &shape.name) } else { None };
-            Ok(TableShape { rows, ..shape })
-        };
-        let shape = self.database.call(counted).await?;
-        for column in &table.columns {
-            let remote = table.remote_column(column);
-            if shape.column(remote).is_none() {
-                return Err(ConnectorError::column_gone(self.database.server(), &table.name, &column.name, remote));
-            }
-        }
-        let table = provider::table(table, &shape, self.database.clone(), Arc::clone(&self.permits));
-        Ok(Arc::new(FederatedTable(Arc::new(table))))
+        Ok(self.table(table).await?.into_provider())
+    }
+
+    async fn live_provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
+        self.table(table).await?.into_live_provider()
     }
 }
 

@@ -187,3 +187,21 @@ pub(crate) async fn simple_value(client: &Client, query: &str) -> String {
         })
         .unwrap()
 }
+
+/// The options of a server, and of a user mapping for it, that reach the PostgreSQL server of a URL.
+pub(crate) struct PostgresOptions {
+    pub server: String,
+    pub mapping: String,
+}
+
+/// What `url` says, as options of DDL.
+pub(crate) fn postgres_options(url: &str) -> PostgresOptions {
+    let (who, rest) = url.split_once("://").unwrap().1.rsplit_once('@').unwrap();
+    let (user, password) = who.split_once(':').unwrap();
+    let (address, database) = rest.split_once('/').unwrap();
+    let (host, port) = address.split_once(':').unwrap();
+    PostgresOptions {
+        server: format!("host '{host}', port '{port}', dbname '{database}'"),
+        mapping: format!("user '{user}', password '{}'", password.replace("%20", " ")),
+    }
+}

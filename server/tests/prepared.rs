@@ -64,7 +64,7 @@ async fn tables_are_as_their_source_has_them() {
         ))
         .await
         .unwrap();
-    let server = TestServer::start(&[]).await;
+    let server = TestServer::start(&["--network-allow", "127.0.0.1"]).await;
     let client = server.connect().await;
     let options = support::postgres_options(&url);
     client

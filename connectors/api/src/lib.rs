@@ -23,6 +23,6 @@ pub use error::{ConnectorError, Result};
 pub use options::{OptionScope, OptionSpec, Options};
 pub use remote::RemoteText;
 pub use source::{
-    ColumnDefinition, Connector, ConnectorContext, ForeignSource, ServerSpec, TableDefinition, TableKind, TableSpec,
-    TableSummary,
+    ColumnDefinition, Connector, ConnectorContext, Described, ForeignSource, ServerSpec, TableDefinition, TableKind,
+    TableSpec, TableSummary,
 };

@@ -6,7 +6,7 @@ use datafusion::logical_expr::expr::{BinaryExpr, InList};
 use datafusion::logical_expr::{Between, Expr, Operator, TableProviderFilterPushDown};
 
 use crate::TableSpec;
-use crate::types::PgType;
+use crate::types::{PgType, oids};
 
 /// Literals in one `IN` list beyond which it is not sent: remote parsers have limits of their own.
 pub const IN_LIST_MAX: usize = 1000;
@@ -60,6 +60,11 @@ pub trait Dialect {
     /// `column IS NULL`, or `IS NOT NULL`. To be narrowed where a connector reads values of the remote as NULL.
     fn is_null(&self, column: &str, _column_type: &PgType, negated: bool) -> Option<Pushed> {
         Some(identical(format!("({column} IS {}NULL)", if negated { "NOT " } else { "" })))
+    }
+
+    /// Numbers of different exact types (integers, `numeric`) compare by their values, whatever their scales are.
+    fn compares_numbers(&self) -> bool {
+        false
     }
 
     /// A boolean column standing alone as a predicate.
@@ -177,10 +182,8 @@ impl<'a> FilterTranslator<'a> {
         self.dialect.comparison(&sql, data_type, op, &self.literal(value, data_type)?)
     }
 
-    /// A literal that is not NULL and already of the column's storage: a comparison across types is ours.
     fn literal(&self, value: &ScalarValue, data_type: &PgType) -> Option<String> {
-        let usable = !value.is_null() && same_storage(&value.data_type(), &data_type.storage());
-        if usable { self.dialect.literal(value, data_type) } else { None }
+        literal(self.dialect, value, data_type)
     }
 
     fn between(&self, between: &Between) -> Option<Pushed> {
@@ -208,6 +211,24 @@ impl<'a> FilterTranslator<'a> {
         let column = self.table.columns.iter().find(|column| &column.name == name)?;
         Some((self.dialect.identifier(self.table.remote_column(column)), &column.data_type))
     }
+}
+
+/// A literal that is not NULL and of the storage of what it is compared with, or a number that is compared with one: other
+/// comparisons across types are ours.
+pub(crate) fn literal(dialect: &(impl Dialect + ?Sized), value: &ScalarValue, data_type: &PgType) -> Option<String> {
+    if value.is_null() {
+        return None;
+    }
+    if same_storage(&value.data_type(), &data_type.storage()) {
+        return dialect.literal(value, data_type);
+    }
+    let own = PgType::of_arrow(&value.data_type());
+    let are_numbers = dialect.compares_numbers() && is_exact_number(data_type) && is_exact_number(&own);
+    if are_numbers { dialect.literal(value, &own) } else { None }
+}
+
+fn is_exact_number(data_type: &PgType) -> bool {
+    data_type.user.is_none() && matches!(data_type.oid, oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC)
 }
 
 fn identical(sql: String) -> Pushed {

@@ -75,6 +75,11 @@ pub trait ForeignSource: Debug + Send + Sync {
     /// Connection and remote errors.
     async fn tables(&self, schema: &str) -> Result<Vec<TableSummary>>;
 
+    /// Whether a name that [`Self::schemas`] does not list stands for one that it lists. No network.
+    fn is_schema_alias(&self, _schema: &str) -> bool {
+        false
+    }
+
     /// The table options that name a live table, as `IMPORT FOREIGN SCHEMA` would write them. No network.
     fn live_options(&self, schema: &str, table: &str) -> Options;
 
@@ -94,17 +99,12 @@ pub trait ForeignSource: Debug + Send + Sync {
         self.describe(&self.live_options(schema, table)).await
     }
 
-    /// Describes many tables of one schema, as IMPORT needs them, in few round trips.
+    /// Describes many tables of one schema, as IMPORT needs them, in few round trips. One that cannot be described must not
+    /// hide the others.
     ///
     /// # Errors
-    /// [`ConnectorError::SchemaMissing`]; connection and remote errors.
-    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
-        let mut definitions = Vec::with_capacity(tables.len());
-        for table in tables {
-            definitions.push((table.clone(), self.describe(&self.live_options(schema, table)).await?));
-        }
-        Ok(definitions)
-    }
+    /// [`ConnectorError::SchemaMissing`]; connection and remote errors; a table's own where no other could be described.
+    async fn import(&self, schema: &str, tables: &[String]) -> Result<Described>;
 
     /// Makes the provider that DataFusion scans. Its schema has exactly `table.columns`, in their order, each field
     /// made by [`PgType::field`]; what the source needs to know for planning (statistics, files) is fetched here, so that
@@ -122,6 +122,44 @@ pub trait ForeignSource: Debug + Send + Sync {
     /// [`ConnectorError::ColumnChanged`] for a changed type too; all those of [`Self::provider`].
     async fn live_provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {
         self.provider(table).await
+    }
+}
+
+/// Tables of one schema.
+#[derive(Debug, Default)]
+pub struct Described {
+    /// By their names.
+    pub tables: Vec<(String, TableDefinition)>,
+    /// Those that cannot be described, and why.
+    pub skipped: Vec<(String, ConnectorError)>,
+}
+
+impl Described {
+    /// Of tables that could all be described.
+    pub fn all(tables: Vec<(String, TableDefinition)>) -> Self {
+        Self { tables, skipped: Vec::new() }
+    }
+
+    /// Sorts what was found of each table.
+    ///
+    /// # Errors
+    /// Those that are no single table's fault, which `is_own` tells; a table's own where no other could be described.
+    pub fn from_each(
+        found: impl IntoIterator<Item = (String, Result<TableDefinition>)>,
+        is_own: impl Fn(&ConnectorError) -> bool,
+    ) -> Result<Self> {
+        let mut described = Self::default();
+        for (name, definition) in found {
+            match definition {
+                Ok(definition) => described.tables.push((name, definition)),
+                Err(error) if is_own(&error) => described.skipped.push((name, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        match described.skipped.first() {
+            Some((_, error)) if described.tables.is_empty() => Err(error.clone()),
+            _ => Ok(described),
+        }
     }
 }
 

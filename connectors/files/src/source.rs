@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use atoll_connector_api::{
-    ColumnDefinition, ConnectorError, ForeignSource, OptionSpec, Options, RemoteText, Result, ServerSpec,
+    ColumnDefinition, ConnectorError, Described, ForeignSource, OptionSpec, Options, RemoteText, Result, ServerSpec,
     TableDefinition, TableKind, TableSpec, TableSummary,
 };
 use datafusion::catalog::TableProvider;
@@ -244,6 +244,10 @@ impl ForeignSource for FilesSource {
         }
     }
 
+    fn is_schema_alias(&self, schema: &str) -> bool {
+        schema == SCHEMA_ALIAS
+    }
+
     fn live_options(&self, _schema: &str, table: &str) -> Options {
         let mut options = Options::default();
         options.set("table_name", table);
@@ -282,13 +286,23 @@ impl ForeignSource for FilesSource {
         self.describe(&self.live_options(schema, table)).await
     }
 
-    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
+    async fn import(&self, schema: &str, tables: &[String]) -> Result<Described> {
         self.check_schema(schema)?;
-        let described = tables.iter().map(|table| async move {
-            let definition = self.describe(&self.live_options(schema, table)).await?;
-            Ok((table.clone(), definition))
-        });
-        at_once(IMPORTS_AT_ONCE, described.collect()).await
+        let described = tables
+            .iter()
+            .map(|table| async move { Ok((table.clone(), self.describe(&self.live_options(schema, table)).await)) });
+        // What is wrong with a file; a store that does not answer is no file's fault.
+        let is_own = |error: &ConnectorError| {
+            matches!(
+                error,
+                ConnectorError::Format { .. }
+                    | ConnectorError::Value { .. }
+                    | ConnectorError::Limit { .. }
+                    | ConnectorError::TypeUnsupported { .. }
+                    | ConnectorError::Unsupported { .. }
+            )
+        };
+        Described::from_each(at_once(IMPORTS_AT_ONCE, described.collect()).await?, is_own)
     }
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {

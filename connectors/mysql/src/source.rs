@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use atoll_connector_api::source::missing_option;
 use atoll_connector_api::{
-    ColumnDefinition, Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec,
-    TableDefinition, TableSpec, TableSummary,
+    ColumnDefinition, Connector, ConnectorError, Described, ForeignSource, OptionScope, OptionSpec, Options, Result,
+    ServerSpec, TableDefinition, TableSpec, TableSummary,
 };
 use datafusion::catalog::TableProvider;
 use futures::future::BoxFuture;
@@ -156,7 +156,7 @@ impl ForeignSource for MysqlSource {
         .await
     }
 
-    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
+    async fn import(&self, schema: &str, tables: &[String]) -> Result<Described> {
         let (schema, tables) = (schema.to_owned(), tables.to_vec());
         self.with(move |pool, conn| {
             let (schema, tables) = (schema.clone(), tables.clone());
@@ -169,7 +169,8 @@ impl ForeignSource for MysqlSource {
                     let table = format!("{schema}.{missing}");
                     return Err(ConnectorError::TableMissing { server: pool.server().to_owned(), table });
                 }
-                Ok(found.into_iter().map(|(name, table)| (name, table.into_definition())).collect())
+                let tables = found.into_iter().map(|(name, table)| (name, table.into_definition()));
+                Ok(Described::all(tables.collect()))
             })
         })
         .await

@@ -7,7 +7,7 @@ use datafusion::logical_expr::Operator;
 use atoll_connector_api::pushdown::{Dialect, Fidelity, Pushed};
 use atoll_connector_api::subplan::{Aggregate, AggregateCall, AggregateFunction, QueryDialect, Transfer, Written};
 use atoll_connector_api::types::text::{OutputStyle, write_text};
-use atoll_connector_api::types::{Arithmetic, PgType, oids};
+use atoll_connector_api::types::{Arithmetic, Numeric, PgType, oids};
 
 /// Julian days of PostgreSQL's first and last date, 4714-11-24 BC and 5874897-12-31, as days from 1970-01-01.
 const DATE_FIRST: i32 = -2_440_588;
@@ -63,14 +63,13 @@ impl PostgresDialect {
             | oids::OID
             | oids::FLOAT4
             | oids::FLOAT8
+            | oids::NUMERIC
             | oids::BYTEA
             | oids::DATE
             | oids::TIME
             | oids::TIMESTAMP
             | oids::TIMESTAMPTZ
             | oids::UUID => Some(Comparison::Ordered),
-            // Without a precision it is stored as text here.
-            oids::NUMERIC if column_type.storage().is_decimal() => Some(Comparison::Ordered),
             oids::TEXT | oids::VARCHAR => Some(Comparison::Text),
             // char(n) ignores trailing blanks, name cuts literals, json has no equality.
             _ => None,
@@ -98,6 +97,11 @@ impl Dialect for PostgresDialect {
                 Comparison::Text => Some(format!("{quoted}::text")),
                 // An unknown label is an error at the remote. The type is left to the remote to see, from the column.
                 Comparison::Equality => column_type.labels().iter().any(|label| label == text).then_some(quoted),
+                // Without a precision it is stored as text here. Older versions have no infinity.
+                Comparison::Ordered if column_type.oid == oids::NUMERIC => {
+                    let is_known = text == "NaN" || matches!(Numeric::parse(text), Ok(Numeric::Finite(_)));
+                    is_known.then(|| format!("{quoted}::numeric"))
+                }
                 Comparison::Ordered => None,
             };
         }
@@ -129,6 +133,10 @@ impl Dialect for PostgresDialect {
 
     fn boolean_column(&self, column: &str) -> Option<Pushed> {
         identical(column.to_owned())
+    }
+
+    fn compares_numbers(&self) -> bool {
+        true
     }
 
     fn like(&self, column: &str, column_type: &PgType, pattern: &str, negated: bool) -> Option<Pushed> {
@@ -164,17 +172,19 @@ impl Dialect for WrittenColumns {
 }
 
 impl PostgresDialect {
-    /// Whether of values that are equal one is as good as another: not so for floats, which have two zeros.
+    /// Whether of values that are equal one is as good as another: not so for floats, which have two zeros, and for numbers
+    /// that may have any zeros at their ends.
     fn is_exact(self, data_type: &PgType) -> bool {
-        self.comparison_of(data_type).is_some()
-            && (data_type.user.is_some() || !matches!(data_type.oid, oids::FLOAT4 | oids::FLOAT8))
+        let has_own_zeros = match data_type.oid {
+            oids::FLOAT4 | oids::FLOAT8 => true,
+            oids::NUMERIC => !data_type.storage().is_decimal(),
+            _ => false,
+        };
+        self.comparison_of(data_type).is_some() && (data_type.user.is_some() || !has_own_zeros)
     }
 
     /// A value in an order that is the same here.
     fn ordered(self, value: &Written<'_>) -> Option<String> {
-        if !self.is_exact(value.data_type) {
-            return None;
-        }
         match self.comparison_of(value.data_type)? {
             Comparison::Ordered => Some(value.sql.clone()),
             Comparison::Text => self.utf8.then(|| format!("{} COLLATE \"C\"", value.sql)),
@@ -194,10 +204,9 @@ impl QueryDialect for PostgresDialect {
 
     fn compare(&self, left: &Written<'_>, operator: Operator, right: &Written<'_>) -> Option<String> {
         let word = operator_word(operator)?;
-        // A type and another one are compared here; labels of enums too, since the other enum may be another type.
-        let same = left.data_type.oid == right.data_type.oid && left.data_type.user.is_none();
-        if !same || right.data_type.user.is_some() || !self.is_exact(left.data_type) || !self.is_exact(right.data_type)
-        {
+        // A type and another one are compared here, but for those of one family; labels of enums too, since the other enum may
+        // be another type.
+        if left.data_type.user.is_some() || right.data_type.user.is_some() || family(left) != family(right) {
             return None;
         }
         let equality = matches!(operator, Operator::Eq | Operator::NotEq);
@@ -231,8 +240,12 @@ impl QueryDialect for PostgresDialect {
             // What is added up is exact; a sum of floats depends on the order of its rows.
             AggregateFunction::Sum if is_number && !aggregate.distinct => call("sum", sql),
             AggregateFunction::Avg if is_number && !aggregate.distinct => call("avg", sql),
-            AggregateFunction::Min if has_extremes(oid) => call("min", &self.ordered(argument)?),
-            AggregateFunction::Max if has_extremes(oid) => call("max", &self.ordered(argument)?),
+            AggregateFunction::Min if has_extremes(oid) && self.is_exact(data_type) => {
+                call("min", &self.ordered(argument)?)
+            }
+            AggregateFunction::Max if has_extremes(oid) && self.is_exact(data_type) => {
+                call("max", &self.ordered(argument)?)
+            }
             AggregateFunction::BoolAnd if oid == oids::BOOL => call("bool_and", sql),
             AggregateFunction::BoolOr if oid == oids::BOOL => call("bool_or", sql),
             _ => None,
@@ -252,6 +265,16 @@ impl QueryDialect for PostgresDialect {
 
     fn transfer(&self, sql: &str, transfer: Transfer) -> Option<String> {
         Some(transferred(sql, transfer))
+    }
+}
+
+/// What stands for the types that compare with one another by value.
+fn family(value: &Written<'_>) -> u32 {
+    match value.data_type.oid {
+        oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC => oids::NUMERIC,
+        oids::FLOAT4 | oids::FLOAT8 => oids::FLOAT8,
+        oids::VARCHAR => oids::TEXT,
+        oid => oid,
     }
 }
 

@@ -7,8 +7,8 @@ use datafusion::catalog::TableProvider;
 
 use atoll_connector_api::source::missing_option;
 use atoll_connector_api::{
-    ColumnDefinition, ConnectorError, ForeignSource, Options, Result, ServerSpec, TableDefinition, TableSpec,
-    TableSummary,
+    ColumnDefinition, ConnectorError, Described, ForeignSource, Options, Result, ServerSpec, TableDefinition,
+    TableSpec, TableSummary,
 };
 
 use crate::connect::Remote;
@@ -135,7 +135,7 @@ impl ForeignSource for PostgresSource {
         Ok(definition(self.remote_table(schema, table).await?.0))
     }
 
-    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
+    async fn import(&self, schema: &str, tables: &[String]) -> Result<Described> {
         let mut definitions = Vec::with_capacity(tables.len());
         for names in tables.chunks(NAMES_PER_QUERY) {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -146,7 +146,7 @@ impl ForeignSource for PostgresSource {
             let (server, schema) = (self.pool.server().to_owned(), schema.to_owned());
             return Err(ConnectorError::SchemaMissing { server, schema });
         }
-        Ok(definitions)
+        Ok(Described::all(definitions))
     }
 
     async fn provider(&self, table: TableSpec) -> Result<Arc<dyn TableProvider>> {

@@ -23,6 +23,8 @@ pub(crate) struct ColumnFacts {
     pub(crate) strict: bool,
     /// It is stored in a table, so that its affinity was applied: neither a view's nor a virtual table's column.
     pub(crate) stored: bool,
+    /// It is the row id under another name, which is always an integer.
+    pub(crate) row_id: bool,
 }
 
 /// SQLite's dialect for the columns of one table.
@@ -153,7 +155,7 @@ impl SqliteDialect {
 impl ColumnFacts {
     /// Every value is an integer or NULL.
     pub(crate) fn holds_integers(self) -> bool {
-        self.strict && self.stored && self.affinity == Affinity::Integer
+        self.row_id || (self.strict && self.stored && self.affinity == Affinity::Integer)
     }
 }
 
@@ -289,7 +291,7 @@ mod tests {
 
     #[test]
     fn only_columns_that_hold_integers_are_ordered() {
-        let facts = |strict| ColumnFacts { affinity: Affinity::Integer, strict, stored: true };
+        let facts = |strict| ColumnFacts { affinity: Affinity::Integer, strict, stored: true, row_id: false };
         let dialect =
             SqliteDialect::new([("strict".to_owned(), facts(true)), ("loose".to_owned(), facts(false))], true);
         let order = |name: &str, oid| {

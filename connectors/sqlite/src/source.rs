@@ -7,8 +7,8 @@ use atoll_connector_api::source::missing_option;
 use atoll_connector_api::sql_table::SqlTable;
 use atoll_connector_api::types::PgType;
 use atoll_connector_api::{
-    ColumnDefinition, Connector, ConnectorError, ForeignSource, OptionScope, OptionSpec, Options, Result, ServerSpec,
-    TableDefinition, TableKind, TableSpec, TableSummary,
+    ColumnDefinition, Connector, ConnectorError, Described, ForeignSource, OptionScope, OptionSpec, Options, Result,
+    ServerSpec, TableDefinition, TableKind, TableSpec, TableSummary,
 };
 use datafusion::catalog::TableProvider;
 use rusqlite::Connection;
@@ -130,7 +130,7 @@ impl ForeignSource for SqliteSource {
         self.database.call(exact).await
     }
 
-    async fn import(&self, schema: &str, tables: &[String]) -> Result<Vec<(String, TableDefinition)>> {
+    async fn import(&self, schema: &str, tables: &[String]) -> Result<Described> {
         self.check_schema(schema)?;
         let tables = tables.to_vec();
         self.database.call(move |database, connection| describe_all(database, connection, &tables)).await
@@ -170,6 +170,8 @@ pub(crate) struct RemoteColumn {
     not_null: bool,
     /// Place in the primary key, from 1; 0 outside it.
     key: u32,
+    /// It is the row id under another name.
+    row_id: bool,
 }
 
 /// A remote table.
@@ -197,7 +199,8 @@ impl TableShape {
     }
 
     pub(crate) fn facts(&self, column: &RemoteColumn) -> ColumnFacts {
-        ColumnFacts { affinity: column.affinity, strict: self.strict, stored: self.stored }
+        let (affinity, row_id) = (column.affinity, column.row_id);
+        ColumnFacts { affinity, strict: self.strict, stored: self.stored, row_id }
     }
 
     fn into_definition(self) -> TableDefinition {
@@ -216,30 +219,13 @@ impl TableShape {
     }
 }
 
-/// The tables that can be described. A view over a table that is gone, or a virtual table of an unknown module, has no
-/// columns to show; it must not hide the others. Where nothing can be read, it is not one table's fault.
-fn describe_all(
-    database: &Database,
-    connection: &Connection,
-    tables: &[String],
-) -> Result<Vec<(String, TableDefinition)>> {
-    let mut described = Vec::with_capacity(tables.len());
-    let mut broken = None;
-    for table in tables {
-        match shape(database, connection, table) {
-            Ok(shape) => described.push((table.clone(), shape.into_definition())),
-            // SQLite's own word on this table, and not that the file is locked.
-            Err(error @ ConnectorError::Remote { .. }) if !is_busy(&error) => {
-                tracing::debug!(server = database.server(), table, %error, "a table cannot be described");
-                broken.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    match broken {
-        Some(error) if described.is_empty() => Err(error),
-        _ => Ok(described),
-    }
+/// Describes tables. A view over a table that is gone, or a virtual table of an unknown module, has no columns to show:
+/// SQLite's own word on this table, and not that the file is locked.
+fn describe_all(database: &Database, connection: &Connection, tables: &[String]) -> Result<Described> {
+    let is_own = |error: &ConnectorError| matches!(error, ConnectorError::Remote { .. }) && !is_busy(error);
+    let described =
+        tables.iter().map(|table| (table.clone(), shape(database, connection, table).map(TableShape::into_definition)));
+    Described::from_each(described, is_own)
 }
 
 /// Reads a table's columns.
@@ -269,6 +255,9 @@ fn read_shape(connection: &Connection, table: &str) -> rusqlite::Result<Option<T
     })?;
     let columns = columns.collect::<rusqlite::Result<Vec<_>>>()?;
     let origins = if stored { Vec::new() } else { origins(connection, &name)? };
+    // `INTEGER PRIMARY KEY DESC` is no alias, and has an index: sqlite.org/lang_createtable.html#rowid.
+    let sql = "SELECT count(*) > 0 FROM pragma_index_list(?1) WHERE origin = 'pk'";
+    let indexed_key: bool = connection.query_row(sql, [&name], |row| row.get(0))?;
     let single_key = columns.iter().filter(|column| column.3 > 0).count() == 1;
     let columns = columns
         .into_iter()
@@ -282,13 +271,15 @@ fn read_shape(connection: &Connection, table: &str) -> rusqlite::Result<Option<T
                 _ => declared,
             };
             // Of all primary keys of ordinary tables only the alias of the row id refuses NULL by itself.
-            let row_id = key > 0 && single_key && !without_rowid && declared.eq_ignore_ascii_case("integer");
+            let is_alias = key > 0 && single_key && !without_rowid && !indexed_key;
+            let row_id = stored && is_alias && declared.eq_ignore_ascii_case("integer");
             RemoteColumn {
                 name,
                 affinity: Affinity::of(&declared, strict),
                 data_type: declared::pg_type(&declared),
                 not_null: stored && (not_null || row_id),
                 key,
+                row_id,
             }
         })
         .collect();

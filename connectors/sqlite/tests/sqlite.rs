@@ -9,10 +9,12 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use atoll_connector_api::paths::FilesRoots;
 use atoll_connector_api::statement::StatementScans;
+use atoll_connector_api::subplan::FederatedTable;
 use atoll_connector_api::types::{PgType, oids};
 use atoll_connector_api::{
     ColumnDefinition, ConnectorContext, ConnectorError, ForeignSource, Options, ServerSpec, TableSpec,
 };
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -166,7 +168,7 @@ async fn lists_and_describes_tables_and_views() {
         ]
     );
     assert_eq!(definition.primary_key, ["id"]);
-    let pairs = source.import("main", &["pairs".into()]).await.unwrap();
+    let pairs = source.import("main", &["pairs".into()]).await.unwrap().tables;
     assert_eq!(pairs[0].1.primary_key, ["a", "b"]);
     assert!(matches!(source.import("x", &[]).await, Err(ConnectorError::SchemaMissing { .. })));
     let missing = source.describe(&options(&[("table", "nowhere")])).await.unwrap_err();
@@ -374,8 +376,16 @@ async fn says_which_column_is_gone() {
     let error = connector_error(&query(&context, "SELECT label FROM t").await.unwrap_err());
     assert!(matches!(&error, ConnectorError::ColumnChanged { column, .. } if column == "label"), "{error:?}");
     // Planned after.
-    let error = source.provider(spec("t", &[("label", oids::TEXT)])).await.unwrap_err();
+    let columns = [("id", oids::INT8), ("label", oids::TEXT)];
+    let error = source.live_provider(spec("t", &columns)).await.unwrap_err();
     assert!(matches!(&error, ConnectorError::ColumnChanged { column, .. } if column == "label"), "{error:?}");
+    let after = self::context(&source, "t", spec("t", &columns)).await;
+    for reading in ["SELECT label FROM t", "SELECT id FROM t WHERE label = 'x'"] {
+        let error = connector_error(&query(&after, reading).await.unwrap_err());
+        assert!(matches!(&error, ConnectorError::ColumnChanged { column, .. } if column == "label"), "{error:?}");
+    }
+    assert_eq!(rows(&after, "SELECT id FROM t WHERE id = 1 ORDER BY id LIMIT 1").await, ["1"]);
+    assert_eq!(rows(&after, "SELECT count(*) FROM t").await, ["1"]);
     let mut renamed = spec("t", &[("label", oids::TEXT)]);
     renamed.columns[0].options = options(&[("column_name", "title")]);
     let provider = source.provider(renamed).await.unwrap();
@@ -564,6 +574,24 @@ async fn a_live_table_goes_by_its_one_name() {
 }
 
 #[tokio::test]
+async fn only_an_alias_of_the_row_id_is_always_an_integer() {
+    let shop = Shop::new(
+        "CREATE TABLE alias (id INTEGER PRIMARY KEY); INSERT INTO alias VALUES (2), (10);
+         CREATE TABLE other (id INTEGER PRIMARY KEY DESC); INSERT INTO other VALUES (2), ('x'), (NULL);",
+    );
+    let source = shop.source();
+    let of = async |table: &str| {
+        let definition = source.describe(&options(&[("table", table)])).await.unwrap();
+        let spec = TableSpec { columns: definition.columns, ..spec(table, &[]) };
+        let provider = source.provider(spec.clone()).await.unwrap();
+        let provider: &dyn TableProvider = provider.as_ref();
+        let plain = provider.downcast_ref::<FederatedTable>().unwrap().0.relation().columns[0].plain;
+        (spec.columns[0].not_null, plain)
+    };
+    assert_eq!((of("alias").await, of("other").await), ((true, true), (false, false)));
+}
+
+#[tokio::test]
 async fn one_broken_view_hides_no_other_table() {
     let shop = Shop::new(
         "CREATE TABLE good (id INTEGER); CREATE TABLE gone (id INTEGER); CREATE VIEW bad AS SELECT id FROM gone;
@@ -573,7 +601,8 @@ async fn one_broken_view_hides_no_other_table() {
     let names: Vec<_> = source.tables("main").await.unwrap().into_iter().map(|table| table.name).collect();
     assert_eq!(names, ["bad", "good"]);
     let described = source.import("main", &names).await.unwrap();
-    assert_eq!(described.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(described.tables.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(described.skipped.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["bad"]);
     for error in [
         source.import("main", &["bad".into()]).await.unwrap_err(),
         source.describe_live("main", "bad").await.unwrap_err(),

@@ -250,8 +250,12 @@ impl Host {
     ) -> SqlResult<Vec<(String, Arc<TableDefinition>)>> {
         let (key, source) = self.open(catalog, server, user)?;
         let described = source.import(schema, names).await.map_err(|error| sqlstate::connector_error(&error))?;
+        for (table, error) in &described.skipped {
+            tracing::debug!(server = server.header.name, table, %error, "a table cannot be described");
+        }
         let mut cache = lock(&self.definitions);
         Ok(described
+            .tables
             .into_iter()
             .map(|(name, definition)| {
                 let definition = Arc::new(definition);

@@ -207,7 +207,7 @@ impl Session {
     ) -> SqlResult<Facts> {
         let (host, catalog, user) = (Arc::clone(&self.engine.host), Arc::clone(catalog), self.current_user);
         let (schema, filter) = (schema.to_owned(), filter.clone());
-        let (tables, undescribed) = limits
+        let (tables, skipped) = limits
             .run(self.engine.cpu(), async move {
                 let server = catalog
                     .server_by_oid(server)
@@ -217,7 +217,8 @@ impl Session {
                 let source = host.source(&catalog, server, user)?;
                 let failed = |error: ConnectorError| sqlstate::connector_error(&error);
                 let schemas = source.schemas().await.map_err(failed)?;
-                if !schemas.contains(&schema) {
+                let is_alias = source.is_schema_alias(&schema);
+                if !schemas.contains(&schema) && !is_alias {
                     return Err(SqlError::new(
                         SqlState::FDW_SCHEMA_NOT_FOUND,
                         format!("schema \"{schema}\" is not present on foreign server \"{}\"", server.header.name),
@@ -239,8 +240,11 @@ impl Session {
                     .hint("Use LIMIT TO to import some of them."));
                 }
                 let described = source.import(&schema, &names).await.map_err(failed)?;
-                names.retain(|name| !described.iter().any(|(found, _)| found == name));
+                if let (ImportFilter::LimitTo(_), Some((_, error))) = (&filter, described.skipped.first()) {
+                    return Err(sqlstate::connector_error(error));
+                }
                 let tables: Vec<_> = described
+                    .tables
                     .into_iter()
                     .map(|(name, definition)| ImportedTable {
                         options: source.live_options(&schema, &name),
@@ -248,12 +252,14 @@ impl Session {
                         definition,
                     })
                     .collect();
-                Ok((tables, names))
+                Ok((tables, described.skipped))
             })
             .await?;
-        self.notices.extend(undescribed.iter().map(|name| {
-            let message = format!("table \"{name}\" cannot be described by its foreign server, skipping");
-            Notice::warning(SqlState::WARNING, message)
+        self.notices.extend(skipped.iter().map(|(name, error)| {
+            let message = format!("table \"{name}\" cannot be described, skipping");
+            let mut notice = Notice::warning(SqlState::WARNING, message);
+            notice.message = notice.message.detail(error.to_string());
+            notice
         }));
         Ok(Facts::Import(tables))
     }

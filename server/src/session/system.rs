@@ -75,6 +75,9 @@ pub(super) fn database_of(
     )))
 }
 
+/// What functions that look relations up have in their names, beside `pg_`.
+const CATALOG_WORDS: [&str; 5] = ["regclass", "to_reg", "has_", "current_schema", "_description"];
+
 impl Session {
     /// Where names are looked up.
     pub(super) fn name_scope(&self) -> NameScope {
@@ -146,8 +149,9 @@ impl Session {
         let catalog = self.catalog();
         let lower = text.to_ascii_lowercase();
         let mentioned = lower.contains("pg_") || lower.contains("information_schema");
+        let asks = mentioned || CATALOG_WORDS.iter().any(|word| lower.contains(word));
         let (shown, database) = match self.live.clone() {
-            Some(live) if mentioned => (self.live_catalog(&live, limits).await?, live),
+            Some(live) if asks => (self.live_catalog(&live, limits).await?, live),
             Some(live) => (catalog, live),
             None => (catalog, self.engine.config.database.clone()),
         };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use datafusion::common::ScalarValue;
 
 use super::{Aggregate, From, Query, QueryDialect, RelationId, Scalar, SortKey, Written, output_name};
-use crate::pushdown::{Fidelity, Pushed, same_storage};
+use crate::pushdown::{Fidelity, Pushed, literal};
 use crate::types::{PgType, oids};
 
 /// Conditions in one query beyond which it is not sent: remote parsers have limits of their own.
@@ -306,10 +306,8 @@ impl<'a> Renderer<'a> {
         identical(self.dialect.comparison(&written.sql, &data_type, operator, &literal))
     }
 
-    /// A constant that is not NULL and already of the other side's storage: a comparison across types is ours.
     fn literal(&self, value: &ScalarValue, data_type: &PgType) -> Option<String> {
-        let usable = !value.is_null() && same_storage(&value.data_type(), &data_type.storage());
-        if usable { self.dialect.literal(value, data_type) } else { None }
+        literal(self.dialect, value, data_type)
     }
 
     fn connected(&mut self, parts: &[Scalar], word: &str) -> Option<String> {

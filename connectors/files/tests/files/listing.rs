@@ -107,9 +107,9 @@ async fn lists_live_tables() {
         let spec = TableSpec { name: format!("lake.main.{name}"), options: live, columns: definition.columns };
         assert_eq!(rows(&table_of(&source, spec).await.unwrap(), ALL).await.unwrap(), [expected], "{name}");
     }
-    let imported = source.import("main", &["a".into(), "parts".into()]).await.unwrap();
+    let imported = source.import("main", &["a".into(), "parts".into()]).await.unwrap().tables;
     assert_eq!(imported[1].1.columns.len(), 3);
-    assert_eq!(source.import("public", &["a".into()]).await.unwrap()[0].1.columns.len(), 1);
+    assert_eq!(source.import("public", &["a".into()]).await.unwrap().tables[0].1.columns.len(), 1);
     let error = source.import("other", &[]).await.unwrap_err();
     assert!(matches!(error, ConnectorError::SchemaMissing { .. }), "{error:?}");
     assert_eq!(source.describe_live("public", "a").await.unwrap().columns.len(), 1);

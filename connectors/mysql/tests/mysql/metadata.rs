@@ -51,7 +51,7 @@ async fn lists_and_describes_tables_and_views() {
             ("day", "date".to_owned(), false, None),
         ]
     );
-    let imported = source.import(&shop.name, &["v".into(), "pairs".into()]).await.unwrap();
+    let imported = source.import(&shop.name, &["v".into(), "pairs".into()]).await.unwrap().tables;
     assert_eq!(imported[0].0, "v");
     assert_eq!(imported[1].1.primary_key, ["a", "b"]);
     assert!(matches!(source.import("nowhere", &[]).await, Err(ConnectorError::SchemaMissing { .. })));
@@ -73,8 +73,16 @@ async fn says_which_column_is_gone() {
     shop.run("ALTER TABLE t CHANGE label title VARCHAR(10)").await;
     let error = connector_error(&query(&before, "SELECT label FROM t").await.unwrap_err());
     assert!(matches!(&error, ConnectorError::ColumnChanged { column, .. } if column == "label"), "{error:?}");
-    let error = source.provider(spec("t", &[("label", oids::TEXT)])).await.unwrap_err();
+    let columns = [("id", oids::INT4), ("label", oids::TEXT)];
+    let error = source.live_provider(spec("t", &columns)).await.unwrap_err();
     assert!(matches!(&error, ConnectorError::ColumnChanged { column, .. } if column == "label"), "{error:?}");
+    let after = context(&source, "t", spec("t", &columns)).await;
+    for reading in ["SELECT label FROM t", "SELECT id FROM t WHERE label = 'x'"] {
+        let error = connector_error(&query(&after, reading).await.unwrap_err());
+        assert!(matches!(&error, ConnectorError::ColumnChanged { column, .. } if column == "label"), "{error:?}");
+    }
+    assert_eq!(rows(&after, "SELECT id FROM t WHERE id = 1 ORDER BY id LIMIT 1").await, ["1"]);
+    assert_eq!(rows(&after, "SELECT count(*) FROM t").await, ["1"]);
     let mut renamed = spec("t", &[("label", oids::TEXT)]);
     renamed.columns[0].options = options(&[("column_name", "TITLE")]);
     let again = context(&source, "t", renamed).await;

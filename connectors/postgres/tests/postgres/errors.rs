@@ -111,9 +111,19 @@ async fn a_changed_table_is_named_with_its_column() {
         .await;
     let source = remote.source(&[]);
     let table = remote.table(&source, "t").await;
-    let problem = async || match source.provider(table.clone()).await.unwrap_err() {
-        error @ ConnectorError::ColumnChanged { .. } => error.to_string(),
-        other => panic!("{other}"),
+    let problem = async || {
+        let context = datafusion::prelude::SessionContext::new();
+        context.register_table("t", source.provider(table.clone()).await.unwrap()).unwrap();
+        // What does not read the column goes on.
+        assert_eq!(rows(&context, "SELECT count(*), count(price) FROM t WHERE price IS NULL").await, [["0", "0"]]);
+        let live = source.live_provider(table.clone()).await.unwrap_err();
+        match failure(&context, "SELECT * FROM t").await {
+            error @ ConnectorError::ColumnChanged { .. } => {
+                assert_eq!(error.to_string(), live.to_string());
+                error.to_string()
+            }
+            other => panic!("{other}"),
+        }
     };
     remote.execute("ALTER TABLE t RENAME was TO became").await;
     assert_eq!(problem().await, "column \"was\" of foreign table \"public.t\" no longer exists on server \"remote\"");
@@ -313,7 +323,7 @@ async fn a_declared_type_that_cannot_hold_the_remotes_is_refused() {
     let source = remote.source(&[]);
     let mut table = remote.table(&source, "t").await;
     table.columns[0].data_type = PgType::new(oids::INT4);
-    let error = source.provider(table).await.unwrap_err();
+    let error = source.live_provider(table).await.unwrap_err();
     assert!(error.to_string().contains("has type text, not integer,"), "{error}");
     remote.drop_schema().await;
 }

@@ -8,7 +8,10 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Join, Operator};
 
 use super::grow::{Grower, Grown};
-use super::scalars::scalar;
+use super::scalars::{operand, scalar};
+
+/// The functions by which values join whose storage does not compare as they do.
+const KEY_FUNCTIONS: [&str; 2] = ["pg_key", "pg_float"];
 
 impl Grower {
     /// A join of two queries, if all of its conditions can go. Without an equality between the two it stays: the pairs of
@@ -86,6 +89,18 @@ fn larger(left: Option<usize>, right: Option<usize>) -> Option<usize> {
     Some(left?.max(right?))
 }
 
+/// What two keys are made of. Values are equal where their keys are, which is what the keys are for.
+fn unkeyed<'a>(left: &'a Expr, right: &'a Expr) -> (&'a Expr, &'a Expr) {
+    match (left, right) {
+        (Expr::ScalarFunction(one), Expr::ScalarFunction(other))
+            if one.func.name() == other.func.name() && KEY_FUNCTIONS.contains(&one.func.name()) =>
+        {
+            one.args.first().zip(other.args.first()).unwrap_or((left, right))
+        }
+        _ => (left, right),
+    }
+}
+
 /// What a pair has to fulfil.
 fn conditions(join: &Join, left: &Grown, right: &Grown) -> Option<Vec<Scalar>> {
     let schemas = (join.left.schema(), join.right.schema());
@@ -98,7 +113,8 @@ fn conditions(join: &Join, left: &Grown, right: &Grown) -> Option<Vec<Scalar>> {
     };
     let mut conditions = Vec::with_capacity(join.on.len());
     for (left, right) in &join.on {
-        let sides = (scalar(left, &of_left)?, scalar(right, &of_right)?);
+        let (left, right) = unkeyed(left, right);
+        let sides = (operand(left, &of_left)?, operand(right, &of_right)?);
         if !matches!(sides, (Scalar::Column(_), Scalar::Column(_))) {
             return None;
         }

@@ -1,11 +1,12 @@
 //! Expressions of a plan as those of a source's query. Whether the source's dialect has them is its own affair.
 
+use arrow::datatypes::DataType;
 use atoll_connector_api::pushdown::{COMPARE_FUNCTION, IN_LIST_MAX, operator_named};
 use atoll_connector_api::subplan::Scalar;
 use atoll_connector_api::types::{Arithmetic, PgType, oids};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{BinaryExpr, InList, Like};
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{Cast, Expr, Operator};
 
 /// Finds what a column stands for.
 pub(super) type Resolve<'a> = dyn Fn(&Column) -> Option<Scalar> + 'a;
@@ -24,12 +25,12 @@ pub(super) fn scalar(expr: &Expr, resolve: &Resolve<'_>) -> Option<Scalar> {
             Scalar::Or(vec![scalar(left, resolve)?, scalar(right, resolve)?])
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => {
-            Scalar::Compare(*op, boxed(left)?, boxed(right)?)
+            Scalar::Compare(*op, Box::new(operand(left, resolve)?), Box::new(operand(right, resolve)?))
         }
         Expr::ScalarFunction(call) if call.func.name() == COMPARE_FUNCTION => {
             let [operator, left, right] = call.args.as_slice() else { return None };
             let operator = operator_named(text_of(operator)?).filter(|operator| is_comparison(*operator))?;
-            Scalar::Compare(operator, boxed(left)?, boxed(right)?)
+            Scalar::Compare(operator, Box::new(operand(left, resolve)?), Box::new(operand(right, resolve)?))
         }
         Expr::ScalarFunction(call) if arithmetic(call.func.name()).is_some() => {
             let [left, right] = call.args.as_slice() else { return None };
@@ -57,6 +58,34 @@ pub(super) fn scalar(expr: &Expr, resolve: &Resolve<'_>) -> Option<Scalar> {
         }
         _ => return None,
     })
+}
+
+/// One side of a comparison, without the cast that gives both sides one type: it changes no value.
+pub(super) fn operand(expr: &Expr, resolve: &Resolve<'_>) -> Option<Scalar> {
+    let Expr::Cast(Cast { expr: inner, field }) = expr else { return scalar(expr, resolve) };
+    let inner = scalar(inner, resolve)?;
+    let data_type = inner.data_type().filter(|own| own.user.is_none())?;
+    keeps_value(&data_type, field.data_type()).then_some(inner)
+}
+
+/// Whether every number of a type is one of a storage.
+fn keeps_value(from: &PgType, to: &DataType) -> bool {
+    let (digits, scale) = match (from.oid, from.numeric_bounds()) {
+        (oids::INT2, _) => (5, 0),
+        (oids::INT4, _) => (10, 0),
+        (oids::INT8, _) => (19, 0),
+        (oids::NUMERIC, Some((precision, scale))) => (i32::from(precision) - i32::from(scale), i32::from(scale)),
+        _ => return false,
+    };
+    match to {
+        DataType::Int32 => from.oid == oids::INT2,
+        DataType::Int64 => from.oid != oids::NUMERIC && from.oid != oids::INT8,
+        DataType::Decimal128(precision, to_scale) | DataType::Decimal256(precision, to_scale) => {
+            let to_scale = i32::from(*to_scale);
+            to_scale >= scale && i32::from(*precision) - to_scale >= digits
+        }
+        _ => false,
+    }
 }
 
 /// The operation of one of our functions.

@@ -458,7 +458,11 @@ mod tests {
             assert_eq!(DIALECT.literal(&ScalarValue::from("x"), &data_type), None, "{oid}");
             assert_eq!(DIALECT.like("\"c\"", &data_type, "x%", false), None, "{oid}");
         }
-        assert_eq!(DIALECT.literal(&ScalarValue::from("1"), &PgType::new(oids::NUMERIC)), None);
+        let numeric = |text: &str| DIALECT.literal(&ScalarValue::from(text), &PgType::new(oids::NUMERIC));
+        assert_eq!(numeric("-1.50").as_deref(), Some("'-1.50'::numeric"));
+        assert_eq!(numeric("NaN").as_deref(), Some("'NaN'::numeric"));
+        // Versions before 14 have none.
+        assert_eq!((numeric("Infinity"), numeric("x'; --")), (None, None));
         assert_eq!(DIALECT.like("\"c\"", &PgType::new(oids::TEXT), "a\\%", false), None);
         let big = ScalarValue::Int64(Some(-1));
         assert_eq!(DIALECT.literal(&big, &PgType::new(oids::OID)), None);

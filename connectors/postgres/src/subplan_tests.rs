@@ -135,7 +135,10 @@ fn what_differs_is_not_written() {
         let order = vec![SortKey { scalar: scalar.clone(), descending: false, nulls_first: false }];
         render(&DIALECT, &Query { order, ..Query::over(table(1, "t"), vec![scalar]) }).is_some()
     };
-    assert!(ordered(PgType::new(oids::INT8)) && !ordered(mood.clone()) && !ordered(PgType::new(oids::FLOAT8)));
+    assert!(
+        ordered(PgType::new(oids::INT8)) && ordered(PgType::new(oids::FLOAT8)) && ordered(PgType::new(oids::NUMERIC))
+    );
+    assert!(!ordered(mood.clone()) && !ordered(PgType::bpchar(3)) && !ordered(PgType::new(oids::INTERVAL)));
     let joined = |left: ColumnRef, right: ColumnRef| {
         let filter = vec![equal(Scalar::Column(left.clone()), Scalar::Column(right))];
         render(&DIALECT, &Query { filter, ..Query::over(table(1, "t"), vec![Scalar::Column(left)]) }).is_some()
@@ -144,7 +147,14 @@ fn what_differs_is_not_written() {
     assert!(joined(text.clone(), text.clone()));
     assert!(!joined(text.clone(), ColumnRef { collation: Some(950), ..text.clone() }));
     assert!(!joined(text.clone(), ColumnRef { plain: false, ..text.clone() }));
-    assert!(!joined(reference(1, "a", PgType::new(oids::INT4)), reference(1, "b", PgType::new(oids::INT8))));
+    let of = |oid| reference(1, "a", PgType::new(oid));
+    for (left, right) in [(oids::INT4, oids::INT8), (oids::INT2, oids::NUMERIC), (oids::FLOAT4, oids::FLOAT8)] {
+        assert!(joined(of(left), of(right)), "{left} {right}");
+    }
+    assert!(joined(text.clone(), ColumnRef { data_type: PgType::varchar(5), ..text.clone() }));
+    for (left, right) in [(oids::INT4, oids::FLOAT8), (oids::DATE, oids::TIMESTAMP), (oids::TEXT, oids::BPCHAR)] {
+        assert!(!joined(of(left), of(right)), "{left} {right}");
+    }
     assert!(!joined(reference(1, "a", mood.clone()), reference(1, "b", mood)));
     let aggregated = |function, oid| {
         let call = call(function, Some(column(1, "a", oid)), oid);

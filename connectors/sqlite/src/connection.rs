@@ -20,7 +20,8 @@ const BUSY_TRIES_MAX: u32 = 20;
 /// Instructions of SQLite's virtual machine between two looks at the cancel flag: well below a millisecond.
 const CANCEL_CHECK_OPS: i32 = 1000;
 /// Metadata and the work of virtual tables ask for these; no other PRAGMA runs.
-const PRAGMAS: [&str; 6] = ["table_list", "table_xinfo", "encoding", "data_version", "page_size", "page_count"];
+const PRAGMAS: [&str; 7] =
+    ["table_list", "table_xinfo", "index_list", "encoding", "data_version", "page_size", "page_count"];
 
 /// Set when nobody waits for the work any more.
 #[derive(Debug, Clone, Default)]

@@ -128,25 +128,26 @@ impl Session {
         })
     }
 
-    /// The plan of a statement, where it may serve now.
+    /// The plan of a statement, if it may serve now, and the tables that have to be asked first whether they have changed.
     ///
     /// # Errors
-    /// What ends a statement while sources are asked.
-    pub(super) async fn kept_plan(&mut self, prepared: &Prepared, limits: &Limits) -> SqlResult<Option<KeptPlan>> {
+    /// Those of the system tables that it may look at.
+    pub(super) async fn kept_plan(
+        &mut self,
+        prepared: &Prepared,
+        limits: &Limits,
+    ) -> SqlResult<Option<(KeptPlan, Vec<Arc<dyn RemoteRelation>>)>> {
         let Some(mut kept) = self.take_plan(prepared) else { return Ok(None) };
         let is_young = kept.made.elapsed() < PLAN_KEPT && kept.made_by.generation == self.generation;
         let is_new = is_young && !kept.served;
-        let Some(tables) = kept.tables.clone() else { return Ok(Some(kept).filter(|_| is_new)) };
+        let Some(tables) = kept.tables.clone() else { return Ok(is_new.then_some((kept, Vec::new()))) };
         if !is_new {
-            if !self.are_current(tables, limits).await? {
-                return Ok(None);
-            }
             let text = prepared.statement.as_ref().map_or("", |statement| statement.text.as_str());
             kept.made_by.planning.begin(self.system_context(limits, text).await?);
         }
         kept.served = true;
         *lock(&prepared.planned) = Some(kept.clone());
-        Ok(Some(kept))
+        Ok(Some((kept, if is_new { Vec::new() } else { tables })))
     }
 
     fn take_plan(&self, prepared: &Prepared) -> Option<KeptPlan> {
@@ -157,18 +158,5 @@ impl Session {
             && made_by.planning.serves(&self.settings)
             && made_by.scope == self.name_scope();
         serves.then_some(kept)
-    }
-
-    async fn are_current(&self, tables: Vec<Arc<dyn RemoteRelation>>, limits: &Limits) -> SqlResult<bool> {
-        limits
-            .run(self.engine.cpu(), async move {
-                for table in &tables {
-                    if !table.is_current().await {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            })
-            .await
     }
 }

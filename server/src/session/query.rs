@@ -9,11 +9,13 @@ use std::time::{Instant, SystemTime};
 use arrow::array::StringViewArray;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
+use atoll_connector_api::subplan::RemoteRelation;
 use atoll_connector_api::types::{PgType, from_sql, oids};
 use datafusion::common::metadata::{FieldMetadata, ScalarAndMetadata};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::sqlparser::ast as sql;
 use futures::StreamExt;
 
@@ -151,38 +153,85 @@ impl Session {
         parameters: Vec<ScalarValue>,
         limits: &Limits,
     ) -> SqlResult<Rows> {
-        let kept = match (self.kept_plan(prepared, limits).await?, &prepared.statement) {
-            (Some(kept), _) => kept,
-            (None, Some(ParsedStatement { statement: Statement::Query(query), text, .. })) => {
-                let kept = self.plan(query, text, &prepared.given, limits).await?;
-                self.kept_plans.keep_again(&prepared.planned, &kept);
-                // The client decodes rows by what Describe said: a result of another shape must not reach it.
-                if prepared.columns.as_deref() != Some(kept.columns.as_slice()) {
-                    return Err(SqlError::unsupported("cached plan must not change result type"));
+        let (kept, physical) = self.planned(prepared, parameters, limits).await?;
+        let columns = prepared.columns.clone().unwrap_or_else(|| kept.columns.clone());
+        self.stream(kept, physical, limits, columns)
+    }
+
+    /// A statement's plan, logical and physical: the one that is kept, or else a new one.
+    async fn planned(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+        limits: &Limits,
+    ) -> SqlResult<(KeptPlan, Arc<dyn ExecutionPlan>)> {
+        let types = prepared.parameters.as_slice();
+        if let Some((kept, asked)) = self.kept_plan(prepared, limits).await?
+            && let Some(physical) = self.physical(&kept, asked, types, parameters.clone(), limits).await?
+        {
+            return Ok((kept, physical));
+        }
+        let (query, text) = match &prepared.statement {
+            Some(ParsedStatement { statement: Statement::Query(query), text, .. }) => (query, text),
+            Some(ParsedStatement { statement: Statement::DeclareCursor(declare), .. }) => {
+                match &declare.query.statement {
+                    Statement::Query(query) => (query, &declare.query.text),
+                    _ => return Err(SqlError::internal("a cursor without its query")),
                 }
-                kept
             }
             _ => return Err(SqlError::internal("a query without its statement")),
         };
-        let columns = prepared.columns.clone().unwrap_or_else(|| kept.columns.clone());
-        self.stream(kept, &prepared.parameters, parameters, limits, columns).await
+        let kept = self.plan(query, text, &prepared.given, limits).await?;
+        // The client decodes rows by what Describe said: a result of another shape must not reach it.
+        if prepared.columns.as_ref().is_some_and(|columns| !are_alike(columns, &kept.columns)) {
+            return Err(SqlError::unsupported("cached plan must not change result type"));
+        }
+        self.kept_plans.keep_again(&prepared.planned, &kept);
+        let physical = self.physical(&kept, Vec::new(), types, parameters, limits).await?;
+        let physical = physical.ok_or_else(|| SqlError::internal("a new plan was not made"))?;
+        Ok((kept, physical))
     }
 
-    async fn stream(
+    /// The physical plan for some parameters; `None` where one of the tables that are `asked` has changed since.
+    async fn physical(
         &self,
-        kept: KeptPlan,
+        kept: &KeptPlan,
+        asked: Vec<Arc<dyn RemoteRelation>>,
         types: &[PgType],
         parameters: Vec<ScalarValue>,
+        limits: &Limits,
+    ) -> SqlResult<Option<Arc<dyn ExecutionPlan>>> {
+        let state = Arc::clone(&kept.made_by.planning.state);
+        let (plan, types) = (kept.planned.plan.clone(), types.to_vec());
+        let made = async move {
+            for table in &asked {
+                if !table.is_current().await {
+                    return Ok(None);
+                }
+            }
+            execute::physical_plan(&state, bind(plan, &types, parameters)?).await.map(Some)
+        };
+        let made = limits.run(self.engine.cpu(), made).await;
+        made.map_err(|error| CastConstant::locate(&kept.planned.constants, error))
+    }
+
+    /// Runs a query that has no parameters.
+    async fn run_alone(&mut self, query: &sql::Query, text: &str, limits: &Limits) -> SqlResult<Rows> {
+        let kept = self.plan(query, text, &[], limits).await?;
+        let columns = kept.columns.clone();
+        let physical = self.physical(&kept, Vec::new(), &[], Vec::new(), limits).await?;
+        let physical = physical.ok_or_else(|| SqlError::internal("a new plan was not made"))?;
+        self.stream(kept, physical, limits, columns)
+    }
+
+    fn stream(
+        &self,
+        kept: KeptPlan,
+        physical: Arc<dyn ExecutionPlan>,
         limits: &Limits,
         columns: Vec<ResultColumn>,
     ) -> SqlResult<Rows> {
         let KeptPlan { planned, made_by, .. } = kept;
-        let plan = bind(planned.plan, types, parameters)?;
-        let planning = Arc::clone(&made_by.planning.state);
-        let physical = limits
-            .run(self.engine.cpu(), async move { execute::physical_plan(&planning, plan).await })
-            .await
-            .map_err(|error| CastConstant::locate(&planned.constants, error))?;
         let mut batches = execute::stream(
             self.engine.cpu(),
             self.engine.admission(),
@@ -241,9 +290,7 @@ impl Session {
 
     /// COPY … TO STDOUT.
     pub(super) async fn copy_to(&mut self, copy: &CopyTo, text: &str, limits: &Limits) -> SqlResult<Outcome> {
-        let kept = self.plan(&copy.query, text, &[], limits).await?;
-        let columns = kept.columns.clone();
-        let rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
+        let rows = self.run_alone(&copy.query, text, limits).await?;
         Ok(Outcome::Copy(Rows { tag: RowsTag::Copy, ..rows }, Box::new(copy.clone())))
     }
 
@@ -320,9 +367,7 @@ impl Session {
             .collect();
         let text = format!("SELECT {}", casts.join(", "));
         let query = parse_query(&text)?;
-        let kept = self.plan(&query, &text, &[], limits).await?;
-        let columns = kept.columns.clone();
-        let mut rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
+        let mut rows = self.run_alone(&query, &text, limits).await?;
         let mut values = Vec::new();
         while let Some(batch) = rows.batches.next().await {
             let batch = batch?;
@@ -376,15 +421,12 @@ impl Session {
         if self.cursors.len() >= self.engine.config.portals_max {
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many open cursors"));
         }
-        let Statement::Query(query) = &declare.query.statement else {
+        if !matches!(declare.query.statement, Statement::Query(_)) {
             return Err(SqlError::syntax("DECLARE CURSOR must be given a query"));
-        };
-        let kept = match self.kept_plan(prepared, limits).await? {
-            Some(kept) => kept,
-            None => self.plan(query, &declare.query.text, &prepared.given, limits).await?,
-        };
+        }
+        let (kept, physical) = self.planned(prepared, parameters, limits).await?;
         let columns = kept.columns.clone();
-        let rows = self.stream(kept, &prepared.parameters, parameters, limits, columns).await?;
+        let rows = self.stream(kept, physical, limits, columns)?;
         let cursor = Cursor::new(rows, declare.hold, text);
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Outcome::Command("DECLARE CURSOR".to_owned()))
@@ -472,6 +514,13 @@ fn check_mentioned(query: &sql::Query, given: &[Option<PgType>], count: usize) -
             format!("could not determine data type of parameter ${number}"),
         )),
     }
+}
+
+/// Whether columns have the same names and types. Which relations they come from may change.
+fn are_alike(described: &[ResultColumn], actual: &[ResultColumn]) -> bool {
+    let alike =
+        |(one, other): (&ResultColumn, &ResultColumn)| one.name == other.name && one.data_type == other.data_type;
+    described.len() == actual.len() && described.iter().zip(actual).all(alike)
 }
 
 /// The columns after type coercion, which may widen them (UNION, CASE); before it where parameters are still untyped.

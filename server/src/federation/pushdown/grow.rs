@@ -20,7 +20,7 @@ use datafusion::logical_expr::{
 use super::Switches;
 use super::aggregates::aggregate;
 use super::node::RemoteQuery;
-use super::scalars::scalar;
+use super::scalars::{key_argument, scalar};
 
 /// The share of rows that a condition is taken to keep, as one part in so many: DataFusion's own guess.
 const FILTER_KEEPS_ONE_IN: usize = 5;
@@ -288,7 +288,9 @@ impl Grower {
         let schema = sort.input.schema();
         let resolve = |column: &Column| grown.resolve(schema, column);
         let key = |key: &datafusion::logical_expr::SortExpr| {
-            let scalar = scalar(&key.expr, &resolve).filter(Scalar::is_output)?;
+            // Keys are in the order of what they are keys of.
+            let expr = key_argument(&key.expr).map_or(&key.expr, |(_, inner)| inner);
+            let scalar = scalar(expr, &resolve).filter(Scalar::is_output)?;
             Some(SortKey { scalar, descending: !key.asc, nulls_first: key.nulls_first })
         };
         grown.query.order = sort.expr.iter().map(key).collect::<Option<Vec<_>>>()?;

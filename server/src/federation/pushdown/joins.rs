@@ -8,10 +8,7 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Join, Operator};
 
 use super::grow::{Grower, Grown};
-use super::scalars::{operand, scalar};
-
-/// The functions by which values join whose storage does not compare as they do.
-const KEY_FUNCTIONS: [&str; 2] = ["pg_key", "pg_float"];
+use super::scalars::{key_argument, operand, scalar};
 
 impl Grower {
     /// A join of two queries, if all of its conditions can go. Without an equality between the two it stays: the pairs of
@@ -91,17 +88,12 @@ fn larger(left: Option<usize>, right: Option<usize>) -> Option<usize> {
 
 /// What two keys are made of. Values are equal where their keys are, which is what the keys are for.
 fn unkeyed<'a>(left: &'a Expr, right: &'a Expr) -> (&'a Expr, &'a Expr) {
-    match (left, right) {
-        (Expr::ScalarFunction(one), Expr::ScalarFunction(other))
-            if one.func.name() == other.func.name() && KEY_FUNCTIONS.contains(&one.func.name()) =>
-        {
-            one.args.first().zip(other.args.first()).unwrap_or((left, right))
-        }
+    match (key_argument(left), key_argument(right)) {
+        (Some((one, inner)), Some((other, outer))) if one == other => (inner, outer),
         _ => (left, right),
     }
 }
 
-/// What a pair has to fulfil.
 fn conditions(join: &Join, left: &Grown, right: &Grown) -> Option<Vec<Scalar>> {
     let schemas = (join.left.schema(), join.right.schema());
     let of_left = |column: &Column| left.resolve(schemas.0, column);

@@ -60,6 +60,16 @@ pub(super) fn scalar(expr: &Expr, resolve: &Resolve<'_>) -> Option<Scalar> {
     })
 }
 
+/// The functions by which values join and sort whose storage does not compare as they do.
+const KEY_FUNCTIONS: [&str; 2] = ["pg_key", "pg_float"];
+
+/// The function that makes a key, and what it is the key of.
+pub(super) fn key_argument(expr: &Expr) -> Option<(&str, &Expr)> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let name = KEY_FUNCTIONS.contains(&call.func.name()).then(|| call.func.name())?;
+    Some((name, call.args.first()?))
+}
+
 /// One side of a comparison, without the cast that gives both sides one type: it changes no value.
 pub(super) fn operand(expr: &Expr, resolve: &Resolve<'_>) -> Option<Scalar> {
     let Expr::Cast(Cast { expr: inner, field }) = expr else { return scalar(expr, resolve) };

@@ -22,6 +22,7 @@ use super::datetime::IntervalSum;
 use super::float_extremes::FloatExtremes;
 use super::float_sums::{FloatSum, FloatSums, SingleSum};
 use super::numeric_sum::NumericSum;
+use super::numeric_sums::NumericSums;
 use super::{external, sliding};
 use crate::error::{SqlError, SqlState};
 
@@ -98,6 +99,11 @@ impl Kind {
     /// Whether this adds up to a float, whose type is stored as double precision.
     fn sums_floats(self, storage: &DataType) -> bool {
         matches!(self, Self::Sum | Self::Average) && storage == &DataType::Float64
+    }
+
+    /// Whether this adds up numbers exactly, and the result is kept as text.
+    fn sums_numerics(self, result: &PgType, plan: &Plan) -> bool {
+        matches!(self, Self::Sum | Self::Average) && *plan == Plan::Numeric && result.oid == oids::NUMERIC
     }
 
     /// Whether this looks for the least or greatest float.
@@ -258,15 +264,21 @@ impl AggregateUDFImpl for Aggregate {
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
         let Some(field) = args.expr_fields.first() else { return false };
-        let storage = self.kind.plan(field).ok().map(|(_, storage, _)| storage);
+        let Ok((result, storage, plan)) = self.kind.plan(field) else { return false };
         !args.is_distinct
             && !self.kind.adds_singles(&PgType::of_field(field))
-            && storage.is_some_and(|storage| self.kind.sums_floats(&storage) || self.kind.compares_floats(&storage))
+            && (self.kind.sums_floats(&storage)
+                || self.kind.compares_floats(&storage)
+                || self.kind.sums_numerics(&result, &plan))
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         let Some(field) = args.expr_fields.first() else { return exec_err!("{} takes one argument", self.name()) };
-        let (_, storage, _) = self.kind.plan(field)?;
+        let (result, storage, plan) = self.kind.plan(field)?;
+        if self.kind.sums_numerics(&result, &plan) {
+            let result = PgType::of_field(&args.return_field);
+            return Ok(Box::new(NumericSums::new(PgType::of_field(field), self.kind == Kind::Average, result)));
+        }
         if self.kind.compares_floats(&storage) {
             return Ok(Box::new(FloatExtremes::new(self.kind == Kind::Maximum, storage)));
         }

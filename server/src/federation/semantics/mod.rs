@@ -34,6 +34,7 @@ mod lateral;
 mod lists;
 mod merged_names;
 mod numeric_sum;
+mod numeric_sums;
 mod operators;
 mod ordered_input;
 mod parameters;

@@ -14,7 +14,7 @@ use datafusion::logical_expr::Accumulator;
 use super::external;
 
 /// What stands for a sum that has too many digits, in a partial state.
-const OVERFLOW: &str = "overflow";
+pub(super) const OVERFLOW: &str = "overflow";
 
 /// The sum.
 #[derive(Debug)]
@@ -103,14 +103,15 @@ impl NumericSum {
     }
 
     /// A number as it is printed; of `money` without its sign and commas.
-    fn read(&self, text: &mut String) -> Result<Numeric> {
+    pub(super) fn read(&self, text: &mut String) -> Result<Numeric> {
         if self.data_type.oid == oids::MONEY {
             text.retain(|character| !matches!(character, '$' | ','));
         }
         Numeric::parse(text).map_err(external)
     }
 
-    fn add(&mut self, value: Numeric) {
+    /// Adds a value, but does not count it.
+    pub(super) fn add(&mut self, value: Numeric) {
         if !self.specials.count(&value, 1) {
             self.combine(Arithmetic::Add, value);
         }
@@ -133,6 +134,23 @@ impl NumericSum {
         if let Some(short) = self.short.take() {
             self.combine(Arithmetic::Add, short.to_numeric());
         }
+    }
+
+    /// Adds what [`Accumulator::state`] said of other values, but for their count.
+    ///
+    /// # Errors
+    /// Bugs only.
+    pub(super) fn merge(&mut self, sum: &str) -> Result<()> {
+        match sum {
+            OVERFLOW => (self.sum, self.overflown) = (None, true),
+            sum => self.add(Numeric::parse(sum).map_err(external)?),
+        }
+        Ok(())
+    }
+
+    /// The same over so many values.
+    pub(super) fn counted(self, count: i64) -> Self {
+        Self { count, ..self }
     }
 
     fn combine(&mut self, operation: Arithmetic, value: Numeric) {
@@ -252,10 +270,8 @@ impl Accumulator for NumericSum {
         let [sums, counts] = states else { return exec_err!("a sum's state has two columns") };
         let (sums, counts) = (sums.as_string::<i32>(), counts.as_primitive::<Int64Type>());
         for (sum, count) in sums.iter().zip(counts.iter()) {
-            match sum {
-                Some(OVERFLOW) => (self.sum, self.overflown) = (None, true),
-                Some(sum) => self.add(Numeric::parse(sum).map_err(external)?),
-                None => {}
+            if let Some(sum) = sum {
+                self.merge(sum)?;
             }
             self.count += count.unwrap_or(0);
         }

@@ -205,7 +205,7 @@ impl Cells {
         let (not_null, comment, readable, deterministic) = (self.flag(), self.next(), self.flag(), self.flag());
         Some(RemoteColumn {
             name,
-            data_type: pg_type(base, element, labels),
+            data_type: if composite { composite_type(&base) } else { pg_type(base, element, labels) },
             not_null,
             comment,
             readable,
@@ -236,6 +236,14 @@ fn pg_type(base: TypeName, element: Option<TypeName>, labels: Vec<String>) -> Pg
             None => PgType::user(format!("{}[]", local_name(&element.name)), labels, true),
         },
         None => PgType::user(local_name(&base.name), labels, false),
+    }
+}
+
+/// A type whose values are rows.
+fn composite_type(base: &TypeName) -> PgType {
+    match BuiltinType::by_oid(base.oid) {
+        Some(_) => PgType::with_modifier(base.oid, -1),
+        None => PgType::composite(local_name(&base.name)),
     }
 }
 

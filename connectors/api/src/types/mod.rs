@@ -89,6 +89,9 @@ pub struct UserType {
     /// It is an array.
     #[serde(default)]
     pub array: bool,
+    /// It is a composite type: its values are rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub composite: bool,
 }
 
 /// A type as catalogs keep it.
@@ -141,7 +144,25 @@ impl PgType {
     pub fn user(name: impl Into<String>, labels: Vec<String>, array: bool) -> Self {
         let name = name.into();
         let oid = derived_oid(&name, &labels);
-        Self { oid, modifier: -1, user: Some(Arc::new(UserType { name, labels, array })) }
+        Self { oid, modifier: -1, user: Some(Arc::new(UserType { name, labels, array, composite: false })) }
+    }
+
+    /// A composite type of some source.
+    pub fn composite(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let oid = derived_oid(&name, &[]);
+        Self { oid, modifier: -1, user: Some(Arc::new(UserType { name, labels: Vec::new(), array: false, composite: true })) }
+    }
+
+    /// Whether values are rows.
+    pub fn is_composite(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.composite)
+    }
+
+    /// Whether this is a type of an extension's or of its own making: neither enum nor array nor composite. What operators
+    /// it has is not known.
+    pub fn is_extension(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| !user.array && !user.composite && user.labels.is_empty())
     }
 
     /// Precision and scale of a `numeric` that has them.

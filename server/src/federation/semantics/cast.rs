@@ -66,17 +66,32 @@ pub(super) fn fold(settings: &Settings, expr: Expr) -> Result<Expr> {
         check_parsed(&PgType::of_field(&field), &target)?;
     }
     let array = value.to_array_of_size(1)?;
-    let cast = cast::cast(array.as_ref(), &PgType::of_field(&field), &target, &settings.style()).map_err(external)?;
+    // A literal is read as it was when its statement was parsed; what is made of a value, as it is now.
+    let is_literal = metadata.is_none() && value.data_type().is_string();
+    let style = if is_literal { settings.literal_style() } else { settings.style() };
+    let cast = cast::cast(array.as_ref(), &PgType::of_field(&field), &target, &style).map_err(external)?;
     Ok(typed_literal(ScalarValue::try_from_array(&cast, 0)?, &target))
 }
 
-/// `tsvector` and `tsquery`.
-const SEARCH: [u32; 2] = [3614, 3615];
+/// `tsvector`, `tsquery` and `jsonpath`.
+const PARSED: [u32; 3] = [3614, 3615, oids::JSONPATH];
 
-/// Text search has types whose values are not kept as they are written, and that nothing here parses.
+/// Some types have values that are not kept as they are written, and that nothing here parses.
 fn check_parsed(source: &PgType, target: &PgType) -> Result<()> {
-    let is_search = target.user.is_none() && SEARCH.contains(&target.oid);
-    if is_search && source.oid != target.oid {
+    if source.oid == target.oid { Ok(()) } else { check_literal(target) }
+}
+
+/// Refuses to read literals of such types.
+///
+/// # Errors
+/// `0A000`.
+pub(super) fn check_literal(target: &PgType) -> Result<()> {
+    let is_text = |name: &str| name == "citext" || name.ends_with(".citext");
+    let unread = match &target.user {
+        Some(user) => target.is_composite() || (target.is_extension() && !is_text(&user.name)),
+        None => PARSED.contains(&target.oid),
+    };
+    if unread {
         return Err(SqlError::unsupported(format!("a cast to {} is not supported", target.sql_name())).into());
     }
     Ok(())

@@ -19,6 +19,7 @@ mod choice;
 mod collect;
 mod column_lists;
 mod compare;
+mod conditions;
 mod datetime;
 mod float;
 mod float_extremes;
@@ -37,6 +38,7 @@ mod numeric_sum;
 mod operators;
 mod ordered_input;
 mod parameters;
+mod patterns;
 mod rewrite;
 mod row_subqueries;
 mod rows;
@@ -54,8 +56,8 @@ mod whole_rows;
 mod windows;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use atoll_connector_api::ConnectorError;
 use atoll_connector_api::types::PgType;
@@ -102,6 +104,8 @@ struct Shared {
     clock: Arc<Clock>,
     /// Bytes that one call's results may take; `None`: any.
     memory: Option<usize>,
+    /// How the literals of the statement that is planned are read, where that is not how values print.
+    literals: Arc<RwLock<Option<OutputStyle>>>,
 }
 
 /// When the transaction and the statement began, in microseconds since 1970. A plan that was made before reads the clock
@@ -181,14 +185,16 @@ impl Settings {
     pub fn with_resolver(self, resolver: Arc<TypeResolver>) -> Self {
         let clock = Arc::clone(&self.inner.clock);
         let (style, memory) = (self.inner.style.clone(), self.inner.memory);
-        Self { inner: Arc::new(Shared { style, resolver: Some(resolver), clock, memory }) }
+        let literals = Arc::clone(&self.inner.literals);
+        Self { inner: Arc::new(Shared { style, resolver: Some(resolver), clock, memory, literals }) }
     }
 
     /// The same with the session's clock.
     #[must_use]
     pub fn with_clock(self, clock: Arc<Clock>) -> Self {
         let (style, resolver, memory) = (self.inner.style.clone(), self.inner.resolver.clone(), self.inner.memory);
-        Self { inner: Arc::new(Shared { style, resolver, clock, memory }) }
+        let literals = Arc::clone(&self.inner.literals);
+        Self { inner: Arc::new(Shared { style, resolver, clock, memory, literals }) }
     }
 
     /// The same with a bound on what a function makes of one batch, in bytes: it is not yet the query's memory when it is
@@ -197,7 +203,8 @@ impl Settings {
     pub fn with_memory(self, memory: Option<usize>) -> Self {
         let (style, resolver) = (self.inner.style.clone(), self.inner.resolver.clone());
         let clock = Arc::clone(&self.inner.clock);
-        Self { inner: Arc::new(Shared { style, resolver, clock, memory }) }
+        let literals = Arc::clone(&self.inner.literals);
+        Self { inner: Arc::new(Shared { style, resolver, clock, memory, literals }) }
     }
 
     /// Bytes that one call's results may take.
@@ -214,6 +221,23 @@ impl Settings {
     pub fn style(&self) -> OutputStyle {
         let now_usecs = self.inner.style.now_usecs.map(|_| self.inner.clock.transaction());
         OutputStyle { now_usecs, ..self.inner.style.clone() }
+    }
+
+    /// Reads the literals of the statements that are planned from now on in a style; `None`: in that of the values.
+    pub fn read_literals(&self, style: Option<OutputStyle>) {
+        *self.inner.literals.write().unwrap_or_else(PoisonError::into_inner) = style;
+    }
+
+    /// How literals are read: as when their statement was parsed.
+    pub fn literal_style(&self) -> OutputStyle {
+        let literals = self.inner.literals.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match literals {
+            Some(style) => {
+                let now_usecs = style.now_usecs.map(|_| self.inner.clock.transaction());
+                OutputStyle { now_usecs, ..style }
+            }
+            None => self.style(),
+        }
     }
 
     /// The type that a name stands for.
@@ -315,6 +339,7 @@ fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
         catalog_array::catalog_array(settings),
         compare::pg_key(),
         compare::pg_compare(),
+        conditions::function(),
         float::pg_float(),
     ];
     functions.extend(lists::functions());

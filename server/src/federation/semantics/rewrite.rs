@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{
-    any, array_subquery, cast, choice, collect, datetime, from_sets, functions, hypothetical, row_subqueries, rows,
+    any, array_subquery, cast, choice, collect, conditions, datetime, from_sets, functions, hypothetical, row_subqueries, rows,
     statistics,
 };
 use crate::error::{SqlError, SqlResult};
@@ -59,10 +59,11 @@ impl VisitorMut for Rewriter {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         show_rows(&mut query.body);
         narrow_results(&mut query.body);
-        match query.body.as_mut() {
-            SetExpr::Select(select) => stop(row_subqueries::conditions(select)),
-            _ => ControlFlow::Continue(()),
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            stop(row_subqueries::conditions(select))?;
         }
+        conditions::of_clauses(&mut query.body);
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
@@ -76,6 +77,7 @@ impl VisitorMut for Rewriter {
         datetime::rewrite::expression(expr);
         stop(rows::expand(expr))?;
         rows::escape(expr);
+        conditions::of_parts(expr);
         rewrite(expr);
         ControlFlow::Continue(())
     }

@@ -12,6 +12,8 @@ use super::text::{DateStyle, OutputStyle, TextWriter};
 use super::{ColumnBuilder, PgType, input, json, misc};
 use crate::{ConnectorError, Result};
 
+pub use super::name::{BITS_MAX, CHARACTERS_MAX};
+
 /// Whether PostgreSQL has an explicit cast from one type to another.
 pub fn castable(from: &PgType, to: &PgType) -> bool {
     way(&Codec::of(from), &Codec::of(to)).is_some()

@@ -56,6 +56,9 @@ const KEY_OID: &str = "pg.oid";
 const KEY_MODIFIER: &str = "pg.modifier";
 const KEY_USER: &str = "pg.user_type";
 
+/// Between a string type and its collation.
+const COLLATE: &str = " collate ";
+
 /// `uuid` is 16 bytes: RFC 9562.
 const UUID_BYTES: i32 = 16;
 
@@ -151,7 +154,21 @@ impl PgType {
     pub fn composite(name: impl Into<String>) -> Self {
         let name = name.into();
         let oid = derived_oid(&name, &[]);
-        Self { oid, modifier: -1, user: Some(Arc::new(UserType { name, labels: Vec::new(), array: false, composite: true })) }
+        Self {
+            oid,
+            modifier: -1,
+            user: Some(Arc::new(UserType { name, labels: Vec::new(), array: false, composite: true })),
+        }
+    }
+
+    /// A string type whose collation equates different texts: how its values compare only their source knows.
+    pub fn collated(name: impl std::fmt::Display, collation: &str) -> Self {
+        Self::user(format!("{name}{COLLATE}{collation}"), Vec::new(), false)
+    }
+
+    /// Whether this is such a type.
+    pub fn is_collated(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.labels.is_empty() && user.name.contains(COLLATE))
     }
 
     /// Whether values are rows.

@@ -21,12 +21,13 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::error::SqlError;
 
+use super::arithmetic::narrow_literal;
 use super::operators::{have_no_common_storage, is_text, is_upscaled, needs_key, plan_comparison, take_type, trimmed};
 use super::subqueries::{outer_references, single, where_true};
 use super::{
-    Operand, Settings, any, cast, catalog_array, choice, collect, compare, conditions, datetime, float, functions, grouping,
-    grouping_columns, lateral, lists, operand, ordered_input, parameters, patterns, set_comparison, set_operations, statistics,
-    type_of, windows,
+    Operand, Settings, any, cast, catalog_array, choice, collect, compare, conditions, datetime, fields, float,
+    functions, grouping, grouping_columns, lateral, lists, operand, ordered_input, parameters, patterns,
+    set_comparison, set_operations, statistics, type_of, windows,
 };
 
 /// Our function for a sign before a number.
@@ -226,6 +227,7 @@ impl PostgresComparisons {
             {
                 any::plan(&self.settings, func, args, schema)
             }
+            Expr::ScalarFunction(call) if call.func.name() == fields::FIELD => Ok(Transformed::yes(fields::plan(call))),
             Expr::ScalarFunction(call) if call.func.name() == conditions::NAME => {
                 conditions::plan(&self.settings, call, schema).map(Transformed::yes)
             }
@@ -430,7 +432,7 @@ impl PostgresComparisons {
         let Some(common) = common else { return Ok(list) };
         let converted = |item: Expr| match operand(&item, schema) {
             Some(Operand::Typed(own)) if is_element(&item) && !is_stored_alike(&own, &common) => {
-                cast::fold(&self.settings, cast::cast_to(&self.settings, item, &common))
+                cast::fold(&self.settings, cast::cast_to(&self.settings, narrow_literal(item), &common))
             }
             _ => Ok(item),
         };
@@ -471,7 +473,9 @@ impl PostgresComparisons {
             return Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(left), subquery, negated })));
         } else {
             match compared {
-                Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) if *left == *expr && *right == column => {
+                Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right })
+                    if *left == *expr && *right == column =>
+                {
                     return original(left, subquery);
                 }
                 Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => (*left, *right),

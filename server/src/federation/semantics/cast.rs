@@ -73,6 +73,36 @@ pub(super) fn fold(settings: &Settings, expr: Expr) -> Result<Expr> {
     Ok(typed_literal(ScalarValue::try_from_array(&cast, 0)?, &target))
 }
 
+/// `22023` for a length or a precision that a type does not take: `varchar(0)`.
+pub(super) fn wrong_modifier(name: &str) -> Option<SqlError> {
+    let lower = name.trim_end_matches("[]").to_lowercase();
+    let (base, rest) = lower.split_once('(')?;
+    let (arguments, more) = rest.split_once(')')?;
+    let arguments: Vec<i64> = arguments.split(',').map(|part| part.trim().parse().ok()).collect::<Option<_>>()?;
+    let error = |message: String| Some(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    let length = |name: &str, max: i64| match arguments.as_slice() {
+        [length] if *length < 1 => error(format!("length for type {name} must be at least 1")),
+        [length] if *length > max => error(format!("length for type {name} cannot exceed {max}")),
+        _ => None,
+    };
+    match format!("{} {}", base.trim(), more.trim()).trim() {
+        "varchar" | "character varying" | "char varying" => length("varchar", cast::CHARACTERS_MAX),
+        "char" | "character" | "bpchar" => length("char", cast::CHARACTERS_MAX),
+        "bit" => length("bit", cast::BITS_MAX),
+        "varbit" | "bit varying" => length("varbit", cast::BITS_MAX),
+        "numeric" | "decimal" | "dec" => match arguments.as_slice() {
+            [precision, ..] if !(1..=1000).contains(precision) => {
+                error(format!("NUMERIC precision {precision} must be between 1 and 1000"))
+            }
+            [_, scale] if !(-1000..=1000).contains(scale) => {
+                error(format!("NUMERIC scale {scale} must be between -1000 and 1000"))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// `tsvector`, `tsquery` and `jsonpath`.
 const PARSED: [u32; 3] = [3614, 3615, oids::JSONPATH];
 
@@ -119,6 +149,14 @@ impl ScalarUDFImpl for PgCast {
         let source = PgType::of_field(value);
         if value.data_type() != &DataType::Null {
             check_parsed(&source, &target)?;
+        }
+        if source.is_collated() && !target.is_collated() {
+            // Its text would compare by its bytes.
+            return Err(SqlError::unsupported(format!(
+                "a cast of values of type {} is not supported",
+                source.sql_name()
+            ))
+            .into());
         }
         if value.data_type() != &DataType::Null && !cast::castable(&source, &target) {
             let bare = |data_type: &PgType| {

@@ -16,7 +16,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    JoinConstraint, JoinOperator, SelectItem, SetExpr, TableFactor, TableWithJoins, UnaryOperator, Value, Visit, Visitor,
+    JoinConstraint, JoinOperator, SelectItem, SetExpr, TableFactor, TableWithJoins, UnaryOperator, Value, Visit,
+    Visitor,
 };
 
 use super::operators::take_type;

@@ -21,6 +21,7 @@ mod column_lists;
 mod compare;
 mod conditions;
 mod datetime;
+mod fields;
 mod float;
 mod float_extremes;
 mod float_sums;
@@ -45,6 +46,7 @@ mod rows;
 mod set_comparison;
 mod set_operations;
 mod set_order;
+mod shapes;
 mod sliding;
 mod stars;
 mod statistics;
@@ -75,6 +77,7 @@ pub use array_subquery::array_of;
 pub use branches::unify_branches;
 pub use catalog::{array_cast, rewrite_catalog};
 pub use column_lists::complete_column_lists;
+pub use fields::FIELD;
 pub use from_sets::{ROWS_FROM, fields_of_function};
 pub use grouping_sets::{distinct_grouping_sets, expand_grouping_sets};
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
@@ -250,7 +253,11 @@ impl Settings {
         }
         PgType::parse_name(name)
             .or_else(|| self.inner.resolver.as_ref().and_then(|resolver| resolver(name)))
-            .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist")))
+            .ok_or_else(|| {
+                cast::wrong_modifier(name).unwrap_or_else(|| {
+                    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))
+                })
+            })
     }
 }
 
@@ -340,6 +347,7 @@ fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
         compare::pg_key(),
         compare::pg_compare(),
         conditions::function(),
+        fields::function(),
         float::pg_float(),
     ];
     functions.extend(lists::functions());

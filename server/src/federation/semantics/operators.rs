@@ -1,10 +1,10 @@
 //! Plans binary operators by the PostgreSQL types of their sides.
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field};
 use atoll_connector_api::types::key::{Comparison, comparison};
 use atoll_connector_api::types::text::OutputStyle;
-use atoll_connector_api::types::{PgType, format_scalar, oids, parse_scalar, parse_scalar_with};
-use datafusion::common::{DFSchema, ScalarValue};
+use atoll_connector_api::types::{BuiltinType, PgType, format_scalar, oids, parse_scalar, parse_scalar_with};
+use datafusion::common::{DFSchema, ScalarValue, TableReference};
 use datafusion::error::Result;
 use datafusion::functions::string::expr_fn::rtrim;
 use datafusion::logical_expr::expr::{BinaryExpr, Placeholder};
@@ -17,7 +17,8 @@ use super::arithmetic::{self, Arithmetic, narrow_literal, planned_operand};
 use super::cast::{self, cast_to, fold};
 use super::float::{self, Comparable};
 use super::{
-    Operand, Settings, choice, compare, datetime, external, functions, operand, parameters, type_of, typed_literal,
+    Operand, Settings, choice, compare, datetime, external, fields, functions, operand, parameters, type_of,
+    typed_literal,
 };
 use crate::error::{SqlError, SqlState};
 
@@ -41,12 +42,31 @@ impl ExprPlanner for PostgresOperators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         match type_of(&access.expr, schema) {
-            Some(own) if own.is_composite() => {
-                let message = format!("a field of a value of type {} is not supported", own.sql_name());
-                Err(SqlError::unsupported(message).into())
-            }
+            Some(own) if own.is_composite() => Err(fields::no_field(&own).into()),
             _ => Ok(PlannerResult::Original(access)),
         }
+    }
+
+    /// `a.b` where `a` is a column, and none that has fields: then it is meant for a table.
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        if let ([name], false) = (nested, field.data_type().is_nested()) {
+            let relation = field.name();
+            let own = qualifier.is_some_and(|qualifier| qualifier.table() == relation);
+            return Err(if own {
+                SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column {relation}.{name} does not exist"))
+            } else {
+                let message = format!("missing FROM-clause entry for table \"{relation}\"");
+                SqlError::new(SqlState::UNDEFINED_TABLE, message)
+            }
+            .into());
+        }
+        // Another planner's.
+        Ok(PlannerResult::Original(Vec::new()))
     }
 
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
@@ -441,9 +461,7 @@ fn spanned(settings: &Settings, expr: Expr, own: PgType, other: &PgType) -> (Exp
 
 /// An integer beside an OID becomes one: -1 is the highest of them.
 fn oid_side(settings: &Settings, expr: Expr, own: PgType, other: &PgType) -> Result<(Expr, PgType)> {
-    let is_oid = |data_type: &PgType| {
-        data_type.user.is_none() && (data_type.oid == oids::OID || is_reg(data_type))
-    };
+    let is_oid = |data_type: &PgType| data_type.user.is_none() && (data_type.oid == oids::OID || is_reg(data_type));
     let is_integer = own.user.is_none() && matches!(own.oid, oids::INT2 | oids::INT4 | oids::INT8);
     if !is_oid(other) || !is_integer {
         return Ok((expr, own));
@@ -604,11 +622,14 @@ fn is_mac(data_type: &PgType) -> bool {
 
 /// Whether a type is what it says: of records, vectors and what catalogs make up DataFusion knows more than we.
 fn is_settled(data_type: &PgType) -> bool {
-    if data_type.user.is_some() || data_type.range_bound().is_some() || data_type.is_array() {
+    if data_type.user.is_some() || data_type.is_array() {
+        return true;
+    }
+    if BuiltinType::by_oid(data_type.oid).is_some_and(|builtin| builtin.category == 'R') {
         return true;
     }
     match family(data_type) {
-        Family::Own(oids::JSONB | oids::MONEY | oids::MACADDR | oids::MACADDR8 | LSN) => true,
+        Family::Own(oids::JSONB | oids::MONEY | oids::MACADDR | oids::MACADDR8 | LSN | 3614 | 3615) => true,
         Family::Own(_) => false,
         _ => true,
     }
@@ -630,6 +651,11 @@ fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<(
         .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
     };
     let differ = family(left) != family(right);
+    let fraction = |own: &PgType| matches!(own.oid, oids::NUMERIC | oids::FLOAT4 | oids::FLOAT8);
+    let is_oid = |own: &PgType| own.user.is_none() && own.oid == oids::OID;
+    if (is_oid(left) && fraction(right)) || (fraction(left) && is_oid(right)) {
+        return Err(missing(left, right).into());
+    }
     if differ && (left.is_extension() || right.is_extension()) {
         // An extension has casts and operators of its own.
         let own = if left.is_extension() { left } else { right };
@@ -757,6 +783,10 @@ const SEARCH: [u32; 2] = [3614, 3615];
 fn check_concatenation(left: Option<&Operand>, right: Option<&Operand>) -> Result<()> {
     let (Some(left), Some(right)) = (left, right) else { return Ok(()) };
     let is_string = |side: &Operand| matches!(side, Operand::Typed(own) if is_text(own));
+    let collated = |side: &&&Operand| matches!(side, Operand::Typed(own) if own.is_collated());
+    if let Some(Operand::Typed(own)) = [left, right].iter().find(collated) {
+        return Err(SqlError::unsupported(format!("|| of values of type {} is not supported", own.sql_name())).into());
+    }
     if is_string(left) || is_string(right) || (left == &Operand::Unknown && right == &Operand::Unknown) {
         return Ok(());
     }

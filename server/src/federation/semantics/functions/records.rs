@@ -9,7 +9,9 @@ use crate::error::SqlResult;
 pub(super) const FUNCTIONS: &[Function] = &[
     variadic("record_of", &[Kind::Any], Kind::Of(oids::RECORD), record),
     lenient("record_is_null", &[Kind::Any], BOOL, |call| Ok(Datum::Bool(fields_are(call, true)?))),
-    lenient("record_is_not_null", &[Kind::Any], BOOL, |call| Ok(Datum::Bool(!call.is_null(0) && fields_are(call, false)?))),
+    lenient("record_is_not_null", &[Kind::Any], BOOL, |call| {
+        Ok(Datum::Bool(!call.is_null(0) && fields_are(call, false)?))
+    }),
 ];
 
 /// Whether all fields of a row are NULL, or none of them is: nothing between two commas is NULL, an empty string has

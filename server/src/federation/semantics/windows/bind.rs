@@ -24,8 +24,8 @@ use crate::federation::semantics::analyzer::order_by_keys;
 use crate::federation::semantics::arithmetic::{self, narrow_literal};
 use crate::federation::semantics::operators::{plan_comparison, take_type};
 use crate::federation::semantics::{
-    Operand, Settings, cast, choice, collect, compare, conditions, datetime, external, functions, operand, statistics, type_of,
-    typed_literal,
+    Operand, Settings, cast, choice, collect, compare, conditions, datetime, external, functions, operand, statistics,
+    type_of, typed_literal,
 };
 
 /// Gives a call over a frame of ours its types and columns.

@@ -506,6 +506,10 @@ fn vector_dimensions(length: usize) -> Vec<Dimension> {
 
 fn kind_of(data_type: &PgType) -> Kind {
     if let Some(user) = &data_type.user {
+        if data_type.is_collated() || data_type.is_citext() {
+            // Both formats are the text's; how it compares is another matter.
+            return Kind::Text;
+        }
         return match (user.array, user.labels.is_empty()) {
             (true, _) => Kind::Array,
             (false, false) => Kind::Enum,

@@ -171,6 +171,12 @@ impl PgType {
         self.user.as_ref().is_some_and(|user| user.labels.is_empty() && user.name.contains(COLLATE))
     }
 
+    /// Whether this is `citext`, whose values are text of which the case says nothing.
+    pub fn is_citext(&self) -> bool {
+        self.is_extension()
+            && self.user.as_ref().is_some_and(|user| user.name == "citext" || user.name.ends_with(".citext"))
+    }
+
     /// Whether values are rows.
     pub fn is_composite(&self) -> bool {
         self.user.as_ref().is_some_and(|user| user.composite)

@@ -365,7 +365,7 @@ impl PgCatalogContext {
     }
 
     /// The schema with a name.
-    pub(super) fn schema_oid(&self, name: &str) -> Option<Oid> {
+    pub(in crate::federation) fn schema_oid(&self, name: &str) -> Option<Oid> {
         match name {
             "pg_catalog" => Some(PG_CATALOG_OID),
             "information_schema" => Some(INFORMATION_SCHEMA_OID),
@@ -452,8 +452,11 @@ impl PgCatalogContext {
         };
         // A name that the source qualified is shown as a whole.
         let whole = name.trim();
-        let (oid, user) =
-            self.user_types().iter().find(|(_, user)| user.name == whole || (found && named(&user.name)))?;
+        let plain = |name: &str| name.replace('"', "");
+        let (oid, user) = self
+            .user_types()
+            .iter()
+            .find(|(_, user)| plain(&user.name) == plain(whole) || (found && named(&user.name)))?;
         Some(PgType { oid: *oid, modifier: -1, user: Some(Arc::clone(user)) })
     }
 

@@ -22,7 +22,9 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::error::SqlError;
 
 use super::arithmetic::narrow_literal;
-use super::operators::{have_no_common_storage, is_text, is_upscaled, needs_key, plan_comparison, take_type, trimmed};
+use super::operators::{
+    common_sides, have_no_common_storage, is_text, is_upscaled, needs_key, plan_comparison, take_type, trimmed,
+};
 use super::subqueries::{outer_references, single, where_true};
 use super::{
     Operand, Settings, any, cast, catalog_array, choice, collect, compare, conditions, datetime, fields, float,
@@ -227,7 +229,7 @@ impl PostgresComparisons {
             {
                 any::plan(&self.settings, func, args, schema)
             }
-            Expr::ScalarFunction(call) if call.func.name() == fields::FIELD => Ok(Transformed::yes(fields::plan(call))),
+            Expr::ScalarFunction(call) if call.func.name() == fields::FIELD => fields::plan(call).map(Transformed::yes),
             Expr::ScalarFunction(call) if call.func.name() == conditions::NAME => {
                 conditions::plan(&self.settings, call, schema).map(Transformed::yes)
             }
@@ -462,11 +464,14 @@ impl PostgresComparisons {
         let mut both = schema.clone();
         both.merge(inner.as_ref());
         let compared = plan_comparison(&self.settings, left.clone(), Operator::Eq, column.clone(), &both)?;
+        let (left, right) = common_sides(&self.settings, (left, left_type), (column.clone(), right_type))?;
+        let ((left, left_type), (right, right_type)) = (left, right);
         let keyed = [&left_type, &right_type].iter().any(|side| needs_key(side) || float::is_float(side))
-            || (known && is_upscaled(&left, &column, &both));
+            || (known && is_upscaled(&left, &right, &both));
+        let converted = right != column || (known && left != *expr);
         let (left, right) = if keyed {
-            self.keys_of_sides((left, &left_type), (column, &right_type))
-        } else if is_stored_alike(&left_type, &right_type) {
+            self.keys_of_sides((left, &left_type), (right, &right_type))
+        } else if !converted && is_stored_alike(&left_type, &right_type) {
             if known {
                 return original(expr, subquery);
             }
@@ -502,7 +507,6 @@ impl PostgresComparisons {
             (float::one_zero(as_double(left, left_type)), float::one_zero(as_double(right, right_type)))
         } else {
             let numeric = either(oids::NUMERIC);
-            let (left, right) = (trimmed(left, left_type, right_type), trimmed(right, right_type, left_type));
             (compare::key_of(left, left_type, numeric), compare::key_of(right, right_type, numeric))
         }
     }

@@ -116,9 +116,10 @@ fn check_parsed(source: &PgType, target: &PgType) -> Result<()> {
 /// # Errors
 /// `0A000`.
 pub(super) fn check_literal(target: &PgType) -> Result<()> {
-    let is_text = |name: &str| name == "citext" || name.ends_with(".citext");
     let unread = match &target.user {
-        Some(user) => target.is_composite() || (target.is_extension() && !is_text(&user.name)),
+        // A string of any collation is what it is.
+        Some(user) if target.is_collated() => !user.name.starts_with("text "),
+        Some(_) => target.is_composite() || (target.is_extension() && !target.is_citext()),
         None => PARSED.contains(&target.oid),
     };
     if unread {

@@ -1,8 +1,8 @@
 //! `(row).field`: of rows whose fields are known it is DataFusion's; of others the error names the type.
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use atoll_connector_api::types::{PgType, oids};
-use datafusion::common::exec_err;
+use datafusion::common::{Column, ScalarValue, TableReference, exec_err};
 use datafusion::error::Result;
 use datafusion::functions::core::get_field;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -22,12 +22,55 @@ struct PgField {
 
 /// The function.
 pub(super) fn function() -> ScalarUDF {
-    ScalarUDF::from(PgField { signature: Signature::any(2, Volatility::Immutable) })
+    ScalarUDF::from(PgField { signature: Signature::variadic_any(Volatility::Immutable) })
 }
 
 /// The field itself.
-pub(super) fn plan(call: ScalarFunction) -> Expr {
-    Expr::ScalarFunction(ScalarFunction { func: get_field(), args: call.args })
+///
+/// # Errors
+/// What is wrong with a name that is no field.
+pub(super) fn plan(call: ScalarFunction) -> Result<Expr> {
+    let texts: Vec<Option<&str>> = call.args.iter().map(text_of).collect();
+    if let [_, Some(name), Some(relation), Some(kind)] = texts.as_slice() {
+        return Err(no_name(name, relation, kind).into());
+    }
+    Ok(Expr::ScalarFunction(ScalarFunction { func: get_field(), args: call.args }))
+}
+
+fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
+}
+
+/// `a.b` where `a` is a column without fields: PostgreSQL takes `a` for a table. It stands for an error until it is known
+/// that no query around has such a table.
+pub(super) fn missing(field: &Field, qualifier: Option<&TableReference>, name: &str) -> Expr {
+    let relation = field.name();
+    let own = qualifier.is_some_and(|qualifier| qualifier.table() == relation);
+    let data_type = PgType::of_field(field);
+    let kind = if own {
+        "column".to_owned()
+    } else if data_type.is_composite() {
+        data_type.sql_name()
+    } else {
+        "table".to_owned()
+    };
+    let column = Expr::Column(Column::new(qualifier.cloned(), relation));
+    let text = |text: &str| Expr::Literal(ScalarValue::Utf8(Some(text.to_owned())), None);
+    function().call(vec![column, text(name), text(relation), text(&kind)])
+}
+
+fn no_name(name: &str, relation: &str, kind: &str) -> SqlError {
+    match kind {
+        "column" => SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column {relation}.{name} does not exist")),
+        "table" => {
+            let message = format!("missing FROM-clause entry for table \"{relation}\"");
+            SqlError::new(SqlState::UNDEFINED_TABLE, message)
+        }
+        composite => SqlError::unsupported(format!("a field of a value of type {composite} is not supported")),
+    }
 }
 
 /// `0A000` for rows whose fields only their source knows, else `42809`.
@@ -54,6 +97,12 @@ impl ScalarUDFImpl for PgField {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let text = |index: usize| {
+            args.scalar_arguments.get(index).copied().flatten().and_then(|value| value.try_as_str().flatten())
+        };
+        if let (Some(name), Some(relation), Some(kind)) = (text(1), text(2), text(3)) {
+            return Err(no_name(name, relation, kind).into());
+        }
         match args.arg_fields.first() {
             Some(row) if !row.data_type().is_nested() => Err(no_field(&PgType::of_field(row)).into()),
             _ => get_field().return_field_from_args(args),

@@ -55,15 +55,7 @@ impl ExprPlanner for PostgresOperators {
         nested: &[String],
     ) -> Result<PlannerResult<Vec<Expr>>> {
         if let ([name], false) = (nested, field.data_type().is_nested()) {
-            let relation = field.name();
-            let own = qualifier.is_some_and(|qualifier| qualifier.table() == relation);
-            return Err(if own {
-                SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column {relation}.{name} does not exist"))
-            } else {
-                let message = format!("missing FROM-clause entry for table \"{relation}\"");
-                SqlError::new(SqlState::UNDEFINED_TABLE, message)
-            }
-            .into());
+            return Ok(PlannerResult::Planned(fields::missing(field, qualifier, name)));
         }
         // Another planner's.
         Ok(PlannerResult::Original(Vec::new()))
@@ -414,14 +406,7 @@ pub(super) fn plan_comparison(
     let (left, left_type) = spanned(settings, left, left_type, &right_type);
     let (right, right_type) = spanned(settings, right, right_type, &left_type);
     check_operator(&left_type, operator, &right_type)?;
-    let (left, left_type) = oid_side(settings, left, left_type, &right_type)?;
-    let (right, right_type) = oid_side(settings, right, right_type, &left_type)?;
-    let (left, right, moment) = datetime::common_type(settings, left, &left_type, right, &right_type)?;
-    let (left_type, right_type) = match moment {
-        Some(common) => (common.clone(), common),
-        None => (left_type, right_type),
-    };
-    let (left, right) = (trimmed(left, &left_type, &right_type), trimmed(right, &right_type, &left_type));
+    let ((left, left_type), (right, right_type)) = common_sides(settings, (left, left_type), (right, right_type))?;
     let ((left, left_type), (right, right_type)) = (unpadded(left, left_type), unpadded(right, right_type));
     if needs_key(&left_type) || needs_key(&right_type) || is_upscaled(&left, &right, schema) {
         let (left, right, float) = numeric_pair(settings, left, &left_type, right, &right_type);
@@ -447,6 +432,25 @@ pub(super) fn plan_comparison(
         return Ok(float_comparison(left, operator, right));
     }
     Ok(binary(left, operator, right))
+}
+
+/// Both sides of a comparison as PostgreSQL casts them for it; what is left differs in storage only.
+pub(super) fn common_sides(
+    settings: &Settings,
+    (left, left_type): (Expr, PgType),
+    (right, right_type): (Expr, PgType),
+) -> Result<((Expr, PgType), (Expr, PgType))> {
+    let (left, left_type) = spanned(settings, left, left_type, &right_type);
+    let (right, right_type) = spanned(settings, right, right_type, &left_type);
+    let (left, left_type) = oid_side(settings, left, left_type, &right_type)?;
+    let (right, right_type) = oid_side(settings, right, right_type, &left_type)?;
+    let (left, right, moment) = datetime::common_type(settings, left, &left_type, right, &right_type)?;
+    let (left_type, right_type) = match moment {
+        Some(common) => (common.clone(), common),
+        None => (left_type, right_type),
+    };
+    let (left, right) = (trimmed(left, &left_type, &right_type), trimmed(right, &right_type, &left_type));
+    Ok(((left, left_type), (right, right_type)))
 }
 
 /// A time of day beside an interval is one.

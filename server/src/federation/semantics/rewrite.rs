@@ -199,7 +199,7 @@ fn rewrite(expr: &mut Expr) {
             let ours = match bare {
                 "every" => Some("bool_and".to_owned()),
                 // Operators have functions of ours that are not PostgreSQL's.
-                bare if functions::operator_of(bare).is_some() => None,
+                bare if functions::is_operator_only(bare) => None,
                 bare => functions::named(bare)
                     .or_else(|| collect::named(bare, distinct))
                     .or_else(|| statistics::named(bare)),

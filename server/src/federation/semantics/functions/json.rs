@@ -366,8 +366,8 @@ pub(in crate::federation::semantics) fn to_json_text(shown: &str, data_type: &Pg
         return Ok(out);
     }
     if data_type.user.is_some() {
-        let is_text = |own: &PgType| matches!(own.sql_name().rsplit('.').next(), Some("citext"));
-        if data_type.is_composite() || (data_type.is_extension() && !is_text(data_type)) {
+        let is_string = data_type.is_collated() || data_type.is_citext();
+        if data_type.is_composite() || (data_type.is_extension() && !is_string) {
             return Err(no_json(data_type));
         }
         return Ok(quoted(shown));

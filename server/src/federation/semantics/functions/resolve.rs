@@ -16,7 +16,7 @@ pub(in crate::federation::semantics) struct Resolved {
     pub(super) returns: PgType,
 }
 
-/// Functions of ours that stand for operators, and are none of PostgreSQL's.
+/// Functions that operators are here, by the operators.
 const OPERATORS: &[(&str, &str)] = &[
     ("json_get", "->"),
     ("json_get_text", "->>"),
@@ -49,6 +49,23 @@ const OPERATORS: &[(&str, &str)] = &[
     ("int_xor", "#"),
     ("negate", "-"),
 ];
+
+/// Those of them that PostgreSQL has, too.
+const ALSO_CALLED: [&str; 8] = [
+    "jsonb_concat",
+    "jsonb_delete",
+    "jsonb_delete_path",
+    "jsonb_contains",
+    "jsonb_contained",
+    "jsonb_exists",
+    "jsonb_exists_any",
+    "jsonb_exists_all",
+];
+
+/// Whether a function stands for an operator only, so that nobody calls it by name.
+pub(in crate::federation::semantics) fn is_operator_only(name: &str) -> bool {
+    operator_of(name).is_some() && !ALSO_CALLED.contains(&name)
+}
 
 /// The operator that a function of ours stands for.
 pub(in crate::federation::semantics) fn operator_of(name: &str) -> Option<&'static str> {

@@ -118,7 +118,7 @@ pub(crate) fn describe_sql(schema: &str, tables: &[&str]) -> Result<String> {
                         unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position) \
                  WHERE i.indrelid = rel.oid AND i.indisprimary AND k.attnum = a.attnum \
                        AND k.position <= i.indnkeyatts), \
-                a.attcollation \
+                a.attcollation, quote_ident(o.collname) \
          FROM rel \
          LEFT JOIN (base b JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd' \
                     JOIN pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum) ON b.attrelid = rel.oid \
@@ -203,15 +203,19 @@ impl Cells {
         };
         let labels = self.next().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         let (not_null, comment, readable, deterministic) = (self.flag(), self.next(), self.flag(), self.flag());
+        let data_type = if composite { composite_type(&base) } else { pg_type(base, element, labels) };
+        let (key_position, collation, collation_name) =
+            (self.number(), self.number().unwrap_or(0), self.next().unwrap_or_default());
+        let data_type = if deterministic { data_type } else { PgType::collated(data_type.sql_name(), &collation_name) };
         Some(RemoteColumn {
             name,
-            data_type: pg_type(base, element, labels),
+            data_type,
             not_null,
             comment,
             readable,
             plain: deterministic && !composite,
-            key_position: self.number(),
-            collation: self.number().unwrap_or(0),
+            key_position,
+            collation,
         })
     }
 }
@@ -236,6 +240,14 @@ fn pg_type(base: TypeName, element: Option<TypeName>, labels: Vec<String>) -> Pg
             None => PgType::user(format!("{}[]", local_name(&element.name)), labels, true),
         },
         None => PgType::user(local_name(&base.name), labels, false),
+    }
+}
+
+/// A type whose values are rows.
+fn composite_type(base: &TypeName) -> PgType {
+    match BuiltinType::by_oid(base.oid) {
+        Some(_) => PgType::with_modifier(base.oid, -1),
+        None => PgType::composite(local_name(&base.name)),
     }
 }
 

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::naming::folded;
+use super::semantics;
 
 /// Ends a table's name where no column's name ends.
 const MARK: char = '\u{2}';
@@ -149,7 +150,7 @@ pub(super) fn reads_fields_of_plain_columns(plan: &LogicalPlan) -> bool {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 if let PlannedExpr::ScalarFunction(call) = expr
-                    && call.func.name() == "get_field"
+                    && matches!(call.func.name(), "get_field" | semantics::FIELD)
                     && let Some(PlannedExpr::Column(column)) = call.args.first()
                 {
                     let field = schema.field_from_column(column);

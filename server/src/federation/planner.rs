@@ -342,6 +342,11 @@ impl Planner {
         }
         let named = error.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist"));
         let Some(name) = named.filter(|name| !name.contains('(')) else { return error };
+        if let Some((schema, _)) = name.split_once('.')
+            && self.system.schema_oid(schema).is_none()
+        {
+            return SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist"));
+        }
         if let Some(unbuilt) = unbuilt(name) {
             return unbuilt;
         }

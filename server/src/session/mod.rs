@@ -86,6 +86,8 @@ pub struct Prepared {
     planned: plans::PlanSlot,
     /// What the client said of the parameters.
     given: Vec<Option<PgType>>,
+    /// How its literals are read, whatever is set later.
+    style: Option<OutputStyle>,
     /// When it was prepared.
     made: SystemTime,
     /// How often it was run.
@@ -594,6 +596,7 @@ impl Prepared {
             columns: None,
             planned: plans::PlanSlot::default(),
             given: types.to_vec(),
+            style: None,
             made: SystemTime::now(),
             runs: AtomicI64::new(0),
         }

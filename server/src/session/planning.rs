@@ -56,6 +56,7 @@ impl PlanningOptions {
 pub(super) struct Planning {
     pub(super) options: PlanningOptions,
     pub(super) state: Arc<SessionState>,
+    semantics: semantics::Settings,
     current: Arc<CurrentContext>,
 }
 
@@ -94,12 +95,17 @@ impl Planning {
             state.register_udf(function)?;
         }
         state.mark_start_execution();
-        Ok(Self { options, state: Arc::new(state), current })
+        Ok(Self { options, state: Arc::new(state), semantics: semantics_settings, current })
     }
 
     /// The same for the next statement, if its settings allow it.
     pub(super) fn serves(&self, settings: &Settings) -> bool {
         self.options == PlanningOptions::of(settings)
+    }
+
+    /// How the literals of the statement are read that is planned next; `None`: as values print now.
+    pub(super) fn read_literals(&self, style: Option<OutputStyle>) {
+        self.semantics.read_literals(style);
     }
 
     /// A statement begins.

@@ -79,6 +79,7 @@ impl Session {
                 columns,
                 planned: self.kept_plans.keep(kept),
                 given,
+                style: Some(self.settings.output_style()),
                 made: SystemTime::now(),
                 runs: AtomicI64::new(0),
                 statement: Some(statement),
@@ -98,6 +99,7 @@ impl Session {
     pub(super) async fn planner(&mut self, text: &str, limits: &Limits) -> SqlResult<Planner> {
         let system = self.system_context(limits, text).await?;
         let planning = self.planning(&system)?;
+        planning.read_literals(None);
         Ok(Planner {
             catalog: self.catalog(),
             host: Arc::clone(&self.engine.host),
@@ -131,6 +133,30 @@ impl Session {
         limits: &Limits,
     ) -> SqlResult<KeptPlan> {
         let planner = self.planner(text, limits).await?;
+        self.plan_with(planner, (query, text), types, limits).await
+    }
+
+    /// Plans a statement again that was prepared before: its literals are what they were then.
+    async fn plan_again(
+        &mut self,
+        prepared: &Prepared,
+        (query, text): (&sql::Query, &str),
+        limits: &Limits,
+    ) -> SqlResult<KeptPlan> {
+        let planner = self.planner(text, limits).await?;
+        if let Some(planning) = &self.planning {
+            planning.read_literals(prepared.style.clone());
+        }
+        self.plan_with(planner, (query, text), &prepared.given, limits).await
+    }
+
+    async fn plan_with(
+        &mut self,
+        planner: Planner,
+        (query, text): (&sql::Query, &str),
+        types: &[Option<PgType>],
+        limits: &Limits,
+    ) -> SqlResult<KeptPlan> {
         let made_by = self.planned_by(&planner)?;
         let (query, text, types) = (query.clone(), text.to_owned(), types.to_vec());
         // Whatever walks a plan recurses, and only these threads have the stack for it.
@@ -181,7 +207,7 @@ impl Session {
             }
             _ => return Err(SqlError::internal("a query without its statement")),
         };
-        let kept = self.plan(query, text, &prepared.given, limits).await?;
+        let kept = self.plan_again(prepared, (query, text), limits).await?;
         // The client decodes rows by what Describe said: a result of another shape must not reach it.
         if prepared.columns.as_ref().is_some_and(|columns| !are_alike(columns, &kept.columns)) {
             return Err(SqlError::unsupported("cached plan must not change result type"));

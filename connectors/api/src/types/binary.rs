@@ -23,7 +23,7 @@ pub fn has_binary(data_type: &PgType) -> bool {
 
 fn codec_has_binary(codec: &Codec) -> bool {
     match codec.kind {
-        Kind::Opaque | Kind::TsVector => false,
+        Kind::Opaque => false,
         Kind::Array => codec.element.as_deref().is_some_and(codec_has_binary),
         _ => true,
     }
@@ -64,12 +64,10 @@ impl<'a> BinaryWriter<'a> {
     /// A writer for an array that holds values of `data_type`.
     ///
     /// # Errors
-    /// [`ConnectorError::Unsupported`] for a type without a known binary format or a storage that cannot hold it.
+    /// [`ConnectorError::Unsupported`] for a storage that cannot hold the type. A type without a known binary format is
+    /// refused with its first value: NULL needs none.
     pub fn new(array: &'a dyn Array, data_type: &PgType) -> Result<Self> {
         let text = TextWriter::new(array, data_type, &PLAIN)?;
-        if !codec_has_binary(&text.codec) {
-            return Err(text.codec.no_binary());
-        }
         let list = match (&text.source, text.codec.kind) {
             (Source::List(_, values), Kind::Array) => {
                 let values: &'a ArrayRef = values;

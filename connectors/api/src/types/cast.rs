@@ -12,6 +12,8 @@ use super::text::{DateStyle, OutputStyle, TextWriter};
 use super::{ColumnBuilder, PgType, input, json, misc};
 use crate::{ConnectorError, Result};
 
+pub use super::name::{BITS_MAX, CHARACTERS_MAX};
+
 /// Whether PostgreSQL has an explicit cast from one type to another.
 pub fn castable(from: &PgType, to: &PgType) -> bool {
     way(&Codec::of(from), &Codec::of(to)).is_some()
@@ -39,6 +41,8 @@ enum Way {
     BitsToInteger,
     IntervalToTime,
     TimeToInterval,
+    /// The same 32 bits with a sign.
+    OidToInteger,
     /// An address becomes the network that it is in.
     Network,
     Elements,
@@ -71,7 +75,8 @@ fn way(from: &Codec, to: &Codec) -> Option<Way> {
         (from, to) if is_integer(from) && is_integer(to) => Way::Integer,
         (Bool, Int4) | (Int4, Bool) => Way::Boolean,
         (from, Oid | Reg) if is_integer(from) => Way::Integer,
-        (Oid | Reg, Int4 | Int8 | Oid | Reg) => Way::Text,
+        (Oid | Reg, Int4) => Way::OidToInteger,
+        (Oid | Reg, Int8 | Oid | Reg) => Way::Text,
         (Money, Kind::Numeric) => Way::MoneyToNumeric,
         (Kind::Numeric | Int4 | Int8, Money) => Way::NumericToMoney,
         (Date, Timestamp | TimestampTz)
@@ -167,6 +172,11 @@ impl Caster<'_> {
     /// The short cuts that need no text; `false` where there is none.
     fn append_directly(&self, source: &Source<'_>, row: usize, builder: &mut ColumnBuilder) -> Result<bool> {
         match (self.way, source) {
+            // `integer` and `oid` are the same 32 bits.
+            (Way::Integer, Source::Int(values)) if self.to.kind == Kind::Oid && self.from.kind != Kind::Int8 => {
+                let value = values.get(row);
+                builder.append_i64(i32::try_from(value).map_or(value, |value| i64::from(value.cast_unsigned())))?;
+            }
             (Way::Integer | Way::Boolean | Way::Float | Way::Numeric, Source::Int(values))
                 if self.from.kind != Kind::Money =>
             {
@@ -192,6 +202,10 @@ impl Caster<'_> {
                     error => error,
                 })
             }
+            Way::Text if self.from.kind == Kind::Reg && self.to.kind != Kind::Reg => {
+                builder.append_i64(i64::from(self.oid_of(text)?))
+            }
+            Way::OidToInteger => builder.append_i64(i64::from(self.oid_of(text)?.cast_signed())),
             Way::Text => builder.append_text(text),
             Way::Integer => builder.append_i64(input::integer(text, self.from.name)?),
             Way::Boolean => builder.append_bool(input::boolean(text)?),
@@ -256,6 +270,17 @@ impl Caster<'_> {
         }
     }
 
+    /// The OID that a value prints as; what has a name is known where it was printed.
+    fn oid_of(&self, text: &str) -> Result<u32> {
+        match (text, self.from.kind) {
+            ("-", Kind::Reg) => Ok(0),
+            (_, Kind::Reg) => input::oid(text, self.from.name).map_err(|_| {
+                ConnectorError::unsupported(format!("the OID behind a name of type {} is not known", self.from.name))
+            }),
+            _ => input::oid(text, self.from.name),
+        }
+    }
+
     fn append_numeric(&self, text: &str, builder: &mut ColumnBuilder) -> Result<()> {
         match (self.from.kind, self.to.kind) {
             (Kind::Numeric, kind) if is_integer(kind) => {
@@ -289,7 +314,8 @@ impl Caster<'_> {
     fn append_clipped(&self, text: &str, builder: &mut ColumnBuilder) -> Result<()> {
         let mut masked = String::new();
         let text = match self.from.kind {
-            Kind::Bool => {
+            // PostgreSQL has such a cast to every string but name.
+            Kind::Bool if self.to.kind != Kind::Name => {
                 if text == "t" {
                     "true"
                 } else {

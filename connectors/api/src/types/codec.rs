@@ -44,6 +44,7 @@ pub(crate) enum Kind {
     Uuid,
     Json,
     Jsonb,
+    JsonPath,
     Inet,
     Cidr,
     MacAddr,
@@ -137,7 +138,7 @@ impl Codec {
             Kind::Float4 => text::write_float4(input::float4(value)?, style.extra_float_digits, out),
             Kind::Float8 => text::write_float8(input::float8(value)?, style.extra_float_digits, out),
             Kind::Numeric => self.numeric(value)?.write(out),
-            Kind::Text | Kind::Reg | Kind::TsVector | Kind::Opaque => out.push_str(value),
+            Kind::Text | Kind::Reg | Kind::JsonPath | Kind::TsVector | Kind::Opaque => out.push_str(value),
             Kind::Name => out.push_str(input::clip(value, 63)),
             Kind::Char => out.push_str(input::clip(value, 1)),
             Kind::VarChar => out.push_str(input::varchar(value, self.length)?),
@@ -220,7 +221,7 @@ impl Codec {
             Kind::TimestampTz => put_timestamp(datetime::timestamptz(value, &style, self.precision)?, out)?,
             Kind::Interval => put_interval(&interval::interval(value, &style, self.data_type.modifier)?, out),
             Kind::Uuid => out.put_slice(&input::uuid(value)?),
-            Kind::Jsonb => {
+            Kind::Jsonb | Kind::JsonPath => {
                 out.put_u8(JSONB_VERSION);
                 out.put_slice(value.as_bytes());
             }
@@ -251,7 +252,8 @@ impl Codec {
             }
             Kind::Range => range::parse(value, self)?.write_binary(self, out)?,
             Kind::MultiRange => range::multirange_to_binary(value, self, out)?,
-            Kind::TsVector | Kind::Opaque => return Err(self.no_binary()),
+            Kind::TsVector => misc::write_tsvector(value, out)?,
+            Kind::Opaque => return Err(self.no_binary()),
         }
         Ok(())
     }
@@ -289,6 +291,10 @@ impl Codec {
             Kind::Jsonb => match bytes {
                 [JSONB_VERSION, json @ ..] => out.push_str(utf8(json)?),
                 _ => return Err(bad_binary("jsonb")),
+            },
+            Kind::JsonPath => match bytes {
+                [JSONB_VERSION, path @ ..] => out.push_str(utf8(path)?),
+                _ => return Err(bad_binary("jsonpath")),
             },
             Kind::Inet | Kind::Cidr => {
                 let is_cidr = self.kind == Kind::Cidr;
@@ -490,7 +496,7 @@ impl Codec {
 }
 
 const BOX_OID: u32 = 603;
-/// The only version of `jsonb`'s binary format.
+/// The only version of the binary formats of `jsonb` and `jsonpath`.
 pub(crate) const JSONB_VERSION: u8 = 1;
 
 /// The dimensions of an `int2vector`: it counts from 0.
@@ -500,6 +506,10 @@ fn vector_dimensions(length: usize) -> Vec<Dimension> {
 
 fn kind_of(data_type: &PgType) -> Kind {
     if let Some(user) = &data_type.user {
+        if data_type.is_collated() || data_type.is_citext() {
+            // Both formats are the text's; how it compares is another matter.
+            return Kind::Text;
+        }
         return match (user.array, user.labels.is_empty()) {
             (true, _) => Kind::Array,
             (false, false) => Kind::Enum,
@@ -531,6 +541,7 @@ fn kind_of(data_type: &PgType) -> Kind {
         oids::UUID => Kind::Uuid,
         oids::JSON => Kind::Json,
         oids::JSONB => Kind::Jsonb,
+        oids::JSONPATH => Kind::JsonPath,
         oids::INET => Kind::Inet,
         oids::CIDR => Kind::Cidr,
         oids::MACADDR => Kind::MacAddr,

@@ -51,9 +51,11 @@ fn comparison_of(codec: &Codec) -> Comparison {
             None => Comparison::None,
         },
         Kind::Range | Kind::MultiRange => Comparison::Key,
-        Kind::Opaque if codec.data_type.user.is_some() => Comparison::Unknown,
+        Kind::Opaque | Kind::Text if codec.data_type.user.is_some() => Comparison::Unknown,
         Kind::Opaque | Kind::Enum | Kind::TsVector | Kind::Tid => Comparison::EqualityOnly,
-        Kind::Json | Kind::Shape(_) => Comparison::None,
+        // What is named is ordered by its OID, which only its server knows.
+        Kind::Reg if codec.data_type.oid != super::oids::REGPROC => Comparison::Unknown,
+        Kind::Json | Kind::JsonPath | Kind::Shape(_) => Comparison::None,
         Kind::Text if codec.data_type.oid == super::oids::XML => Comparison::None,
         _ => Comparison::Storage,
     }

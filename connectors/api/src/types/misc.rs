@@ -308,3 +308,49 @@ pub(crate) fn read_tsvector(bytes: &[u8], out: &mut String) -> Result<()> {
     }
     if rest.is_empty() { Ok(()) } else { Err(bad()) }
 }
+
+/// Appends the binary form of a `tsvector`, given as it is printed: each lexeme in quotes, which are doubled within.
+pub(crate) fn write_tsvector(text: &str, out: &mut BytesMut) -> Result<()> {
+    let bad = || ConnectorError::value("42601", "syntax error in tsvector");
+    let mut lexemes: u32 = 0;
+    let mut body = BytesMut::new();
+    let mut rest = text.trim_start();
+    while let Some(quoted) = rest.strip_prefix('\'') {
+        let mut characters = quoted.char_indices();
+        let end = loop {
+            match characters.next().ok_or_else(bad)? {
+                (_, '\\') => body.put_slice(characters.next().ok_or_else(bad)?.1.encode_utf8(&mut [0; 4]).as_bytes()),
+                (at, '\'') if quoted.get(at + 1..).is_some_and(|after| after.starts_with('\'')) => {
+                    characters.next();
+                    body.put_u8(b'\'');
+                }
+                (at, '\'') => break at + 1,
+                (_, other) => body.put_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        };
+        body.put_u8(0);
+        let after = quoted.get(end..).unwrap_or_default();
+        let (places, next) = after.split_once(' ').unwrap_or((after, ""));
+        let places: Vec<&str> = places.strip_prefix(':').map(|places| places.split(',').collect()).unwrap_or_default();
+        body.put_u16(u16::try_from(places.len()).map_err(|_| bad())?);
+        for place in places {
+            let digits = place.trim_end_matches(['A', 'B', 'C', 'D']);
+            let weight = match place.get(digits.len()..) {
+                Some("A") => 3,
+                Some("B") => 2,
+                Some("C") => 1,
+                _ => 0,
+            };
+            let position: u16 = digits.parse().map_err(|_| bad())?;
+            body.put_u16((weight << 14) | (position & 0x3fff));
+        }
+        lexemes += 1;
+        rest = next.trim_start();
+    }
+    if !rest.is_empty() {
+        return Err(bad());
+    }
+    out.put_u32(lexemes);
+    out.put_slice(&body);
+    Ok(())
+}

@@ -56,6 +56,9 @@ const KEY_OID: &str = "pg.oid";
 const KEY_MODIFIER: &str = "pg.modifier";
 const KEY_USER: &str = "pg.user_type";
 
+/// Between a string type and its collation.
+const COLLATE: &str = " collate ";
+
 /// `uuid` is 16 bytes: RFC 9562.
 const UUID_BYTES: i32 = 16;
 
@@ -89,6 +92,9 @@ pub struct UserType {
     /// It is an array.
     #[serde(default)]
     pub array: bool,
+    /// It is a composite type: its values are rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub composite: bool,
 }
 
 /// A type as catalogs keep it.
@@ -141,7 +147,45 @@ impl PgType {
     pub fn user(name: impl Into<String>, labels: Vec<String>, array: bool) -> Self {
         let name = name.into();
         let oid = derived_oid(&name, &labels);
-        Self { oid, modifier: -1, user: Some(Arc::new(UserType { name, labels, array })) }
+        Self { oid, modifier: -1, user: Some(Arc::new(UserType { name, labels, array, composite: false })) }
+    }
+
+    /// A composite type of some source.
+    pub fn composite(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let oid = derived_oid(&name, &[]);
+        Self {
+            oid,
+            modifier: -1,
+            user: Some(Arc::new(UserType { name, labels: Vec::new(), array: false, composite: true })),
+        }
+    }
+
+    /// A string type whose collation equates different texts: how its values compare only their source knows.
+    pub fn collated(name: impl std::fmt::Display, collation: &str) -> Self {
+        Self::user(format!("{name}{COLLATE}{collation}"), Vec::new(), false)
+    }
+
+    /// Whether this is such a type.
+    pub fn is_collated(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.labels.is_empty() && user.name.contains(COLLATE))
+    }
+
+    /// Whether this is `citext`, whose values are text of which the case says nothing.
+    pub fn is_citext(&self) -> bool {
+        self.is_extension()
+            && self.user.as_ref().is_some_and(|user| user.name == "citext" || user.name.ends_with(".citext"))
+    }
+
+    /// Whether values are rows.
+    pub fn is_composite(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.composite)
+    }
+
+    /// Whether this is a type of an extension's or of its own making: neither enum nor array nor composite. What operators
+    /// it has is not known.
+    pub fn is_extension(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| !user.array && !user.composite && user.labels.is_empty())
     }
 
     /// Precision and scale of a `numeric` that has them.

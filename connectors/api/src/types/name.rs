@@ -7,7 +7,9 @@ use super::{BuiltinType, PgType, oids};
 /// The largest precision of `numeric`.
 const NUMERIC_PRECISION_MAX: i64 = 1000;
 /// The longest `char(n)` and `varchar(n)`: PostgreSQL's `MaxAttrSize`.
-const CHARACTERS_MAX: i64 = 10_485_760;
+pub const CHARACTERS_MAX: i64 = 10_485_760;
+/// The longest `bit(n)`: eight times `MaxAttrSize`.
+pub const BITS_MAX: i64 = 83_886_080;
 
 impl PgType {
     /// The built-in type that SQL text names: `numeric(10,2)`, `timestamp(3) with time zone`, `int[]`,
@@ -104,7 +106,7 @@ fn with_arguments(oid: u32, arguments: Option<&[i64]>) -> Option<PgType> {
         }
         (oids::VARCHAR, [length @ 1..=CHARACTERS_MAX]) => Some(PgType::varchar(u32::try_from(*length).ok()?)),
         (oids::BPCHAR, [length @ 1..=CHARACTERS_MAX]) => Some(PgType::bpchar(u32::try_from(*length).ok()?)),
-        (oids::BIT | oids::VARBIT, [length @ 1..=83_886_080]) => {
+        (oids::BIT | oids::VARBIT, [length @ 1..=BITS_MAX]) => {
             Some(PgType::with_modifier(oid, i32::try_from(*length).ok()?))
         }
         (oids::TIME | oids::TIMETZ | oids::TIMESTAMP | oids::TIMESTAMPTZ, [precision]) if *precision >= 0 => {

@@ -50,6 +50,7 @@ pub mod oids {
     pub const JSONB: u32 = 3802;
     pub const RECORD: u32 = 2249;
     pub const VOID: u32 = 2278;
+    pub const JSONPATH: u32 = 4072;
     pub const REGNAMESPACE: u32 = 4089;
     pub const REGROLE: u32 = 4096;
 }
@@ -169,6 +170,7 @@ builtin! {
     3910 "tstzrange" "tstzrange" 3911 -1 'R';
     3912 "daterange" "daterange" 3913 -1 'R';
     3926 "int8range" "int8range" 3927 -1 'R';
+    4072 "jsonpath" "jsonpath" 4073 -1 'U';
     4089 "regnamespace" "regnamespace" 4090 4 'N';
     4096 "regrole" "regrole" 4097 4 'N';
     4451 "int4multirange" "int4multirange" 6150 -1 'R';

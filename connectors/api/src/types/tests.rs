@@ -279,3 +279,36 @@ fn casts_round_and_refuse_as_postgresql() {
         assert_eq!(cast_one(text, from, to), Err(expected.to_owned()), "{text}::{from}::{to}");
     }
 }
+
+#[test]
+fn text_search_and_paths_have_a_binary_form() {
+    let vector = PgType::new(3614);
+    for text in ["", "'a':1A,3 'b':2", "'a b':16383 'c'", "'it''s' 'x\\\\y':1B,2C"] {
+        round_trip(&vector, text);
+    }
+    let array = column(&vector, &["'a':1A,3 'b'"]);
+    let mut bytes = BytesMut::new();
+    write_binary(array.as_ref(), 0, &vector, &mut bytes).unwrap();
+    assert_eq!(bytes.as_ref(), b"\0\0\0\x02a\0\0\x02\xc0\x01\0\x03b\0\0\0");
+    for text in ["a", "'a", "'a':x", "'a' b"] {
+        let array = column(&vector, &[text]);
+        assert!(write_binary(array.as_ref(), 0, &vector, &mut BytesMut::new()).is_err(), "{text}");
+    }
+    round_trip(&PgType::new(oids::JSONPATH), "$.\"a\"");
+}
+
+#[test]
+fn integers_and_oids_share_their_bits() {
+    let oid = PgType::new(oids::OID);
+    let style = OutputStyle::default();
+    let minus_one = column(&PgType::new(oids::INT4), &["-1"]);
+    let cast_oid = cast::cast(minus_one.as_ref(), &PgType::new(oids::INT4), &oid, &style).unwrap();
+    assert_eq!(text_of(cast_oid.as_ref(), 0, &oid), "4294967295");
+    let back = cast::cast(cast_oid.as_ref(), &oid, &PgType::new(oids::INT4), &style).unwrap();
+    assert_eq!(text_of(back.as_ref(), 0, &PgType::new(oids::INT4)), "-1");
+    let long = column(&PgType::new(oids::INT8), &["-1"]);
+    assert!(cast::cast(long.as_ref(), &PgType::new(oids::INT8), &oid, &style).is_err());
+    let truth = column(&PgType::new(oids::BOOL), &["t"]);
+    let name = cast::cast(truth.as_ref(), &PgType::new(oids::BOOL), &PgType::new(oids::NAME), &style).unwrap();
+    assert_eq!(text_of(name.as_ref(), 0, &PgType::new(oids::NAME)), "t");
+}

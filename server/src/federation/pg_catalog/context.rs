@@ -9,6 +9,7 @@ use atoll_connector_api::types::{PgType, UserType};
 use super::advisory::AdvisorySession;
 use super::facts::{FunctionFact, Relation, facts};
 use super::functions::is_documented;
+use super::names::unquoted;
 use crate::catalog::model::{
     BOOTSTRAP_SUPERUSER_OID, Column, DATABASE_OID, END_OF_OIDS, ForeignTable, Header, INFORMATION_SCHEMA_OID, Object,
     PG_CATALOG_OID, PUBLIC_SCHEMA_OID, Role, View,
@@ -364,7 +365,7 @@ impl PgCatalogContext {
     }
 
     /// The schema with a name.
-    pub(super) fn schema_oid(&self, name: &str) -> Option<Oid> {
+    pub(in crate::federation) fn schema_oid(&self, name: &str) -> Option<Oid> {
         match name {
             "pg_catalog" => Some(PG_CATALOG_OID),
             "information_schema" => Some(INFORMATION_SCHEMA_OID),
@@ -447,12 +448,15 @@ impl PgCatalogContext {
         };
         let named = |shown: &str| {
             let own = shown.trim_end_matches("[]");
-            shown.ends_with("[]") != array.is_empty() && own.rsplit('.').next().unwrap_or(own) == bare
+            shown.ends_with("[]") != array.is_empty() && unquoted(own.rsplit('.').next().unwrap_or(own)) == bare
         };
         // A name that the source qualified is shown as a whole.
         let whole = name.trim();
-        let (oid, user) =
-            self.user_types().iter().find(|(_, user)| user.name == whole || (found && named(&user.name)))?;
+        let plain = |name: &str| name.replace('"', "");
+        let (oid, user) = self
+            .user_types()
+            .iter()
+            .find(|(_, user)| plain(&user.name) == plain(whole) || (found && named(&user.name)))?;
         Some(PgType { oid: *oid, modifier: -1, user: Some(Arc::clone(user)) })
     }
 

@@ -291,6 +291,14 @@ pub(super) enum RegKind {
     Proc,
 }
 
+/// A name without the quotes that `format_type` gives it.
+pub(super) fn unquoted(name: &str) -> String {
+    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {

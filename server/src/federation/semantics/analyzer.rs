@@ -19,14 +19,17 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::error::{SqlError, SqlState};
+use crate::error::SqlError;
 
-use super::operators::{have_no_common_storage, is_upscaled, needs_key, plan_comparison, take_type, trimmed};
+use super::arithmetic::narrow_literal;
+use super::operators::{
+    common_sides, have_no_common_storage, is_text, is_upscaled, needs_key, plan_comparison, take_type, trimmed,
+};
 use super::subqueries::{outer_references, single, where_true};
 use super::{
-    Operand, Settings, any, cast, catalog_array, choice, collect, compare, datetime, float, functions, grouping,
-    grouping_columns, lateral, lists, operand, ordered_input, parameters, set_comparison, set_operations, statistics,
-    type_of, windows,
+    Operand, Settings, any, cast, catalog_array, choice, collect, compare, conditions, datetime, fields, float,
+    functions, grouping, grouping_columns, lateral, lists, operand, ordered_input, parameters, patterns,
+    set_comparison, set_operations, statistics, type_of, windows,
 };
 
 /// Our function for a sign before a number.
@@ -111,10 +114,10 @@ impl PostgresComparisons {
             Expr::ScalarFunction(call) if choice::is_typed_twice(&call) => {
                 Ok(Transformed::yes(call.args.into_iter().next().unwrap_or(Expr::Literal(ScalarValue::Null, None))))
             }
-            Expr::Like(like) if type_of(&like.expr, schema).is_some_and(|own| own.oid == oids::BYTEA) => {
-                self.like_bytes(like, schema)
-            }
             Expr::Like(mut like) => {
+                if patterns::check_like(&like, schema)? {
+                    return self.like_bytes(like, schema);
+                }
                 let padded = self.padded(*like.expr, schema)?;
                 like.expr = Box::new(padded.data);
                 let bounded = self.bounded_pattern(like, schema)?;
@@ -126,6 +129,7 @@ impl PostgresComparisons {
                     Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch
                 ) && !pattern_of(&right).is_some_and(functions::is_plain_pattern) =>
             {
+                patterns::check(&left, patterns::written(op), &right, schema)?;
                 self.matched(*left, op, *right, schema)
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right })
@@ -141,6 +145,7 @@ impl PostgresComparisons {
                         | Operator::NotILikeMatch
                 ) =>
             {
+                patterns::check(&left, patterns::written(op), &right, schema)?;
                 let padded = self.padded(*left, schema)?;
                 Ok(padded.update_data(|left| Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right })))
             }
@@ -186,11 +191,18 @@ impl PostgresComparisons {
                 keyed.transformed |= changed;
                 Ok(keyed)
             }
+            Expr::IsNull(row) if is_composite(&row, schema) => self.fields_are("record_is_null", *row, schema),
+            Expr::IsNotNull(row) if is_composite(&row, schema) => self.fields_are("record_is_not_null", *row, schema),
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
                     && (is_null(&left) || is_null(&right)) =>
             {
                 let tested = if is_null(&right) { left } else { right };
+                // A row is NULL here, not its fields: its text is.
+                let tested = match is_composite(&tested, schema) {
+                    true => Box::new(cast::cast_to(&self.settings, *tested, &PgType::new(oids::TEXT))),
+                    false => tested,
+                };
                 Ok(Transformed::yes(match op {
                     Operator::IsDistinctFrom => Expr::IsNotNull(tested),
                     _ => Expr::IsNull(tested),
@@ -217,6 +229,10 @@ impl PostgresComparisons {
             {
                 any::plan(&self.settings, func, args, schema)
             }
+            Expr::ScalarFunction(call) if call.func.name() == fields::FIELD => fields::plan(call).map(Transformed::yes),
+            Expr::ScalarFunction(call) if call.func.name() == conditions::NAME => {
+                conditions::plan(&self.settings, call, schema).map(Transformed::yes)
+            }
             Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == cast::NAME => {
                 let args = self.typed_parameter(args)?;
                 let call = Expr::ScalarFunction(ScalarFunction { func, args });
@@ -228,9 +244,21 @@ impl PostgresComparisons {
                 let call = Expr::ScalarFunction(ScalarFunction { func, args: typed });
                 Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
             }
+            Expr::ScalarFunction(call) if call.func.name() == "md5" => {
+                check_md5(&call, schema)?;
+                Ok(Transformed::no(Expr::ScalarFunction(call)))
+            }
             Expr::ScalarFunction(call) => functions::bind(&self.settings, call, schema),
             expr => Ok(Transformed::no(expr)),
         }
+    }
+
+    /// Whether a row is NULL as SQL has it: by its fields.
+    fn fields_are(&self, function: &'static str, row: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let Some(func) = functions::function(&self.settings, function).map(Arc::new) else {
+            return Err(SqlError::internal("a function of ours is missing").into());
+        };
+        functions::bind(&self.settings, ScalarFunction { func, args: vec![row] }, schema)
     }
 
     /// A `char(n)` that is matched with a pattern has its padding.
@@ -406,7 +434,7 @@ impl PostgresComparisons {
         let Some(common) = common else { return Ok(list) };
         let converted = |item: Expr| match operand(&item, schema) {
             Some(Operand::Typed(own)) if is_element(&item) && !is_stored_alike(&own, &common) => {
-                cast::fold(&self.settings, cast::cast_to(&self.settings, item, &common))
+                cast::fold(&self.settings, cast::cast_to(&self.settings, narrow_literal(item), &common))
             }
             _ => Ok(item),
         };
@@ -427,45 +455,60 @@ impl PostgresComparisons {
             Operand::Unknown => take_type(&self.settings, (*expr).clone(), &right_type)?,
             Operand::Typed(_) => (*expr).clone(),
         };
-        // The sides of the comparison that each row stands for, as an operator would have planned them.
-        let mut both = schema.clone();
-        both.merge(inner.as_ref());
-        let keyed = match &left_type {
-            Operand::Unknown => needs_key(&right_type) || float::is_float(&right_type),
-            Operand::Typed(left_type) => {
-                [left_type, &right_type].iter().any(|side| needs_key(side) || float::is_float(side))
-                    || is_upscaled(&left, &column, &both)
-            }
-        };
-        if !keyed {
-            let left_known = left_type != Operand::Unknown;
-            if left_known {
-                plan_comparison(&self.settings, left.clone(), Operator::Eq, column, &both)?;
-                return original(expr, subquery);
-            }
-            return Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(left), subquery, negated })));
-        }
+        let known = left_type != Operand::Unknown;
         let left_type = match left_type {
             Operand::Unknown => right_type.clone(),
             Operand::Typed(left_type) => left_type,
         };
+        // The sides of the comparison that each row stands for, as an operator would have planned them.
+        let mut both = schema.clone();
+        both.merge(inner.as_ref());
+        let compared = plan_comparison(&self.settings, left.clone(), Operator::Eq, column.clone(), &both)?;
+        let (left, right) = common_sides(&self.settings, (left, left_type), (column.clone(), right_type))?;
+        let ((left, left_type), (right, right_type)) = (left, right);
+        let keyed = [&left_type, &right_type].iter().any(|side| needs_key(side) || float::is_float(side))
+            || (known && is_upscaled(&left, &right, &both));
+        let converted = right != column || (known && left != *expr);
+        let (left, right) = if keyed {
+            self.keys_of_sides((left, &left_type), (right, &right_type))
+        } else if !converted && is_stored_alike(&left_type, &right_type) {
+            if known {
+                return original(expr, subquery);
+            }
+            return Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(left), subquery, negated })));
+        } else {
+            match compared {
+                Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right })
+                    if *left == *expr && *right == column =>
+                {
+                    return original(left, subquery);
+                }
+                Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => (*left, *right),
+                _ => {
+                    let shown = |own: &PgType| PgType { modifier: -1, ..own.clone() }.sql_name();
+                    let message = format!("{} IN ({}) is not supported", shown(&left_type), shown(&right_type));
+                    return Err(SqlError::unsupported(message).into());
+                }
+            }
+        };
+        let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).project(vec![right])?.build()?;
+        let subquery = subquery.with_plan(Arc::new(plan));
+        Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(left), subquery, negated })))
+    }
+
+    /// Two sides of an equality as what is equal in storage.
+    fn keys_of_sides(&self, (left, left_type): (Expr, &PgType), (right, right_type): (Expr, &PgType)) -> (Expr, Expr) {
         let either = |oid: u32| left_type.oid == oid || right_type.oid == oid;
-        let (left, right) = if float::is_float(&left_type) || float::is_float(&right_type) {
+        if float::is_float(left_type) || float::is_float(right_type) {
             let double = PgType::new(oids::FLOAT8);
             let as_double = |expr: Expr, data_type: &PgType| {
                 if *data_type == double { expr } else { cast::cast_to(&self.settings, expr, &double) }
             };
-            (float::one_zero(as_double(left, &left_type)), float::one_zero(as_double(column, &right_type)))
+            (float::one_zero(as_double(left, left_type)), float::one_zero(as_double(right, right_type)))
         } else {
             let numeric = either(oids::NUMERIC);
-            (compare::key_of(left, &left_type, numeric), compare::key_of(column, &right_type, numeric))
-        };
-        if left_type.oid != right_type.oid {
-            plan_comparison(&self.settings, (*expr).clone(), Operator::Eq, inner_column(&inner), &both)?;
+            (compare::key_of(left, left_type, numeric), compare::key_of(right, right_type, numeric))
         }
-        let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).project(vec![right])?.build()?;
-        let subquery = subquery.with_plan(Arc::new(plan));
-        Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(left), subquery, negated })))
     }
 }
 
@@ -561,13 +604,28 @@ fn pattern_of(expr: &Expr) -> Option<&str> {
     }
 }
 
+fn is_composite(expr: &Expr, schema: &DFSchema) -> bool {
+    type_of(expr, schema).is_some_and(|own| own.is_composite())
+}
+
+/// `42883` for `md5` of what is text here only.
+fn check_md5(call: &ScalarFunction, schema: &DFSchema) -> Result<()> {
+    let operands: Option<Vec<Operand>> = call.args.iter().map(|arg| operand(arg, schema)).collect();
+    let Some(operands) = operands else { return Ok(()) };
+    match operands.as_slice() {
+        [Operand::Typed(own)] if own.is_extension() => {
+            Err(SqlError::unsupported(format!("md5 of values of type {} is not supported", own.sql_name())).into())
+        }
+        [Operand::Typed(own)] if !is_text(own) && (own.user.is_some() || own.oid != oids::BYTEA) => {
+            Err(functions::undefined("md5", &operands).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether an expression is the word NULL.
 fn is_null(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(value, None) if value.is_null())
-}
-
-fn inner_column(schema: &DFSchema) -> Expr {
-    schema.columns().into_iter().next().map_or(Expr::Literal(ScalarValue::Null, None), Expr::Column)
 }
 
 /// A sign before an interval is the business of [`datetime`].
@@ -697,11 +755,7 @@ fn sort_by_keys(mut sort: SortPlan, schema: &DFSchema) -> Result<Transformed<Log
 fn boolean_condition(join: &Join, schema: &DFSchema) -> Result<()> {
     let data_type = join.filter.as_ref().and_then(|filter| type_of(filter, schema));
     match data_type {
-        Some(data_type) if data_type.oid != oids::BOOL => {
-            let shown = PgType { modifier: -1, ..data_type }.sql_name();
-            let message = format!("argument of JOIN/ON must be type boolean, not type {shown}");
-            Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).into())
-        }
+        Some(data_type) if data_type.oid != oids::BOOL => Err(conditions::mismatch("JOIN/ON", data_type).into()),
         _ => Ok(()),
     }
 }

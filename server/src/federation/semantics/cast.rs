@@ -66,17 +66,63 @@ pub(super) fn fold(settings: &Settings, expr: Expr) -> Result<Expr> {
         check_parsed(&PgType::of_field(&field), &target)?;
     }
     let array = value.to_array_of_size(1)?;
-    let cast = cast::cast(array.as_ref(), &PgType::of_field(&field), &target, &settings.style()).map_err(external)?;
+    // A literal is read as it was when its statement was parsed; what is made of a value, as it is now.
+    let is_literal = metadata.is_none() && value.data_type().is_string();
+    let style = if is_literal { settings.literal_style() } else { settings.style() };
+    let cast = cast::cast(array.as_ref(), &PgType::of_field(&field), &target, &style).map_err(external)?;
     Ok(typed_literal(ScalarValue::try_from_array(&cast, 0)?, &target))
 }
 
-/// `tsvector` and `tsquery`.
-const SEARCH: [u32; 2] = [3614, 3615];
+/// `22023` for a length or a precision that a type does not take: `varchar(0)`.
+pub(super) fn wrong_modifier(name: &str) -> Option<SqlError> {
+    let lower = name.trim_end_matches("[]").to_lowercase();
+    let (base, rest) = lower.split_once('(')?;
+    let (arguments, more) = rest.split_once(')')?;
+    let arguments: Vec<i64> = arguments.split(',').map(|part| part.trim().parse().ok()).collect::<Option<_>>()?;
+    let error = |message: String| Some(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    let length = |name: &str, max: i64| match arguments.as_slice() {
+        [length] if *length < 1 => error(format!("length for type {name} must be at least 1")),
+        [length] if *length > max => error(format!("length for type {name} cannot exceed {max}")),
+        _ => None,
+    };
+    match format!("{} {}", base.trim(), more.trim()).trim() {
+        "varchar" | "character varying" | "char varying" => length("varchar", cast::CHARACTERS_MAX),
+        "char" | "character" | "bpchar" => length("char", cast::CHARACTERS_MAX),
+        "bit" => length("bit", cast::BITS_MAX),
+        "varbit" | "bit varying" => length("varbit", cast::BITS_MAX),
+        "numeric" | "decimal" | "dec" => match arguments.as_slice() {
+            [precision, ..] if !(1..=1000).contains(precision) => {
+                error(format!("NUMERIC precision {precision} must be between 1 and 1000"))
+            }
+            [_, scale] if !(-1000..=1000).contains(scale) => {
+                error(format!("NUMERIC scale {scale} must be between -1000 and 1000"))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
 
-/// Text search has types whose values are not kept as they are written, and that nothing here parses.
+/// `tsvector`, `tsquery` and `jsonpath`.
+const PARSED: [u32; 3] = [3614, 3615, oids::JSONPATH];
+
+/// Some types have values that are not kept as they are written, and that nothing here parses.
 fn check_parsed(source: &PgType, target: &PgType) -> Result<()> {
-    let is_search = target.user.is_none() && SEARCH.contains(&target.oid);
-    if is_search && source.oid != target.oid {
+    if source.oid == target.oid { Ok(()) } else { check_literal(target) }
+}
+
+/// Refuses to read literals of such types.
+///
+/// # Errors
+/// `0A000`.
+pub(super) fn check_literal(target: &PgType) -> Result<()> {
+    let unread = match &target.user {
+        // A string of any collation is what it is.
+        Some(user) if target.is_collated() => !user.name.starts_with("text "),
+        Some(_) => target.is_composite() || (target.is_extension() && !target.is_citext()),
+        None => PARSED.contains(&target.oid),
+    };
+    if unread {
         return Err(SqlError::unsupported(format!("a cast to {} is not supported", target.sql_name())).into());
     }
     Ok(())
@@ -104,6 +150,14 @@ impl ScalarUDFImpl for PgCast {
         let source = PgType::of_field(value);
         if value.data_type() != &DataType::Null {
             check_parsed(&source, &target)?;
+        }
+        if source.is_collated() && !target.is_collated() {
+            // Its text would compare by its bytes.
+            return Err(SqlError::unsupported(format!(
+                "a cast of values of type {} is not supported",
+                source.sql_name()
+            ))
+            .into());
         }
         if value.data_type() != &DataType::Null && !cast::castable(&source, &target) {
             let bare = |data_type: &PgType| {

@@ -19,7 +19,9 @@ mod choice;
 mod collect;
 mod column_lists;
 mod compare;
+mod conditions;
 mod datetime;
+mod fields;
 mod float;
 mod float_extremes;
 mod float_sums;
@@ -38,12 +40,14 @@ mod numeric_sums;
 mod operators;
 mod ordered_input;
 mod parameters;
+mod patterns;
 mod rewrite;
 mod row_subqueries;
 mod rows;
 mod set_comparison;
 mod set_operations;
 mod set_order;
+mod shapes;
 mod sliding;
 mod stars;
 mod statistics;
@@ -55,8 +59,8 @@ mod whole_rows;
 mod windows;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use atoll_connector_api::ConnectorError;
 use atoll_connector_api::types::PgType;
@@ -74,6 +78,7 @@ pub use array_subquery::array_of;
 pub use branches::unify_branches;
 pub use catalog::{array_cast, rewrite_catalog};
 pub use column_lists::complete_column_lists;
+pub use fields::FIELD;
 pub use from_sets::{ROWS_FROM, fields_of_function};
 pub use grouping_sets::{distinct_grouping_sets, expand_grouping_sets};
 pub use join_using::{Describe, JoinedColumn, merge_join_columns};
@@ -103,6 +108,8 @@ struct Shared {
     clock: Arc<Clock>,
     /// Bytes that one call's results may take; `None`: any.
     memory: Option<usize>,
+    /// How the literals of the statement that is planned are read, where that is not how values print.
+    literals: Arc<RwLock<Option<OutputStyle>>>,
 }
 
 /// When the transaction and the statement began, in microseconds since 1970. A plan that was made before reads the clock
@@ -182,14 +189,16 @@ impl Settings {
     pub fn with_resolver(self, resolver: Arc<TypeResolver>) -> Self {
         let clock = Arc::clone(&self.inner.clock);
         let (style, memory) = (self.inner.style.clone(), self.inner.memory);
-        Self { inner: Arc::new(Shared { style, resolver: Some(resolver), clock, memory }) }
+        let literals = Arc::clone(&self.inner.literals);
+        Self { inner: Arc::new(Shared { style, resolver: Some(resolver), clock, memory, literals }) }
     }
 
     /// The same with the session's clock.
     #[must_use]
     pub fn with_clock(self, clock: Arc<Clock>) -> Self {
         let (style, resolver, memory) = (self.inner.style.clone(), self.inner.resolver.clone(), self.inner.memory);
-        Self { inner: Arc::new(Shared { style, resolver, clock, memory }) }
+        let literals = Arc::clone(&self.inner.literals);
+        Self { inner: Arc::new(Shared { style, resolver, clock, memory, literals }) }
     }
 
     /// The same with a bound on what a function makes of one batch, in bytes: it is not yet the query's memory when it is
@@ -198,7 +207,8 @@ impl Settings {
     pub fn with_memory(self, memory: Option<usize>) -> Self {
         let (style, resolver) = (self.inner.style.clone(), self.inner.resolver.clone());
         let clock = Arc::clone(&self.inner.clock);
-        Self { inner: Arc::new(Shared { style, resolver, clock, memory }) }
+        let literals = Arc::clone(&self.inner.literals);
+        Self { inner: Arc::new(Shared { style, resolver, clock, memory, literals }) }
     }
 
     /// Bytes that one call's results may take.
@@ -217,6 +227,23 @@ impl Settings {
         OutputStyle { now_usecs, ..self.inner.style.clone() }
     }
 
+    /// Reads the literals of the statements that are planned from now on in a style; `None`: in that of the values.
+    pub fn read_literals(&self, style: Option<OutputStyle>) {
+        *self.inner.literals.write().unwrap_or_else(PoisonError::into_inner) = style;
+    }
+
+    /// How literals are read: as when their statement was parsed.
+    pub fn literal_style(&self) -> OutputStyle {
+        let literals = self.inner.literals.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match literals {
+            Some(style) => {
+                let now_usecs = style.now_usecs.map(|_| self.inner.clock.transaction());
+                OutputStyle { now_usecs, ..style }
+            }
+            None => self.style(),
+        }
+    }
+
     /// The type that a name stands for.
     ///
     /// # Errors
@@ -227,7 +254,11 @@ impl Settings {
         }
         PgType::parse_name(name)
             .or_else(|| self.inner.resolver.as_ref().and_then(|resolver| resolver(name)))
-            .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist")))
+            .ok_or_else(|| {
+                cast::wrong_modifier(name).unwrap_or_else(|| {
+                    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))
+                })
+            })
     }
 }
 
@@ -316,6 +347,8 @@ fn scalar_functions(settings: &Settings) -> Vec<ScalarUDF> {
         catalog_array::catalog_array(settings),
         compare::pg_key(),
         compare::pg_compare(),
+        conditions::function(),
+        fields::function(),
         float::pg_float(),
     ];
     functions.extend(lists::functions());

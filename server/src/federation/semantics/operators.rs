@@ -1,23 +1,24 @@
 //! Plans binary operators by the PostgreSQL types of their sides.
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field};
 use atoll_connector_api::types::key::{Comparison, comparison};
 use atoll_connector_api::types::text::OutputStyle;
-use atoll_connector_api::types::{PgType, format_scalar, oids, parse_scalar, parse_scalar_with};
-use datafusion::common::{DFSchema, ScalarValue};
+use atoll_connector_api::types::{BuiltinType, PgType, format_scalar, oids, parse_scalar, parse_scalar_with};
+use datafusion::common::{DFSchema, ScalarValue, TableReference};
 use datafusion::error::Result;
 use datafusion::functions::string::expr_fn::rtrim;
 use datafusion::logical_expr::expr::{BinaryExpr, Placeholder};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
-use super::arithmetic::{self, Arithmetic, planned_operand};
-use super::cast::{cast_to, fold};
+use super::arithmetic::{self, Arithmetic, narrow_literal, planned_operand};
+use super::cast::{self, cast_to, fold};
 use super::float::{self, Comparable};
 use super::{
-    Operand, Settings, choice, compare, datetime, external, functions, operand, parameters, type_of, typed_literal,
+    Operand, Settings, choice, compare, datetime, external, fields, functions, operand, parameters, type_of,
+    typed_literal,
 };
 use crate::error::{SqlError, SqlState};
 
@@ -34,6 +35,32 @@ impl PostgresOperators {
 }
 
 impl ExprPlanner for PostgresOperators {
+    /// `(row).field` of a type whose fields are not known here.
+    fn plan_field_access(
+        &self,
+        access: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        match type_of(&access.expr, schema) {
+            Some(own) if own.is_composite() => Err(fields::no_field(&own).into()),
+            _ => Ok(PlannerResult::Original(access)),
+        }
+    }
+
+    /// `a.b` where `a` is a column, and none that has fields: then it is meant for a table.
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        if let ([name], false) = (nested, field.data_type().is_nested()) {
+            return Ok(PlannerResult::Planned(fields::missing(field, qualifier, name)));
+        }
+        // Another planner's.
+        Ok(PlannerResult::Original(Vec::new()))
+    }
+
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
         let sides = (planned_operand(&left, schema), planned_operand(&right, schema));
@@ -50,6 +77,7 @@ impl ExprPlanner for PostgresOperators {
             return Err(no_operator(left, &op, right).into());
         }
         check_ranges(&op, sides.0.as_ref(), sides.1.as_ref())?;
+        check_rows(&op, (&left, sides.0.as_ref()), (&right, sides.1.as_ref()), schema)?;
         let name = function_of(&op, sides.0.as_ref(), sides.1.as_ref())
             .or_else(|| money_function(&op, sides.0.as_ref(), sides.1.as_ref()));
         if let Some(name) = name
@@ -96,6 +124,29 @@ impl ExprPlanner for PostgresOperators {
     }
 }
 
+/// A row compares with rows.
+fn check_rows(
+    op: &BinaryOperator,
+    left: (&Expr, Option<&Operand>),
+    right: (&Expr, Option<&Operand>),
+    schema: &DFSchema,
+) -> Result<()> {
+    if comparison_operator(op).is_none() {
+        return Ok(());
+    }
+    let is_row = |side: &Expr| match side {
+        Expr::ScalarFunction(call) => call.func.name() == "struct",
+        _ => matches!(side.get_type(schema), Ok(DataType::Struct(_))),
+    };
+    let record = Operand::Typed(PgType::new(oids::RECORD));
+    let is_other = |side: &Operand| matches!(side, Operand::Typed(own) if is_settled(own) && own.oid != oids::JSONB);
+    match (is_row(left.0), is_row(right.0), left.1, right.1) {
+        (true, false, _, Some(other)) if is_other(other) => Err(no_operator(&record, op, other).into()),
+        (false, true, Some(other), _) if is_other(other) => Err(no_operator(other, op, &record).into()),
+        _ => Ok(()),
+    }
+}
+
 fn is_bits(side: Option<&Operand>) -> bool {
     matches!(side, Some(Operand::Typed(own)) if own.user.is_none() && matches!(own.oid, oids::BIT | oids::VARBIT))
 }
@@ -120,6 +171,11 @@ fn is_all_ones(expr: &Expr) -> bool {
 }
 
 fn no_operator(left: &Operand, op: &BinaryOperator, right: &Operand) -> SqlError {
+    no_operator_named(left, &op.to_string(), right)
+}
+
+/// `42883` for an operator by its name.
+pub(super) fn no_operator_named(left: &Operand, op: &str, right: &Operand) -> SqlError {
     let shown = |side: &Operand| match side {
         Operand::Unknown => "unknown".to_owned(),
         Operand::Typed(own) => PgType { modifier: -1, ..own.clone() }.sql_name(),
@@ -174,7 +230,10 @@ fn function_of(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
         BinaryOperator::Question if json => "jsonb_exists",
         BinaryOperator::QuestionPipe if json => "jsonb_exists_any",
         BinaryOperator::QuestionAnd if json => "jsonb_exists_all",
-        BinaryOperator::StringConcat if is(left, oids::JSONB) || (jsonb && left == Some(&Operand::Unknown)) => {
+        // Beside text, both are.
+        BinaryOperator::StringConcat
+            if jsonb && [left, right].iter().all(|side| is(*side, oids::JSONB) || *side == Some(&Operand::Unknown)) =>
+        {
             "jsonb_concat"
         }
         BinaryOperator::Minus if is(left, oids::JSONB) => "jsonb_delete",
@@ -291,8 +350,14 @@ enum Family {
     Interval,
     Uuid,
     Network,
+    Bits,
     /// Compares with its own type only.
     Own(u32),
+}
+
+/// Whether a type is a string's, or becomes text implicitly.
+pub(super) fn is_text(data_type: &PgType) -> bool {
+    family(data_type) == Family::Text
 }
 
 fn family(data_type: &PgType) -> Family {
@@ -311,6 +376,7 @@ fn family(data_type: &PgType) -> Family {
         oids::INTERVAL => Family::Interval,
         oids::UUID => Family::Uuid,
         oids::INET | oids::CIDR => Family::Network,
+        oids::BIT | oids::VARBIT => Family::Bits,
         oid => Family::Own(oid),
     }
 }
@@ -337,13 +403,10 @@ pub(super) fn plan_comparison(
         }
         (Operand::Typed(left_type), Operand::Typed(right_type)) => (left, right, left_type, right_type),
     };
+    let (left, left_type) = spanned(settings, left, left_type, &right_type);
+    let (right, right_type) = spanned(settings, right, right_type, &left_type);
     check_operator(&left_type, operator, &right_type)?;
-    let (left, right, moment) = datetime::common_type(settings, left, &left_type, right, &right_type)?;
-    let (left_type, right_type) = match moment {
-        Some(common) => (common.clone(), common),
-        None => (left_type, right_type),
-    };
-    let (left, right) = (trimmed(left, &left_type, &right_type), trimmed(right, &right_type, &left_type));
+    let ((left, left_type), (right, right_type)) = common_sides(settings, (left, left_type), (right, right_type))?;
     let ((left, left_type), (right, right_type)) = (unpadded(left, left_type), unpadded(right, right_type));
     if needs_key(&left_type) || needs_key(&right_type) || is_upscaled(&left, &right, schema) {
         let (left, right, float) = numeric_pair(settings, left, &left_type, right, &right_type);
@@ -369,6 +432,56 @@ pub(super) fn plan_comparison(
         return Ok(float_comparison(left, operator, right));
     }
     Ok(binary(left, operator, right))
+}
+
+/// Both sides of a comparison as PostgreSQL casts them for it; what is left differs in storage only.
+pub(super) fn common_sides(
+    settings: &Settings,
+    (left, left_type): (Expr, PgType),
+    (right, right_type): (Expr, PgType),
+) -> Result<((Expr, PgType), (Expr, PgType))> {
+    let (left, left_type) = spanned(settings, left, left_type, &right_type);
+    let (right, right_type) = spanned(settings, right, right_type, &left_type);
+    let (left, left_type) = oid_side(settings, left, left_type, &right_type)?;
+    let (right, right_type) = oid_side(settings, right, right_type, &left_type)?;
+    let (left, right, moment) = datetime::common_type(settings, left, &left_type, right, &right_type)?;
+    let (left_type, right_type) = match moment {
+        Some(common) => (common.clone(), common),
+        None => (left_type, right_type),
+    };
+    let (left, right) = (trimmed(left, &left_type, &right_type), trimmed(right, &right_type, &left_type));
+    Ok(((left, left_type), (right, right_type)))
+}
+
+/// A time of day beside an interval is one.
+fn spanned(settings: &Settings, expr: Expr, own: PgType, other: &PgType) -> (Expr, PgType) {
+    let is = |data_type: &PgType, oid: u32| data_type.user.is_none() && data_type.oid == oid;
+    if is(&own, oids::TIME) && is(other, oids::INTERVAL) {
+        let interval = PgType::new(oids::INTERVAL);
+        return (cast_to(settings, expr, &interval), interval);
+    }
+    (expr, own)
+}
+
+/// An integer beside an OID becomes one: -1 is the highest of them.
+fn oid_side(settings: &Settings, expr: Expr, own: PgType, other: &PgType) -> Result<(Expr, PgType)> {
+    let is_oid = |data_type: &PgType| data_type.user.is_none() && (data_type.oid == oids::OID || is_reg(data_type));
+    let is_integer = own.user.is_none() && matches!(own.oid, oids::INT2 | oids::INT4 | oids::INT8);
+    if !is_oid(other) || !is_integer {
+        return Ok((expr, own));
+    }
+    let in_range = match &expr {
+        Expr::Literal(value, _) => match value.cast_to(&DataType::Int64) {
+            Ok(ScalarValue::Int64(Some(value))) => u32::try_from(value).is_ok(),
+            _ => false,
+        },
+        _ => false,
+    };
+    if in_range {
+        return Ok((expr, own));
+    }
+    let oid = PgType::new(oids::OID);
+    Ok((fold(settings, cast_to(settings, narrow_literal(expr), &oid))?, oid))
 }
 
 /// The type of an untyped literal beside a type: a number has as many digits as are written.
@@ -503,6 +616,33 @@ fn numeric_pair(
     }
 }
 
+const MACADDRS: [u32; 2] = [oids::MACADDR, oids::MACADDR8];
+/// `pg_lsn`.
+const LSN: u32 = 3220;
+
+fn is_mac(data_type: &PgType) -> bool {
+    data_type.user.is_none() && MACADDRS.contains(&data_type.oid)
+}
+
+/// Whether a type is what it says: of records, vectors and what catalogs make up DataFusion knows more than we.
+fn is_settled(data_type: &PgType) -> bool {
+    if data_type.user.is_some() || data_type.is_array() {
+        return true;
+    }
+    if BuiltinType::by_oid(data_type.oid).is_some_and(|builtin| builtin.category == 'R') {
+        return true;
+    }
+    match family(data_type) {
+        Family::Own(oids::JSONB | oids::MONEY | oids::MACADDR | oids::MACADDR8 | LSN | 3614 | 3615) => true,
+        Family::Own(_) => false,
+        _ => true,
+    }
+}
+
+const fn is_equality(operator: Operator) -> bool {
+    matches!(operator, Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
+}
+
 /// Refuses operators that PostgreSQL does not have.
 fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<()> {
     let shown = |data_type: &PgType| PgType { modifier: -1, ..data_type.clone() }.sql_name();
@@ -514,9 +654,29 @@ fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<(
         )
         .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
     };
-    // Of types of their own DataFusion says more than we know: records, lists, what catalogs make up.
-    let known = |data_type: &PgType| data_type.user.is_some() || !matches!(family(data_type), Family::Own(_));
-    if known(left) && known(right) && family(left) != family(right) {
+    let differ = family(left) != family(right);
+    let fraction = |own: &PgType| matches!(own.oid, oids::NUMERIC | oids::FLOAT4 | oids::FLOAT8);
+    let is_oid = |own: &PgType| own.user.is_none() && own.oid == oids::OID;
+    if (is_oid(left) && fraction(right)) || (fraction(left) && is_oid(right)) {
+        return Err(missing(left, right).into());
+    }
+    if differ && (left.is_extension() || right.is_extension()) {
+        // An extension has casts and operators of its own.
+        let own = if left.is_extension() { left } else { right };
+        return Err(SqlError::unsupported(format!("comparing values of type {} is not supported", shown(own))).into());
+    }
+    if is_mac(left) && is_mac(right) && left.oid != right.oid {
+        return Err(SqlError::unsupported("comparing macaddr with macaddr8 is not supported").into());
+    }
+    if differ && is_settled(left) && is_settled(right) {
+        return Err(missing(left, right).into());
+    }
+    // Arrays compare with arrays of what their elements compare with.
+    if let (Some(left_element), Some(right_element)) = (left.element(), right.element())
+        && is_settled(&left_element)
+        && is_settled(&right_element)
+        && family(&left_element) != family(&right_element)
+    {
         return Err(missing(left, right).into());
     }
     // Arrays of numbers compare with arrays of the same numbers only.
@@ -528,7 +688,7 @@ fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<(
     }
     match comparison(left) {
         Comparison::None => Err(missing(left, right).into()),
-        Comparison::EqualityOnly if !matches!(operator, Operator::Eq | Operator::NotEq) => {
+        Comparison::EqualityOnly if !is_equality(operator) => {
             Err(SqlError::unsupported(format!("ordering values of type {} is not supported", shown(left))).into())
         }
         Comparison::Unknown => {
@@ -560,7 +720,8 @@ pub(super) fn take_type(settings: &Settings, expr: Expr, data_type: &PgType) -> 
     if is_reg(&data_type) {
         return Ok(expr);
     }
-    let value = parse_scalar_with(text, &data_type, &settings.style()).map_err(external)?;
+    cast::check_literal(&data_type)?;
+    let value = parse_scalar_with(text, &data_type, &settings.literal_style()).map_err(external)?;
     Ok(typed_literal(value, &data_type))
 }
 
@@ -575,8 +736,13 @@ fn is_reg(data_type: &PgType) -> bool {
 /// `||`: what is no string is printed as PostgreSQL prints it.
 fn plan_concatenation(settings: &Settings, left: Expr, right: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
     let types = (operand(&left, schema), operand(&right, schema));
+    check_concatenation(types.0.as_ref(), types.1.as_ref())?;
+    if types == (Some(Operand::Unknown), Some(Operand::Unknown)) {
+        let typed = |expr: Expr| take_type(settings, expr, &PgType::new(oids::TEXT));
+        return Ok((typed(left)?, typed(right)?));
+    }
     let text = |operand: &Option<Operand>| match operand {
-        Some(Operand::Typed(data_type)) => matches!(family(data_type), Family::Text),
+        Some(Operand::Typed(data_type)) => is_text(data_type),
         Some(Operand::Unknown) => true,
         None => false,
     };
@@ -611,4 +777,39 @@ fn plan_concatenation(settings: &Settings, left: Expr, right: Expr, schema: &DFS
     } else {
         (left, right)
     })
+}
+
+/// `tsvector` and `tsquery`.
+const SEARCH: [u32; 2] = [3614, 3615];
+
+/// Refuses `||` that PostgreSQL does not have, and that of types which are text here only: one side must be a string, but
+/// for types that have an operator of their own.
+fn check_concatenation(left: Option<&Operand>, right: Option<&Operand>) -> Result<()> {
+    let (Some(left), Some(right)) = (left, right) else { return Ok(()) };
+    let is_string = |side: &Operand| matches!(side, Operand::Typed(own) if is_text(own));
+    let collated = |side: &&&Operand| matches!(side, Operand::Typed(own) if own.is_collated());
+    if let Some(Operand::Typed(own)) = [left, right].iter().find(collated) {
+        return Err(SqlError::unsupported(format!("|| of values of type {} is not supported", own.sql_name())).into());
+    }
+    if is_string(left) || is_string(right) || (left == &Operand::Unknown && right == &Operand::Unknown) {
+        return Ok(());
+    }
+    let of_its_own = |side: &Operand| match side {
+        Operand::Typed(own) => own.is_extension() || (own.user.is_none() && SEARCH.contains(&own.oid)),
+        Operand::Unknown => false,
+    };
+    if let Some(Operand::Typed(own)) = [left, right].into_iter().find(|side| of_its_own(side)) {
+        return Err(SqlError::unsupported(format!("|| of values of type {} is not supported", own.sql_name())).into());
+    }
+    if left == &Operand::Unknown || right == &Operand::Unknown {
+        return Ok(());
+    }
+    let alike = |oids: &[u32]| {
+        let is = |side: &Operand| matches!(side, Operand::Typed(own) if own.user.is_none() && oids.contains(&own.oid));
+        is(left) && is(right)
+    };
+    if alike(&[oids::BYTEA]) || alike(&[oids::BIT, oids::VARBIT]) || alike(&[oids::JSONB]) {
+        return Ok(());
+    }
+    Err(no_operator_named(left, "||", right).into())
 }

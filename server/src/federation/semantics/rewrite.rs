@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{
-    any, array_subquery, cast, choice, collect, datetime, from_sets, functions, hypothetical, row_subqueries, rows,
-    statistics,
+    any, array_subquery, cast, choice, collect, conditions, datetime, from_sets, functions, hypothetical,
+    row_subqueries, rows, shapes, statistics,
 };
 use crate::error::{SqlError, SqlResult};
 
@@ -57,15 +57,18 @@ impl VisitorMut for Rewriter {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            stop(row_subqueries::conditions(select))?;
+        }
+        conditions::of_clauses(&mut query.body);
         show_rows(&mut query.body);
         narrow_results(&mut query.body);
-        match query.body.as_mut() {
-            SetExpr::Select(select) => stop(row_subqueries::conditions(select)),
-            _ => ControlFlow::Continue(()),
-        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        stop(shapes::check(expr))?;
+        shapes::empty_array(expr);
         stop(hypothetical::expand(expr))?;
         rows::arguments(expr);
         any::collect_patterns(expr);
@@ -73,9 +76,11 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        stop(shapes::check_empty(expr))?;
         datetime::rewrite::expression(expr);
         stop(rows::expand(expr))?;
         rows::escape(expr);
+        conditions::of_parts(expr);
         rewrite(expr);
         ControlFlow::Continue(())
     }
@@ -193,6 +198,8 @@ fn rewrite(expr: &mut Expr) {
             );
             let ours = match bare {
                 "every" => Some("bool_and".to_owned()),
+                // Operators have functions of ours that are not PostgreSQL's.
+                bare if functions::is_operator_only(bare) => None,
                 bare => functions::named(bare)
                     .or_else(|| collect::named(bare, distinct))
                     .or_else(|| statistics::named(bare)),

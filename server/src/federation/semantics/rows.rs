@@ -27,6 +27,15 @@ pub(super) fn expand(expr: &mut Expr) -> SqlResult<()> {
                 None => return Ok(()),
             },
         },
+        // A row that is printed is a value.
+        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
+            for side in [left, right] {
+                if let Some(fields) = fields(side) {
+                    **side = record(fields);
+                }
+            }
+            return Ok(());
+        }
         Expr::InSubquery { .. } | Expr::AnyOp { .. } | Expr::AllOp { .. } => match row_subqueries::expand(expr)? {
             Some(expanded) => expanded,
             None => return Ok(()),

@@ -11,8 +11,8 @@ use datafusion::functions::string::expr_fn::rtrim;
 use datafusion::logical_expr::expr::SetComparison;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 
-use super::operators::{needs_key, plan_comparison, take_type};
-use super::{Operand, Settings, cast, compare, datetime, float, operand, type_of};
+use super::operators::{common_sides, needs_key, plan_comparison, take_type};
+use super::{Operand, Settings, cast, compare, float, operand, type_of};
 
 /// Plans one.
 ///
@@ -40,7 +40,13 @@ pub(super) fn plan(settings: &Settings, call: SetComparison, schema: &DFSchema) 
     let mut both = schema.clone();
     both.merge(inner.as_ref());
     plan_comparison(settings, left.clone(), op, column.clone(), &both)?;
-    let sides = sides(settings, left.clone(), &left_type, column, &right_type)?;
+    let ((known, left_type), (right, right_type)) =
+        common_sides(settings, (left.clone(), left_type), (column.clone(), right_type))?;
+    let converted = known != left || right != column;
+    let sides = match sides(settings, known.clone(), &left_type, right.clone(), &right_type)? {
+        None if converted => Some((known, right)),
+        sides => sides,
+    };
     let Some((left, right)) = sides else {
         let changed = left != *expr;
         let call = Expr::SetComparison(SetComparison { expr: Box::new(left), subquery, op, quantifier });
@@ -84,6 +90,5 @@ fn sides(
         };
         return Ok(Some((trimmed(left, left_type), trimmed(right, right_type))));
     }
-    let (left, right, common) = datetime::common_type(settings, left, left_type, right, right_type)?;
-    Ok(common.map(|_| (left, right)))
+    Ok(None)
 }

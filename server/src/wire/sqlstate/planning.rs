@@ -177,6 +177,11 @@ fn wrong_call(message: &str) -> Option<Chosen> {
         let arguments = pg_names(arguments.strip_suffix(')').unwrap_or(arguments));
         return Some(no_function(&format!("function {name}({arguments}) does not exist")).naming(name));
     }
+    if message.contains(" must be an INTEGER, TIMESTAMP, DATE or NULL, got Utf8") {
+        let text = "function generate_series(unknown, unknown) is not unique";
+        let hint = format!("Could not choose a best candidate function. {CAST_HINT}");
+        return Some(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, text).hint(hint).into());
+    }
     if message.starts_with("unnest() can only be applied") {
         return Some(no_function("function unnest of that type does not exist"));
     }

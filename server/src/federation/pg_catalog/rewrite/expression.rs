@@ -389,7 +389,7 @@ impl Rewriter {
         match access_chain.as_slice() {
             [AccessExpr::Dot(Expr::Identifier(field))] => {
                 let root = std::mem::replace(&mut **root, value(Value::Null));
-                *expr = call("get_field", vec![unnested(root), string(folded(field))]);
+                *expr = call(semantics::FIELD, vec![unnested(root), string(folded(field))]);
             }
             [AccessExpr::Subscript(Subscript::Index { index })]
                 if place.scope.system_column(root).is_some_and(is_vector) =>

@@ -7,6 +7,7 @@ use atoll_connector_api::types::oids;
 use super::super::context::PgCatalogContext;
 use super::super::facts::{ColumnFact, facts};
 use super::super::functions::documented;
+use super::super::names::unquoted;
 use super::{Cell, Rows};
 use crate::catalog::Oid;
 use crate::catalog::model::{BOOTSTRAP_SUPERUSER_OID, PG_CATALOG_OID, PUBLIC_SCHEMA_OID};
@@ -51,7 +52,7 @@ pub(super) fn types(context: &PgCatalogContext, rows: &mut Rows) {
         let data_type = atoll_connector_api::types::PgType::user(user.name.clone(), user.labels.clone(), user.array);
         let is_enum = !user.labels.is_empty() && !user.array;
         let other = |found: Option<atoll_connector_api::types::PgType>| found.map_or(0, |found| found.oid);
-        let bare = user.name.trim_end_matches("[]").rsplit('.').next().unwrap_or(&user.name);
+        let bare = unquoted(user.name.trim_end_matches("[]").rsplit('.').next().unwrap_or(&user.name));
         let io = if user.array {
             "array"
         } else if is_enum {
@@ -63,7 +64,7 @@ pub(super) fn types(context: &PgCatalogContext, rows: &mut Rows) {
         let gap = if user.array || is_enum { "_" } else { "" };
         rows.push(|column| match column {
             "oid" => (*oid).into(),
-            "typname" => (if user.array { format!("_{bare}") } else { bare.to_owned() }).into(),
+            "typname" => (if user.array { format!("_{bare}") } else { bare.clone() }).into(),
             "typnamespace" => PUBLIC_SCHEMA_OID.into(),
             "typowner" => BOOTSTRAP_SUPERUSER_OID.into(),
             "typlen" => (if is_enum { 4 } else { -1 }).into(),

@@ -17,10 +17,11 @@ use datafusion::logical_expr::{
 use super::super::arithmetic::narrow_literal;
 use super::super::cast::{cast_to, fold};
 use super::super::float_sums::one_nan;
-use super::super::operators::take_type;
+use super::super::operators::{is_text, take_type};
 use super::super::{Operand, Settings, external, operand, parameters};
 use super::resolve::{Resolved, resolve};
 use super::{Call, Datum};
+use crate::error::SqlError;
 use crate::interrupt;
 
 /// Characters or copies beyond which a constant is not worked out while planning.
@@ -124,6 +125,14 @@ pub(in crate::federation::semantics) fn bind(
         return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })));
     };
     let resolved = function.resolved(&operands)?;
+    let collated = |arg: &&Operand| matches!(arg, Operand::Typed(own) if own.is_collated());
+    if let Some(Operand::Typed(own)) = operands.iter().find(collated)
+        && is_text(&resolved.returns)
+    {
+        // The result has the collation, too.
+        let message = format!("{} of values of type {} is not supported", function.public, own.sql_name());
+        return Err(SqlError::unsupported(message).into());
+    }
     let mut types = Vec::with_capacity(args.len());
     let mut cast_args = Vec::with_capacity(args.len());
     for ((arg, own), target) in args.into_iter().zip(operands).zip(&resolved.targets) {

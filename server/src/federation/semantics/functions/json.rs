@@ -366,30 +366,48 @@ pub(in crate::federation::semantics) fn to_json_text(shown: &str, data_type: &Pg
         return Ok(out);
     }
     if data_type.user.is_some() {
+        let is_string = data_type.is_collated() || data_type.is_citext();
+        if data_type.is_composite() || (data_type.is_extension() && !is_string) {
+            return Err(no_json(data_type));
+        }
         return Ok(quoted(shown));
     }
     Ok(match data_type.oid {
+        oids::RECORD => return Err(no_json(data_type)),
+        oids::INT2VECTOR => format!("[{}]", shown.split_ascii_whitespace().collect::<Vec<_>>().join(",")),
+        oids::OIDVECTOR => {
+            let elements: Vec<String> = shown.split_ascii_whitespace().map(quoted).collect();
+            format!("[{}]", elements.join(","))
+        }
         oids::JSON | oids::JSONB => shown.to_owned(),
         oids::BOOL => (if shown == "t" || shown == "true" { "true" } else { "false" }).to_owned(),
         oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC | oids::FLOAT4 | oids::FLOAT8 => {
             if shown.ends_with(['N', 'y']) { quoted(shown) } else { shown.to_owned() }
         }
         oids::TIMESTAMP | oids::TIMESTAMPTZ => {
-            if shown.contains("BC") || !shown.contains('-') {
-                return Err(SqlError::unsupported("this timestamp as JSON is not supported"));
-            }
-            let mut moment = shown.replacen(' ', "T", 1);
+            let (moment, era) = match shown.strip_suffix(" BC") {
+                Some(moment) => (moment, " BC"),
+                None => (shown, ""),
+            };
+            let mut moment = moment.replacen(' ', "T", 1);
             // JSON's zones have minutes.
             if data_type.oid == oids::TIMESTAMPTZ
+                && moment.contains('T')
                 && let Some(sign) = moment.rfind(['+', '-'])
                 && moment.len() - sign == 3
             {
                 moment.push_str(":00");
             }
+            moment.push_str(era);
             quoted(&moment)
         }
         _ => quoted(shown),
     })
+}
+
+/// What becomes an object or an array in PostgreSQL, by casts and names that are not known here.
+fn no_json(data_type: &PgType) -> SqlError {
+    SqlError::unsupported(format!("a value of type {} as JSON is not supported", data_type.sql_name()))
 }
 
 fn nested(lengths: &[i32], out: &mut String, element: &mut dyn FnMut(&mut String) -> SqlResult<()>) -> SqlResult<()> {

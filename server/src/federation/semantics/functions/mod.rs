@@ -37,7 +37,7 @@ pub(super) use bits::{LIKE_PATTERN, LIKE_WILDCARDS, check_like_pattern};
 pub(super) use decimal::sqrt_to_scale;
 pub(super) use json::to_json_text;
 pub(super) use regex::is_plain_pattern;
-pub(super) use resolve::undefined;
+pub(super) use resolve::{is_operator_only, undefined};
 pub(super) use sets::{MATCHES, SERIES, series_of};
 pub(super) use strings::like_escape;
 

@@ -3,10 +3,45 @@
 use atoll_connector_api::types::oids;
 
 use super::strings::shown;
-use super::{Call, Datum, Function, Kind, text, variadic};
+use super::{BOOL, Call, Datum, Function, Kind, lenient, text, variadic};
 use crate::error::SqlResult;
 
-pub(super) const FUNCTIONS: &[Function] = &[variadic("record_of", &[Kind::Any], Kind::Of(oids::RECORD), record)];
+pub(super) const FUNCTIONS: &[Function] = &[
+    variadic("record_of", &[Kind::Any], Kind::Of(oids::RECORD), record),
+    lenient("record_is_null", &[Kind::Any], BOOL, |call| Ok(Datum::Bool(fields_are(call, true)?))),
+    lenient("record_is_not_null", &[Kind::Any], BOOL, |call| {
+        Ok(Datum::Bool(!call.is_null(0) && fields_are(call, false)?))
+    }),
+];
+
+/// Whether all fields of a row are NULL, or none of them is: nothing between two commas is NULL, an empty string has
+/// quotes there.
+fn fields_are(call: &Call<'_>, null: bool) -> SqlResult<bool> {
+    if call.is_null(0) {
+        return Ok(null);
+    }
+    let row = shown(call, 0)?;
+    let Some(fields) = row.strip_prefix('(').and_then(|row| row.strip_suffix(')')) else { return Ok(!null) };
+    let (mut quoted, mut empty) = (false, true);
+    let mut characters = fields.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => (quoted, empty) = (!quoted, false),
+            '\\' => {
+                characters.next();
+                empty = false;
+            }
+            ',' if !quoted => {
+                if empty != null {
+                    return Ok(false);
+                }
+                empty = true;
+            }
+            _ => empty = false,
+        }
+    }
+    Ok(empty == null)
+}
 
 /// `(1,"two words",)`: a NULL is nothing between its commas, an empty string has quotes.
 fn record(call: &Call<'_>) -> SqlResult<Datum> {

@@ -16,6 +16,62 @@ pub(in crate::federation::semantics) struct Resolved {
     pub(super) returns: PgType,
 }
 
+/// Functions that operators are here, by the operators.
+const OPERATORS: &[(&str, &str)] = &[
+    ("json_get", "->"),
+    ("json_get_text", "->>"),
+    ("json_path", "#>"),
+    ("json_path_text", "#>>"),
+    ("jsonb_concat", "||"),
+    ("jsonb_delete", "-"),
+    ("jsonb_delete_path", "#-"),
+    ("jsonb_contains", "@>"),
+    ("jsonb_contained", "<@"),
+    ("jsonb_exists", "?"),
+    ("jsonb_exists_any", "?|"),
+    ("jsonb_exists_all", "?&"),
+    ("array_contains", "@>"),
+    ("array_contained", "<@"),
+    ("array_overlaps", "&&"),
+    ("money_add", "+"),
+    ("money_subtract", "-"),
+    ("money_multiply", "*"),
+    ("money_divide", "/"),
+    ("network_add", "+"),
+    ("network_minus", "-"),
+    ("network_sub", "<<"),
+    ("network_sup", ">>"),
+    ("bits_and", "&"),
+    ("bits_or", "|"),
+    ("bits_xor", "#"),
+    ("bits_left", "<<"),
+    ("bits_right", ">>"),
+    ("int_xor", "#"),
+    ("negate", "-"),
+];
+
+/// Those of them that PostgreSQL has, too.
+const ALSO_CALLED: [&str; 8] = [
+    "jsonb_concat",
+    "jsonb_delete",
+    "jsonb_delete_path",
+    "jsonb_contains",
+    "jsonb_contained",
+    "jsonb_exists",
+    "jsonb_exists_any",
+    "jsonb_exists_all",
+];
+
+/// Whether a function stands for an operator only, so that nobody calls it by name.
+pub(in crate::federation::semantics) fn is_operator_only(name: &str) -> bool {
+    operator_of(name).is_some() && !ALSO_CALLED.contains(&name)
+}
+
+/// The operator that a function of ours stands for.
+pub(in crate::federation::semantics) fn operator_of(name: &str) -> Option<&'static str> {
+    OPERATORS.iter().find(|(function, _)| *function == name).map(|(_, operator)| *operator)
+}
+
 /// `42883`.
 pub(in crate::federation::semantics) fn undefined(name: &str, args: &[Operand]) -> SqlError {
     let shown: Vec<String> = args
@@ -26,6 +82,25 @@ pub(in crate::federation::semantics) fn undefined(name: &str, args: &[Operand]) 
         })
         .collect();
     let name = if name == super::SERIES { "generate_series" } else { name };
+    if let Some(Operand::Typed(own)) = args.iter().find(|arg| matches!(arg, Operand::Typed(own) if own.is_extension()))
+    {
+        // It may have casts that lead to the function, or one of its own.
+        let name = operator_of(name).unwrap_or(name);
+        return SqlError::unsupported(format!("{name} of values of type {} is not supported", own.sql_name()));
+    }
+    if let ("array_subscript" | "array_slice", Some(value)) = (name, shown.first()) {
+        let message = format!("cannot subscript type {value} because it does not support subscripting");
+        return SqlError::new(SqlState::DATATYPE_MISMATCH, message);
+    }
+    if let Some(operator) = operator_of(name) {
+        let what = match shown.as_slice() {
+            [operand] => format!("{operator} {operand}"),
+            [left, right, ..] => format!("{left} {operator} {right}"),
+            [] => operator.to_owned(),
+        };
+        return SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {what}"))
+            .hint("No operator matches the given name and argument types. You might need to add explicit type casts.");
+    }
     SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}({}) does not exist", shown.join(", ")))
         .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
 }

@@ -24,8 +24,8 @@ use crate::federation::semantics::analyzer::order_by_keys;
 use crate::federation::semantics::arithmetic::{self, narrow_literal};
 use crate::federation::semantics::operators::{plan_comparison, take_type};
 use crate::federation::semantics::{
-    Operand, Settings, cast, choice, collect, compare, datetime, external, functions, operand, statistics, type_of,
-    typed_literal,
+    Operand, Settings, cast, choice, collect, compare, conditions, datetime, external, functions, operand, statistics,
+    type_of, typed_literal,
 };
 
 /// Gives a call over a frame of ours its types and columns.
@@ -181,9 +181,7 @@ fn aggregate(
 fn check_filter(filter: &Expr, schema: &DFSchema) -> Result<()> {
     match type_of(filter, schema) {
         Some(own) if own.oid != oids::BOOL && !matches!(operand(filter, schema), Some(Operand::Unknown)) => {
-            let shown = PgType { modifier: -1, ..own }.sql_name();
-            let message = format!("argument of FILTER must be type boolean, not type {shown}");
-            Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).into())
+            Err(conditions::mismatch("FILTER", own).into())
         }
         _ => Ok(()),
     }

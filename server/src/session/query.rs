@@ -86,7 +86,7 @@ impl Session {
             Statement::Explain(explain) => Some(explain_columns(explain)),
             Statement::Show { name } => Some(self.show_columns(name)),
             Statement::Fetch(Fetch { cursor, is_move: false, .. }) => Some(self.cursor(cursor)?.columns.to_vec()),
-            Statement::Execute { name, .. } => self.sql_prepared(name)?.columns.clone(),
+            Statement::Execute { name, .. } => self.find_prepared(name)?.columns.clone(),
             _ => None,
         };
         Ok(Prepared { columns, ..Prepared::without_rows(Some(statement), types) })
@@ -157,7 +157,7 @@ impl Session {
                 let kept = self.plan(query, text, &prepared.given, limits).await?;
                 self.kept_plans.keep_again(&prepared.planned, &kept);
                 // The client decodes rows by what Describe said: a result of another shape must not reach it.
-                if prepared.columns.as_deref() != Some(kept.columns.as_slice()) {
+                if !prepared.columns.as_deref().is_some_and(|columns| same_row_type(columns, &kept.columns)) {
                     return Err(SqlError::unsupported("cached plan must not change result type"));
                 }
                 kept
@@ -255,15 +255,7 @@ impl Session {
         statement: &ParsedStatement,
         text: &str,
     ) -> SqlResult<Outcome> {
-        if self.prepared.contains_key(name) {
-            return Err(SqlError::new(
-                SqlState::DUPLICATE_PREPARED_STATEMENT,
-                format!("prepared statement \"{name}\" already exists"),
-            ));
-        }
-        if self.prepared.len() >= self.engine.config.prepared_statements_max {
-            return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many prepared statements"));
-        }
+        self.check_new_prepared(name)?;
         let given = types
             .iter()
             .map(|data_type| {
@@ -273,11 +265,40 @@ impl Session {
             })
             .collect::<SqlResult<Vec<_>>>()?;
         let prepared = self.describe(statement.clone(), &given).await?;
-        self.prepared.insert(name.to_owned(), (Arc::new(prepared), text.to_owned()));
+        self.prepared.insert(name.to_owned(), (Arc::new(prepared), Some(text.to_owned())));
         Ok(Outcome::Command("PREPARE".to_owned()))
     }
 
-    fn sql_prepared(&self, name: &str) -> SqlResult<Arc<Prepared>> {
+    /// Whether one more statement may be kept, under this name.
+    ///
+    /// # Errors
+    /// `42P05`; `53400`: there are too many.
+    pub fn check_new_prepared(&self, name: &str) -> SqlResult<()> {
+        if self.prepared.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        if self.prepared.len() >= self.engine.config.prepared_statements_max {
+            return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many prepared statements"));
+        }
+        Ok(())
+    }
+
+    /// Keeps a statement that came by the protocol's Parse: its name is one of those that PREPARE gives.
+    pub fn keep_prepared(&mut self, name: String, prepared: Arc<Prepared>) {
+        self.prepared.insert(name, (prepared, None));
+    }
+
+    /// Forgets a statement, if there is one of this name.
+    pub fn forget_prepared(&mut self, name: &str) {
+        self.prepared.remove(name);
+    }
+
+    /// A statement that PREPARE or Parse made.
+    ///
+    /// # Errors
+    /// `26000`.
+    pub fn find_prepared(&self, name: &str) -> SqlResult<Arc<Prepared>> {
         self.prepared.get(name).map(|(prepared, _)| Arc::clone(prepared)).ok_or_else(|| {
             SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
         })
@@ -290,7 +311,7 @@ impl Session {
         arguments: &[sql::Expr],
         limits: &Limits,
     ) -> SqlResult<Outcome> {
-        let prepared = self.sql_prepared(name)?;
+        let prepared = self.find_prepared(name)?;
         if arguments.len() != prepared.parameters.len() {
             return Err(SqlError::syntax(format!("wrong number of parameters for prepared statement \"{name}\""))
                 .detail(format!("Expected {} parameters but got {}.", prepared.parameters.len(), arguments.len())));
@@ -341,7 +362,7 @@ impl Session {
                 Ok(Outcome::Command("DEALLOCATE ALL".to_owned()))
             }
             Some(name) => {
-                self.sql_prepared(name)?;
+                self.find_prepared(name)?;
                 self.prepared.remove(name);
                 Ok(Outcome::Command("DEALLOCATE".to_owned()))
             }
@@ -385,7 +406,9 @@ impl Session {
         };
         let columns = kept.columns.clone();
         let rows = self.stream(kept, &prepared.parameters, parameters, limits, columns).await?;
-        let cursor = Cursor::new(rows, declare.hold, text);
+        self.cursors_made += 1;
+        let mut cursor = Cursor::new(rows, text);
+        (cursor.hold, cursor.binary, cursor.number) = (declare.hold, declare.binary, self.cursors_made);
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Outcome::Command("DECLARE CURSOR".to_owned()))
     }
@@ -398,7 +421,7 @@ impl Session {
     /// Takes over a portal of the protocol whose rows FETCH or MOVE asks for; `passed` of them were sent. `text` is its
     /// statement's.
     pub fn adopt_portal(&mut self, name: &str, rows: Rows, passed: u64, text: &str) {
-        let cursor = Cursor::new(rows, false, text).past(i64::try_from(passed).unwrap_or(i64::MAX));
+        let cursor = Cursor::new(rows, text).past(i64::try_from(passed).unwrap_or(i64::MAX));
         self.cursors.insert(name.to_owned(), cursor);
     }
 
@@ -442,6 +465,13 @@ impl Session {
             }
         }
     }
+}
+
+/// Whether rows still have the columns that were described when the statement was prepared: where they come from may have
+/// changed, and their names were read already.
+pub fn same_row_type(described: &[ResultColumn], actual: &[ResultColumn]) -> bool {
+    described.len() == actual.len()
+        && described.iter().zip(actual).all(|(before, now)| before.data_type.oid == now.data_type.oid)
 }
 
 /// Refuses a parameter that has neither a type nor a place in the query.

@@ -1,4 +1,4 @@
-//! How EXPLAIN shows a plan: lines of text, or JSON.
+//! How EXPLAIN shows a plan: lines of text, or a tree of properties.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, displayable};
 use serde_json::{Map, Value, json};
 
+use super::explain_formats::{xml, yaml};
 use super::stoppable::{unwatched, without_watchers};
 use crate::federation::ctes::{SharedRows, shared_rows};
-use crate::statement::ast::Explain;
+use crate::statement::ast::{Explain, ExplainFormat};
 
 /// A plan, and what running it took.
 pub(super) struct Explained {
@@ -24,8 +25,11 @@ pub(super) struct Explained {
 impl Explained {
     /// The rows of the one column.
     pub(super) fn lines(&self, explain: &Explain) -> Vec<String> {
-        if explain.format_json {
-            return vec![format!("{:#}", Value::Array(vec![self.json(explain)]))];
+        match explain.format {
+            ExplainFormat::Text => {}
+            ExplainFormat::Json => return vec![format!("{:#}", Value::Array(vec![self.json(explain)]))],
+            ExplainFormat::Yaml => return vec![yaml(&self.json(explain))],
+            ExplainFormat::Xml => return vec![xml(&self.json(explain))],
         }
         let mut lines = self.shown(&self.plan, explain);
         for rows in shared_rows(&self.plan) {

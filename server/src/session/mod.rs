@@ -7,6 +7,7 @@ mod ddl;
 pub mod engine;
 mod execute;
 mod explain;
+mod explain_formats;
 mod maintenance;
 mod memory;
 pub mod outcome;

@@ -27,7 +27,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::locate::CastConstant;
 use crate::federation::pg_catalog::PgCatalogContext;
 use crate::federation::planner::{Planned, Planner};
-use crate::statement::ast::{CopyTo, DeclareCursor, Explain, Fetch, FetchDirection, Statement};
+use crate::statement::ast::{CopyTo, DeclareCursor, Explain, ExplainFormat, Fetch, FetchDirection, Statement};
 use crate::statement::{ParsedStatement, parse_query};
 use crate::wire::sqlstate;
 
@@ -47,6 +47,10 @@ impl Session {
             Statement::Query(query) => Some((query.as_ref(), statement.text.as_str())),
             Statement::Explain(explain) => match &explain.statement.statement {
                 Statement::Query(query) => Some((query.as_ref(), explain.statement.text.as_str())),
+                Statement::DeclareCursor(declare) => match &declare.query.statement {
+                    Statement::Query(query) => Some((query.as_ref(), declare.query.text.as_str())),
+                    _ => None,
+                },
                 _ => None,
             },
             Statement::DeclareCursor(declare) => match &declare.query.statement {
@@ -204,18 +208,26 @@ impl Session {
         parameters: Vec<ScalarValue>,
         limits: &Limits,
     ) -> SqlResult<Outcome> {
-        let (query, text) = match &explain.statement.statement {
-            Statement::Query(query) => (query, &explain.statement.text),
-            Statement::Execute { .. } | Statement::DeclareCursor(_) => {
-                return Err(SqlError::unsupported("EXPLAIN of this statement is not supported"));
-            }
-            _ => {
-                return Err(SqlError::unsupported("EXPLAIN is supported for queries only"));
-            }
+        let (mut given, mut parameters, mut prepared) = (Vec::new(), parameters, None);
+        let mut explained = &*explain.statement;
+        if let Statement::Execute { name, arguments } = &explained.statement {
+            let found = self.find_prepared(name)?;
+            parameters = self.arguments(name, &found, arguments, limits).await?;
+            given.clone_from(&found.given);
+            prepared = Some(found);
+        }
+        if let Some(found) = prepared.as_ref().and_then(|prepared| prepared.statement.as_ref()) {
+            explained = found;
+        }
+        if let Statement::DeclareCursor(declare) = &explained.statement {
+            explained = &declare.query;
+        }
+        let Statement::Query(query) = &explained.statement else {
+            return Err(SqlError::unsupported("EXPLAIN is supported for queries only"));
         };
         let started = Instant::now();
-        let kept = self.plan(query, text, &[], limits).await?;
-        let types = kept.planned.parameters(&[])?;
+        let kept = self.plan(query, &explained.text, &given, limits).await?;
+        let types = kept.planned.parameters(&given)?;
         let plan = bind(kept.planned.plan, &types, parameters)?;
         let planning = kept.made_by.planning;
         let state = Arc::clone(&planning.state);
@@ -312,17 +324,28 @@ impl Session {
         limits: &Limits,
     ) -> SqlResult<Outcome> {
         let prepared = self.find_prepared(name)?;
-        if arguments.len() != prepared.parameters.len() {
-            return Err(SqlError::syntax(format!("wrong number of parameters for prepared statement \"{name}\""))
-                .detail(format!("Expected {} parameters but got {}.", prepared.parameters.len(), arguments.len())));
-        }
-        let values = self.evaluate(arguments, &prepared.parameters, limits).await?;
+        let values = self.arguments(name, &prepared, arguments, limits).await?;
         prepared.runs.fetch_add(1, Ordering::Relaxed);
         let Some(statement) = &prepared.statement else { return Ok(Outcome::Empty) };
         match &statement.statement {
             Statement::Query(_) => Ok(Outcome::Rows(self.select(&prepared, values, limits).await?)),
             _ => Err(SqlError::unsupported("EXECUTE is supported for queries only")),
         }
+    }
+
+    /// The values of EXECUTE's arguments.
+    async fn arguments(
+        &mut self,
+        name: &str,
+        prepared: &Prepared,
+        arguments: &[sql::Expr],
+        limits: &Limits,
+    ) -> SqlResult<Vec<ScalarValue>> {
+        if arguments.len() != prepared.parameters.len() {
+            return Err(SqlError::syntax(format!("wrong number of parameters for prepared statement \"{name}\""))
+                .detail(format!("Expected {} parameters but got {}.", prepared.parameters.len(), arguments.len())));
+        }
+        self.evaluate(arguments, &prepared.parameters, limits).await
     }
 
     async fn evaluate(
@@ -537,7 +560,11 @@ fn bind(plan: LogicalPlan, types: &[PgType], parameters: Vec<ScalarValue>) -> Sq
 }
 
 fn explain_columns(explain: &Explain) -> Vec<ResultColumn> {
-    let oid = if explain.format_json { oids::JSON } else { oids::TEXT };
+    let oid = match explain.format {
+        ExplainFormat::Json => oids::JSON,
+        ExplainFormat::Xml => oids::XML,
+        ExplainFormat::Text | ExplainFormat::Yaml => oids::TEXT,
+    };
     vec![ResultColumn::new("QUERY PLAN", PgType::new(oid))]
 }
 

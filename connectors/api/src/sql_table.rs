@@ -36,6 +36,11 @@ pub trait ColumnScan: SqlScan + Clone + 'static {
     /// The same over other columns, by their names in the schema of the answer.
     #[must_use]
     fn with_columns(&self, columns: HashMap<String, Self::Column>) -> Self;
+
+    /// As [`RemoteRelation::has_one_moment`].
+    fn has_one_moment(&self) -> bool {
+        false
+    }
 }
 
 /// A remote column.
@@ -233,6 +238,10 @@ impl<S: ColumnScan, D: QueryDialect + Debug + Send + Sync + 'static> RemoteRelat
 
     fn dialect(&self) -> &dyn QueryDialect {
         self.remote.dialect.as_ref()
+    }
+
+    fn has_one_moment(&self) -> bool {
+        self.remote.scan.has_one_moment()
     }
 
     fn scan_query(

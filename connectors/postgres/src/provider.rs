@@ -393,6 +393,10 @@ impl RemoteRelation for PostgresTable {
         &self.dialect
     }
 
+    fn has_one_moment(&self) -> bool {
+        true
+    }
+
     async fn is_current(&self) -> bool {
         let [schema, name] = &self.names;
         let known = self.known.mark.as_ref().filter(|_| self.known.is_young());

@@ -104,6 +104,10 @@ impl ColumnScan for SqliteScan {
     fn with_columns(&self, columns: HashMap<String, (String, Affinity)>) -> Self {
         Self { columns: Arc::new(columns), ..self.clone() }
     }
+
+    fn has_one_moment(&self) -> bool {
+        true
+    }
 }
 
 impl SqliteScan {

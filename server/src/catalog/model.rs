@@ -432,11 +432,20 @@ impl View {
 
     /// Replaces the storage parameters.
     pub fn set_options(&mut self, options: Vec<(String, String)>) {
+        self.options = options;
+        self.security_invoker = self.has_option("security_invoker");
+    }
+
+    /// `WITH (security_barrier = true)`: conditions of those who read the view see none of the rows that it leaves out.
+    pub fn security_barrier(&self) -> bool {
+        self.has_option("security_barrier")
+    }
+
+    fn has_option(&self, wanted: &str) -> bool {
         // Values are checked when they are parsed; these are the words for true.
         let is_true =
             |value: &str| matches!(value.to_ascii_lowercase().as_str(), "true" | "on" | "yes" | "1" | "t" | "y");
-        self.security_invoker = options.iter().any(|(name, value)| name == "security_invoker" && is_true(value));
-        self.options = options;
+        self.options.iter().any(|(name, value)| name == wanted && is_true(value))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What DataFusion sees: names resolved, views opened, queries planned, foreign scans run.
 
 mod aliases;
+pub mod ctes;
 mod distinct_keys;
 pub mod lazy;
 pub mod locate;
@@ -21,5 +22,6 @@ pub mod semantics;
 mod unbuilt;
 mod unknown_call;
 mod unread;
+mod view_barrier;
 pub mod view_facts;
 mod viewed;

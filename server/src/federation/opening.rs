@@ -10,9 +10,11 @@ use datafusion::common::Column as DfColumn;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
+use super::ctes;
 use super::pg_catalog;
 use super::planner::{Named, Planner};
 use super::relations::{self, NameScope, Resolved};
+use super::view_barrier::SecurityBarrier;
 use crate::catalog::Oid;
 use crate::catalog::model::{Column, ForeignServer, ForeignTable, Object, Privilege, StoredOption, View};
 use crate::catalog::privilege;
@@ -163,6 +165,8 @@ impl Planner {
         };
         let analyzed = planner.plan_nested(query, &view.query, &[], Some(view), depth + 1).await.map_err(within)?;
         let plan = view_columns(view, analyzed.planned.plan)?;
+        let plan = if view.security_barrier() { SecurityBarrier::over(plan) } else { plan };
+        let plan = ctes::enter_view(plan).map_err(|error| sqlstate::sql_error(&error))?;
         Ok((Arc::new(ViewTable::new(plan, Some(view.query.clone()))), analyzed.unreachable.map(within)))
     }
 

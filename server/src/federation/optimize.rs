@@ -9,6 +9,8 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::OptimizerConfig;
 
+use super::ctes;
+
 /// Names for subqueries begin anew with each statement: EXPLAIN shows them.
 struct Statement<'a> {
     state: &'a SessionState,
@@ -38,7 +40,13 @@ impl OptimizerConfig for Statement<'_> {
 /// # Errors
 /// What the rules find.
 pub fn optimize(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
-    let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+    let analyze = |plan| state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
     let statement = Statement { state, aliases: Arc::default() };
-    state.optimizer().optimize(plan, &statement, |_, _| {})
+    let optimize = |plan| state.optimizer().optimize(plan, &statement, |_, _| {});
+    let (plan, ctes) = ctes::share(plan, &mut |plan| analyze(plan))?;
+    let plan = optimize(analyze(plan)?)?;
+    if !ctes.is_empty() {
+        ctes.optimize(&plan, &mut |plan| optimize(plan))?;
+    }
+    Ok(plan)
 }

@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use super::aliases::{
     plain_fields, reads_fields_of_plain_columns, tell_tables_from_columns, unmarked, whole_wildcards,
 };
+use super::ctes;
 use super::distinct_keys::distinct_positions;
 use super::locate::{self, CastConstant, check_aggregates};
 use super::no_pushdown::NoPushdown;
@@ -255,9 +256,9 @@ impl Planner {
         let mut sources = ResolvedRelations::new();
         let mut named = HashMap::new();
         let mut unreachable = None;
-        let ctes = relations::cte_names(&query);
+        let cte_names = relations::cte_names(&query);
         for name in relations::relation_names(&query) {
-            let is_cte = matches!(&name.parts[..], [only] if ctes.contains(only));
+            let is_cte = matches!(&name.parts[..], [only] if cte_names.contains(only));
             let opened = Box::pin(self.open(&name.parts, depth)).await;
             match opened {
                 Ok(Opened { meaning, provider, problem }) => {
@@ -315,15 +316,21 @@ impl Planner {
         }
         let checked = planned.and_then(|(plan, query)| {
             self.check_columns(&query, &sources, &named, parameters)?;
-            Ok((plan, query))
+            let origins = Origins { named: &named, ctes: &cte_names }.of(&plan);
+            let mut marked = query.clone();
+            // The query was planned as it is written: what is wrong with it has been said.
+            if !ctes::mark(&mut marked)? {
+                return Ok((plan, query, origins));
+            }
+            let plan = self.to_plan(marked, &sources, parameters).map_err(|error| sqlstate::sql_error(&error))?;
+            Ok((plan, query, origins))
         });
-        let (plan, query) = checked.map_err(|mut error| {
+        let (plan, query, origins) = checked.map_err(|mut error| {
             error.message = unmarked(&error.message);
             let error = naming::ambiguous(error, &hidden);
             let error = locate::locate(error, statement);
             self.with_argument_types(error, &written, system, &sources, parameters)
         })?;
-        let origins = Origins { named: &named, ctes: &ctes }.of(&plan);
         let planned = Planned { plan, relations: named, constants: locate::cast_constants(&written, text), origins };
         Ok(Analyzed { planned, query, sources, system, unreachable })
     }

@@ -19,6 +19,10 @@ pub(super) struct Cursor {
     pub columns: Arc<[ResultColumn]>,
     /// It outlives its transaction.
     pub hold: bool,
+    /// `BINARY`: FETCH of a simple query sends values in their binary form.
+    pub binary: bool,
+    /// Later ones have greater numbers; 0 is before all savepoints.
+    pub number: u64,
     /// The statement that opened it.
     pub text: Arc<str>,
     /// When it was opened.
@@ -42,10 +46,11 @@ struct State {
 
 impl Cursor {
     /// A cursor before the first row of `rows`.
-    pub(super) fn new(rows: Rows, hold: bool, text: &str) -> Self {
+    pub(super) fn new(rows: Rows, text: &str) -> Self {
         let state = State { batches: rows.batches, rest: None, position: 0, at_end: false };
         let (text, made) = (Arc::from(text), SystemTime::now());
-        Self { columns: rows.columns, hold, text, made, state: Arc::new(Mutex::new(state)) }
+        let state = Arc::new(Mutex::new(state));
+        Self { columns: rows.columns, hold: false, binary: false, number: 0, text, made, state }
     }
 
     /// The same, so many rows further than `rows` begins.
@@ -81,7 +86,8 @@ impl Cursor {
                 (batch, (state, 0, left))
             }))
         });
-        Ok(Rows { columns: Arc::clone(&self.columns), batches: batches.boxed(), tag: RowsTag::Fetch })
+        let tag = if self.binary { RowsTag::FetchBinary } else { RowsTag::Fetch };
+        Ok(Rows { columns: Arc::clone(&self.columns), batches: batches.boxed(), tag })
     }
 
     /// Moves, and says over how many rows.

@@ -20,6 +20,7 @@ use super::admission::{Admission, needs_turn};
 use super::outcome::{CancelReason, Canceller};
 use super::stoppable::stoppable;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::ctes::shared_rows;
 use crate::federation::optimize::optimize;
 use crate::interrupt::{Interruptible, StopFlag};
 use crate::wire::sqlstate;
@@ -175,6 +176,9 @@ async fn produce(
     };
     if let Some(scans) = context.session_config().get_extension::<StatementScans>() {
         scans.expect_plan(&plan);
+        for rows in shared_rows(&plan) {
+            scans.expect_plan(&rows.input());
+        }
     }
     let mut batches = execute_stream(plan, context).map_err(|error| sqlstate::sql_error(&error))?;
     while let Some(batch) = batches.next().await {

@@ -1,15 +1,18 @@
-//! How EXPLAIN shows a plan: lines of text, or JSON.
+//! How EXPLAIN shows a plan: lines of text, or a tree of properties.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, displayable};
 use serde_json::{Map, Value, json};
 
+use super::explain_formats::{xml, yaml};
 use super::stoppable::{unwatched, without_watchers};
-use crate::statement::ast::Explain;
+use crate::federation::ctes::{SharedRows, shared_rows};
+use crate::statement::ast::{Explain, ExplainFormat};
 
 /// A plan, and what running it took.
 pub(super) struct Explained {
@@ -22,16 +25,17 @@ pub(super) struct Explained {
 impl Explained {
     /// The rows of the one column.
     pub(super) fn lines(&self, explain: &Explain) -> Vec<String> {
-        if explain.format_json {
-            return vec![format!("{:#}", Value::Array(vec![self.json(explain)]))];
+        match explain.format {
+            ExplainFormat::Text => {}
+            ExplainFormat::Json => return vec![format!("{:#}", Value::Array(vec![self.json(explain)]))],
+            ExplainFormat::Yaml => return vec![yaml(&self.json(explain))],
+            ExplainFormat::Xml => return vec![xml(&self.json(explain))],
         }
-        let shown = match self.ran {
-            Some(_) => datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(self.plan.as_ref())
-                .indent(explain.verbose)
-                .to_string(),
-            None => displayable(self.plan.as_ref()).indent(explain.verbose).to_string(),
-        };
-        let mut lines = without_watchers(&shown);
+        let mut lines = self.shown(&self.plan, explain);
+        for rows in shared_rows(&self.plan) {
+            lines.push(format!("CTE {}{}", rows.name(), self.kept(&rows)));
+            lines.extend(self.shown(&rows.input(), explain).into_iter().map(|line| format!("  {line}")));
+        }
         if !explain.timing {
             lines = lines.iter().map(|line| without_times(line)).collect();
         }
@@ -47,8 +51,37 @@ impl Explained {
         lines
     }
 
+    fn shown(&self, plan: &Arc<dyn ExecutionPlan>, explain: &Explain) -> Vec<String> {
+        let shown = match self.ran {
+            Some(_) => DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(explain.verbose).to_string(),
+            None => displayable(plan.as_ref()).indent(explain.verbose).to_string(),
+        };
+        without_watchers(&shown)
+    }
+
+    /// What of a WITH query's rows found no room in memory.
+    fn kept(&self, rows: &SharedRows) -> String {
+        let spilled =
+            self.ran.and_then(|_| rows.metrics().aggregate_by_name().spilled_bytes()).filter(|bytes| *bytes > 0);
+        spilled.map(|bytes| format!(", metrics=[spilled_bytes={bytes}]")).unwrap_or_default()
+    }
+
     fn json(&self, explain: &Explain) -> Value {
-        let mut shown = json!({ "Plan": self.node(&self.plan, explain) });
+        let mut plan = self.node(&self.plan, explain);
+        let within = shared_rows(&self.plan).into_iter().map(|rows| {
+            let mut node = self.node(&rows.input(), explain);
+            node["Parent Relationship"] = "InitPlan".into();
+            node["Subplan Name"] = format!("CTE {}", rows.name()).into();
+            node
+        });
+        let mut within: Vec<Value> = within.collect();
+        if !within.is_empty() {
+            if let Some(Value::Array(children)) = plan.get_mut("Plans").map(Value::take) {
+                within.extend(children);
+            }
+            plan["Plans"] = within.into();
+        }
+        let mut shown = json!({ "Plan": plan });
         if self.summarized(explain) {
             shown["Planning Time"] = json!(milliseconds(self.planning));
             if let Some((execution, _)) = self.ran {

@@ -7,6 +7,7 @@ mod ddl;
 pub mod engine;
 mod execute;
 mod explain;
+mod explain_formats;
 mod maintenance;
 mod memory;
 pub mod outcome;
@@ -42,6 +43,7 @@ use cursor::Cursor;
 pub use engine::{Engine, EngineConfig};
 use execute::Limits;
 pub use outcome::{CancelReason, Canceller, Outcome, ResultColumn, Rows, RowsTag, TransactionStatus};
+pub use query::same_row_type;
 use settings::Settings;
 use transaction::TransactionState;
 
@@ -111,7 +113,9 @@ pub struct Session {
     generation: u64,
     transaction: TransactionState,
     /// What PREPARE made, with the text of the PREPARE.
-    prepared: BTreeMap<String, (Arc<Prepared>, String)>,
+    prepared: BTreeMap<String, (Arc<Prepared>, Option<String>)>,
+    /// How many cursors DECLARE has made.
+    cursors_made: u64,
     cursors: BTreeMap<String, Cursor>,
     kept_plans: plans::KeptPlans,
     /// Functions and options of its statements, once there was one.
@@ -217,6 +221,7 @@ impl Session {
             generation: 0,
             transaction: TransactionState::default(),
             prepared: BTreeMap::new(),
+            cursors_made: 0,
             cursors: BTreeMap::new(),
             kept_plans: plans::KeptPlans::default(),
             planning: None,
@@ -526,7 +531,7 @@ impl Session {
                 if commit && !failed { "COMMIT" } else { "ROLLBACK" }
             }
             Transaction::Savepoint(name) => {
-                self.transaction.savepoint(name, &self.settings)?;
+                self.transaction.savepoint(name, &self.settings, self.cursors_made)?;
                 "SAVEPOINT"
             }
             Transaction::Release(name) => {
@@ -535,7 +540,8 @@ impl Session {
             }
             Transaction::RollbackTo(name) => {
                 self.apply_pending_settings();
-                self.transaction.rollback_to(name, &mut self.settings)?;
+                let cursors = self.transaction.rollback_to(name, &mut self.settings)?;
+                self.cursors.retain(|_, cursor| cursor.number <= cursors);
                 self.role_settings();
                 self.show_application_name();
                 "ROLLBACK"

@@ -61,6 +61,7 @@ pub struct Rows {
 pub enum RowsTag {
     Select,
     Fetch,
+    FetchBinary,
     Show,
     Explain,
     Copy,
@@ -71,7 +72,7 @@ impl RowsTag {
     pub fn text(self, rows: u64) -> String {
         match self {
             Self::Select => format!("SELECT {rows}"),
-            Self::Fetch => format!("FETCH {rows}"),
+            Self::Fetch | Self::FetchBinary => format!("FETCH {rows}"),
             Self::Copy => format!("COPY {rows}"),
             Self::Show => "SHOW".to_owned(),
             Self::Explain => "EXPLAIN".to_owned(),

@@ -29,7 +29,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::locate::CastConstant;
 use crate::federation::pg_catalog::PgCatalogContext;
 use crate::federation::planner::{Planned, Planner};
-use crate::statement::ast::{CopyTo, DeclareCursor, Explain, Fetch, FetchDirection, Statement};
+use crate::statement::ast::{CopyTo, DeclareCursor, Explain, ExplainFormat, Fetch, FetchDirection, Statement};
 use crate::statement::{ParsedStatement, parse_query};
 use crate::wire::sqlstate;
 
@@ -49,6 +49,10 @@ impl Session {
             Statement::Query(query) => Some((query.as_ref(), statement.text.as_str())),
             Statement::Explain(explain) => match &explain.statement.statement {
                 Statement::Query(query) => Some((query.as_ref(), explain.statement.text.as_str())),
+                Statement::DeclareCursor(declare) => match &declare.query.statement {
+                    Statement::Query(query) => Some((query.as_ref(), declare.query.text.as_str())),
+                    _ => None,
+                },
                 _ => None,
             },
             Statement::DeclareCursor(declare) => match &declare.query.statement {
@@ -89,7 +93,7 @@ impl Session {
             Statement::Explain(explain) => Some(explain_columns(explain)),
             Statement::Show { name } => Some(self.show_columns(name)),
             Statement::Fetch(Fetch { cursor, is_move: false, .. }) => Some(self.cursor(cursor)?.columns.to_vec()),
-            Statement::Execute { name, .. } => self.sql_prepared(name)?.columns.clone(),
+            Statement::Execute { name, .. } => self.find_prepared(name)?.columns.clone(),
             _ => None,
         };
         Ok(Prepared { columns, ..Prepared::without_rows(Some(statement), types) })
@@ -209,7 +213,7 @@ impl Session {
         };
         let kept = self.plan_again(prepared, (query, text), limits).await?;
         // The client decodes rows by what Describe said: a result of another shape must not reach it.
-        if prepared.columns.as_ref().is_some_and(|columns| !are_alike(columns, &kept.columns)) {
+        if prepared.columns.as_ref().is_some_and(|columns| !same_row_type(columns, &kept.columns)) {
             return Err(SqlError::unsupported("cached plan must not change result type"));
         }
         self.kept_plans.keep_again(&prepared.planned, &kept);
@@ -279,18 +283,26 @@ impl Session {
         parameters: Vec<ScalarValue>,
         limits: &Limits,
     ) -> SqlResult<Outcome> {
-        let (query, text) = match &explain.statement.statement {
-            Statement::Query(query) => (query, &explain.statement.text),
-            Statement::Execute { .. } | Statement::DeclareCursor(_) => {
-                return Err(SqlError::unsupported("EXPLAIN of this statement is not supported"));
-            }
-            _ => {
-                return Err(SqlError::unsupported("EXPLAIN is supported for queries only"));
-            }
+        let (mut given, mut parameters, mut prepared) = (Vec::new(), parameters, None);
+        let mut explained = &*explain.statement;
+        if let Statement::Execute { name, arguments } = &explained.statement {
+            let found = self.find_prepared(name)?;
+            parameters = self.arguments(name, &found, arguments, limits).await?;
+            given.clone_from(&found.given);
+            prepared = Some(found);
+        }
+        if let Some(found) = prepared.as_ref().and_then(|prepared| prepared.statement.as_ref()) {
+            explained = found;
+        }
+        if let Statement::DeclareCursor(declare) = &explained.statement {
+            explained = &declare.query;
+        }
+        let Statement::Query(query) = &explained.statement else {
+            return Err(SqlError::unsupported("EXPLAIN is supported for queries only"));
         };
         let started = Instant::now();
-        let kept = self.plan(query, text, &[], limits).await?;
-        let types = kept.planned.parameters(&[])?;
+        let kept = self.plan(query, &explained.text, &given, limits).await?;
+        let types = kept.planned.parameters(&given)?;
         let plan = bind(kept.planned.plan, &types, parameters)?;
         let planning = kept.made_by.planning;
         let state = Arc::clone(&planning.state);
@@ -328,15 +340,7 @@ impl Session {
         statement: &ParsedStatement,
         text: &str,
     ) -> SqlResult<Outcome> {
-        if self.prepared.contains_key(name) {
-            return Err(SqlError::new(
-                SqlState::DUPLICATE_PREPARED_STATEMENT,
-                format!("prepared statement \"{name}\" already exists"),
-            ));
-        }
-        if self.prepared.len() >= self.engine.config.prepared_statements_max {
-            return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many prepared statements"));
-        }
+        self.check_new_prepared(name)?;
         let given = types
             .iter()
             .map(|data_type| {
@@ -346,11 +350,40 @@ impl Session {
             })
             .collect::<SqlResult<Vec<_>>>()?;
         let prepared = self.describe(statement.clone(), &given).await?;
-        self.prepared.insert(name.to_owned(), (Arc::new(prepared), text.to_owned()));
+        self.prepared.insert(name.to_owned(), (Arc::new(prepared), Some(text.to_owned())));
         Ok(Outcome::Command("PREPARE".to_owned()))
     }
 
-    fn sql_prepared(&self, name: &str) -> SqlResult<Arc<Prepared>> {
+    /// Whether one more statement may be kept, under this name.
+    ///
+    /// # Errors
+    /// `42P05`; `53400`: there are too many.
+    pub fn check_new_prepared(&self, name: &str) -> SqlResult<()> {
+        if self.prepared.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        if self.prepared.len() >= self.engine.config.prepared_statements_max {
+            return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many prepared statements"));
+        }
+        Ok(())
+    }
+
+    /// Keeps a statement that came by the protocol's Parse: its name is one of those that PREPARE gives.
+    pub fn keep_prepared(&mut self, name: String, prepared: Arc<Prepared>) {
+        self.prepared.insert(name, (prepared, None));
+    }
+
+    /// Forgets a statement, if there is one of this name.
+    pub fn forget_prepared(&mut self, name: &str) {
+        self.prepared.remove(name);
+    }
+
+    /// A statement that PREPARE or Parse made.
+    ///
+    /// # Errors
+    /// `26000`.
+    pub fn find_prepared(&self, name: &str) -> SqlResult<Arc<Prepared>> {
         self.prepared.get(name).map(|(prepared, _)| Arc::clone(prepared)).ok_or_else(|| {
             SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
         })
@@ -363,18 +396,29 @@ impl Session {
         arguments: &[sql::Expr],
         limits: &Limits,
     ) -> SqlResult<Outcome> {
-        let prepared = self.sql_prepared(name)?;
-        if arguments.len() != prepared.parameters.len() {
-            return Err(SqlError::syntax(format!("wrong number of parameters for prepared statement \"{name}\""))
-                .detail(format!("Expected {} parameters but got {}.", prepared.parameters.len(), arguments.len())));
-        }
-        let values = self.evaluate(arguments, &prepared.parameters, limits).await?;
+        let prepared = self.find_prepared(name)?;
+        let values = self.arguments(name, &prepared, arguments, limits).await?;
         prepared.runs.fetch_add(1, Ordering::Relaxed);
         let Some(statement) = &prepared.statement else { return Ok(Outcome::Empty) };
         match &statement.statement {
             Statement::Query(_) => Ok(Outcome::Rows(self.select(&prepared, values, limits).await?)),
             _ => Err(SqlError::unsupported("EXECUTE is supported for queries only")),
         }
+    }
+
+    /// The values of EXECUTE's arguments.
+    async fn arguments(
+        &mut self,
+        name: &str,
+        prepared: &Prepared,
+        arguments: &[sql::Expr],
+        limits: &Limits,
+    ) -> SqlResult<Vec<ScalarValue>> {
+        if arguments.len() != prepared.parameters.len() {
+            return Err(SqlError::syntax(format!("wrong number of parameters for prepared statement \"{name}\""))
+                .detail(format!("Expected {} parameters but got {}.", prepared.parameters.len(), arguments.len())));
+        }
+        self.evaluate(arguments, &prepared.parameters, limits).await
     }
 
     async fn evaluate(
@@ -412,7 +456,7 @@ impl Session {
                 Ok(Outcome::Command("DEALLOCATE ALL".to_owned()))
             }
             Some(name) => {
-                self.sql_prepared(name)?;
+                self.find_prepared(name)?;
                 self.prepared.remove(name);
                 Ok(Outcome::Command("DEALLOCATE".to_owned()))
             }
@@ -453,7 +497,9 @@ impl Session {
         let (kept, physical) = self.planned(prepared, parameters, limits).await?;
         let columns = kept.columns.clone();
         let rows = self.stream(kept, physical, limits, columns)?;
-        let cursor = Cursor::new(rows, declare.hold, text);
+        self.cursors_made += 1;
+        let mut cursor = Cursor::new(rows, text);
+        (cursor.hold, cursor.binary, cursor.number) = (declare.hold, declare.binary, self.cursors_made);
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Outcome::Command("DECLARE CURSOR".to_owned()))
     }
@@ -466,7 +512,7 @@ impl Session {
     /// Takes over a portal of the protocol whose rows FETCH or MOVE asks for; `passed` of them were sent. `text` is its
     /// statement's.
     pub fn adopt_portal(&mut self, name: &str, rows: Rows, passed: u64, text: &str) {
-        let cursor = Cursor::new(rows, false, text).past(i64::try_from(passed).unwrap_or(i64::MAX));
+        let cursor = Cursor::new(rows, text).past(i64::try_from(passed).unwrap_or(i64::MAX));
         self.cursors.insert(name.to_owned(), cursor);
     }
 
@@ -512,6 +558,13 @@ impl Session {
     }
 }
 
+/// Whether rows still have the columns that were described when the statement was prepared: where they come from may have
+/// changed, and their names were read already.
+pub fn same_row_type(described: &[ResultColumn], actual: &[ResultColumn]) -> bool {
+    described.len() == actual.len()
+        && described.iter().zip(actual).all(|(before, now)| before.data_type.oid == now.data_type.oid)
+}
+
 /// Refuses a parameter that has neither a type nor a place in the query.
 fn check_mentioned(query: &sql::Query, given: &[Option<PgType>], count: usize) -> SqlResult<()> {
     struct Mentioned(HashSet<usize>);
@@ -540,13 +593,6 @@ fn check_mentioned(query: &sql::Query, given: &[Option<PgType>], count: usize) -
             format!("could not determine data type of parameter ${number}"),
         )),
     }
-}
-
-/// Whether columns have the same names and types. Which relations they come from may change.
-fn are_alike(described: &[ResultColumn], actual: &[ResultColumn]) -> bool {
-    let alike =
-        |(one, other): (&ResultColumn, &ResultColumn)| one.name == other.name && one.data_type == other.data_type;
-    described.len() == actual.len() && described.iter().zip(actual).all(alike)
 }
 
 /// The columns after type coercion, which may widen them (UNION, CASE); before it where parameters are still untyped.
@@ -582,7 +628,11 @@ fn bind(plan: LogicalPlan, types: &[PgType], parameters: Vec<ScalarValue>) -> Sq
 }
 
 fn explain_columns(explain: &Explain) -> Vec<ResultColumn> {
-    let oid = if explain.format_json { oids::JSON } else { oids::TEXT };
+    let oid = match explain.format {
+        ExplainFormat::Json => oids::JSON,
+        ExplainFormat::Xml => oids::XML,
+        ExplainFormat::Text | ExplainFormat::Yaml => oids::TEXT,
+    };
     vec![ResultColumn::new("QUERY PLAN", PgType::new(oid))]
 }
 

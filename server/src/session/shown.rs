@@ -1,5 +1,6 @@
 //! Prepared statements and cursors, as `pg_prepared_statements` and `pg_cursors` show them.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
@@ -9,16 +10,10 @@ use crate::federation::pg_catalog::{CursorInfo, PreparedInfo};
 /// What the protocol holds beside what SQL made.
 #[derive(Debug, Default)]
 pub struct ProtocolObjects {
-    prepared: Vec<PreparedInfo>,
     cursors: Vec<CursorInfo>,
 }
 
 impl ProtocolObjects {
-    /// Adds a statement that came by Parse.
-    pub fn statement(&mut self, name: &str, prepared: &Prepared) {
-        self.prepared.push(prepared_info(name, prepared, None));
-    }
-
     /// Adds a portal.
     pub fn portal(&mut self, name: &str, prepared: &Prepared) {
         let Some(statement) = &prepared.statement else { return };
@@ -57,8 +52,10 @@ impl Session {
     }
 
     pub(super) fn prepared_shown(&self) -> Vec<PreparedInfo> {
-        let made = self.prepared.iter().map(|(name, (prepared, text))| prepared_info(name, prepared, Some(text)));
-        made.chain(self.protocol.prepared.iter().cloned()).collect()
+        let info = |(name, (prepared, text)): (&String, &(Arc<Prepared>, Option<String>))| {
+            prepared_info(name, prepared, text.as_deref())
+        };
+        self.prepared.iter().map(info).collect()
     }
 
     pub(super) fn cursors_shown(&self) -> Vec<CursorInfo> {
@@ -66,7 +63,7 @@ impl Session {
             name: name.clone(),
             statement: cursor.text.to_string(),
             is_holdable: cursor.hold,
-            is_binary: false,
+            is_binary: cursor.binary,
             creation_time: system::microseconds(cursor.made),
         });
         // A portal that FETCH has read from is a cursor by now.

@@ -27,6 +27,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
+use crate::federation::ctes::shared_rows;
 use crate::interrupt::{self, StopFlag};
 
 /// How the watching operator is named where a plan is shown; [`without_watchers`] takes its lines out.
@@ -39,6 +40,13 @@ const WATCHED: [&str; 6] = ["Join", "Sort", "Aggregate", "Window", "Unnest", "Re
 /// # Errors
 /// None that a plan which DataFusion made could meet.
 pub(super) fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &StopFlag) -> Result<Arc<dyn ExecutionPlan>> {
+    for rows in shared_rows(&plan) {
+        rows.watch(stop, |input| watched(input, stop))?;
+    }
+    watched(plan, stop)
+}
+
+fn watched(plan: Arc<dyn ExecutionPlan>, stop: &StopFlag) -> Result<Arc<dyn ExecutionPlan>> {
     plan.transform_up(|node| {
         if !WATCHED.iter().any(|watched| node.name().contains(watched)) {
             return Ok(Transformed::no(node));

@@ -25,6 +25,8 @@ struct Savepoint {
     name: String,
     working: Option<Working>,
     settings: Settings,
+    /// The number of the cursor that was opened last before it.
+    cursors: u64,
 }
 
 /// The state of a session's transaction.
@@ -102,7 +104,7 @@ impl TransactionState {
     ///
     /// # Errors
     /// `25P01` outside a block.
-    pub(super) fn savepoint(&mut self, name: &str, settings: &Settings) -> SqlResult<()> {
+    pub(super) fn savepoint(&mut self, name: &str, settings: &Settings, cursors: u64) -> SqlResult<()> {
         self.require_block("SAVEPOINT")?;
         if self.savepoints.len() >= SAVEPOINTS_MAX {
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many savepoints"));
@@ -111,6 +113,7 @@ impl TransactionState {
             name: name.to_owned(),
             working: self.working.clone(),
             settings: settings.clone(),
+            cursors,
         });
         Ok(())
     }
@@ -126,11 +129,11 @@ impl TransactionState {
         Ok(())
     }
 
-    /// ROLLBACK TO SAVEPOINT: also what brings a failed block back.
+    /// ROLLBACK TO SAVEPOINT: also what brings a failed block back. Yields the number of the last cursor that stays.
     ///
     /// # Errors
     /// `25P01` outside a block, `3B001` no such savepoint.
-    pub(super) fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> SqlResult<()> {
+    pub(super) fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> SqlResult<u64> {
         self.require_block("ROLLBACK TO SAVEPOINT")?;
         let index = self.find(name)?;
         self.savepoints.truncate(index + 1);
@@ -141,7 +144,7 @@ impl TransactionState {
         }
         *settings = savepoint.settings;
         self.failed = false;
-        Ok(())
+        Ok(savepoint.cursors)
     }
 
     fn find(&self, name: &str) -> SqlResult<usize> {

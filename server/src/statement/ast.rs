@@ -152,8 +152,19 @@ pub struct Explain {
     pub timing: bool,
     /// `SUMMARY`; `None`: as ANALYZE.
     pub summary: Option<bool>,
-    pub format_json: bool,
+    pub format: ExplainFormat,
     pub statement: Box<ParsedStatement>,
+}
+
+/// How EXPLAIN prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the SQL words of their names")]
+pub enum ExplainFormat {
+    #[default]
+    Text,
+    Json,
+    Yaml,
+    Xml,
 }
 
 /// `name 'value'` in OPTIONS.

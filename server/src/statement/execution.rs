@@ -1,7 +1,8 @@
 //! EXPLAIN, prepared statements, cursors, COPY.
 
 use super::ast::{
-    CopyFormat, CopyTo, DeclareCursor, Explain, Fetch, FetchDirection, ParsedStatement, QualifiedName, Statement,
+    CopyFormat, CopyTo, DeclareCursor, Explain, ExplainFormat, Fetch, FetchDirection, ParsedStatement, QualifiedName,
+    Statement,
 };
 use super::cursor::Cursor;
 use super::lexer::TokenKind;
@@ -27,7 +28,7 @@ pub(super) fn explain(c: &mut Cursor) -> SqlResult<Statement> {
         costs: true,
         timing: true,
         summary: None,
-        format_json: false,
+        format: ExplainFormat::Text,
         statement: Box::new(ParsedStatement {
             statement: Statement::Empty,
             text: String::new(),
@@ -95,11 +96,10 @@ fn explain_option(c: &mut Cursor, explain: &mut Explain) -> SqlResult<()> {
             on()?;
         }
         "format" => match value.as_deref().map(str::to_ascii_lowercase).as_deref() {
-            Some("text") => explain.format_json = false,
-            Some("json") => explain.format_json = true,
-            Some("xml" | "yaml") => {
-                return Err(SqlError::unsupported("EXPLAIN can print TEXT and JSON only").at(position));
-            }
+            Some("text") => explain.format = ExplainFormat::Text,
+            Some("json") => explain.format = ExplainFormat::Json,
+            Some("yaml") => explain.format = ExplainFormat::Yaml,
+            Some("xml") => explain.format = ExplainFormat::Xml,
             other => {
                 let message =
                     format!("unrecognized value for EXPLAIN option \"format\": \"{}\"", other.unwrap_or_default());

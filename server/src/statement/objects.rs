@@ -134,8 +134,7 @@ pub(super) fn view_options(c: &mut Cursor) -> SqlResult<Vec<(String, String)>> {
     Ok(known)
 }
 
-/// Whether views have a storage parameter. `security_barrier` changes nothing here, where no function of a user's sees a
-/// row before the view's own conditions do.
+/// Whether views have a storage parameter.
 pub(super) fn check_view_option(name: &str) -> SqlResult<()> {
     match name {
         "security_invoker" | "security_barrier" => Ok(()),

@@ -465,7 +465,7 @@ fn prepared_statements_cursors_explain() {
     assert!(matches!(one("MOVE LAST IN c"), Statement::Fetch(Fetch { is_move: true, .. })));
     match one("EXPLAIN (ANALYZE, VERBOSE off, COSTS false, FORMAT JSON) SELECT 1") {
         Statement::Explain(explain) => {
-            assert!(explain.analyze && !explain.verbose && !explain.costs && explain.format_json);
+            assert!(explain.analyze && !explain.verbose && !explain.costs && explain.format == ExplainFormat::Json);
             assert_eq!((explain.statement.text.as_str(), explain.statement.offset), ("SELECT 1", 57));
         }
         other => panic!("{other:?}"),

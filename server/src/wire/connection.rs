@@ -112,8 +112,8 @@ pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
     pub(super) link: Link,
     pub(super) session: Session,
-    /// By name; the unnamed one is `""`.
-    pub(super) statements: HashMap<String, Arc<Prepared>>,
+    /// The unnamed statement; those with names are the session's, as those of PREPARE are.
+    pub(super) unnamed: Option<Arc<Prepared>>,
     /// By name; the unnamed one is `""`.
     pub(super) portals: HashMap<String, Portal>,
     /// After an error of the extended protocol: everything up to the next Sync is skipped.
@@ -123,7 +123,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, inbox: Inbox, outbox: Outbox, session: Session) -> Self {
         let link = Link { inbox, outbox, canceller: session.canceller() };
-        Self { shared, link, session, statements: HashMap::new(), portals: HashMap::new(), skipping: false }
+        Self { shared, link, session, unnamed: None, portals: HashMap::new(), skipping: false }
     }
 
     /// Serves the client until it goes or is sent away. A panic ends this connection and no other.

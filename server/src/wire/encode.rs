@@ -1,7 +1,5 @@
 //! Rows to DataRow messages, parameters to values.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::NullBuffer;
 use arrow::record_batch::RecordBatch;
@@ -288,15 +286,11 @@ pub(super) fn parameter_types(oids: &[u32]) -> SqlResult<Vec<Option<PgType>>> {
     oids.iter().map(known).collect()
 }
 
-/// Whether rows still have the columns that were described when the statement was prepared.
-pub(super) fn same_row_type(described: &[ResultColumn], actual: &Arc<[ResultColumn]>) -> bool {
-    described.len() == actual.len()
-        && described.iter().zip(actual.iter()).all(|(before, now)| before.data_type.oid == now.data_type.oid)
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{Int32Array, NullArray, StringViewArray};
     use arrow::datatypes::{DataType, Field, Schema};
     use atoll_connector_api::types::oids;

@@ -1,6 +1,5 @@
 //! The extended query protocol: prepared statements and portals.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
@@ -8,12 +7,12 @@ use futures::StreamExt;
 
 use super::backend;
 use super::connection::{Connection, Failure};
-use super::encode::{Formats, decode_parameters, parameter_types, same_row_type};
+use super::encode::{Formats, decode_parameters, parameter_types};
 use super::frontend::{Bind, Target};
 use super::rows::{Cursor, changed_result_type, send_copy};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::session::shown::{ProtocolObjects, reads_protocol_objects};
-use crate::session::{Outcome, Prepared, Rows, RowsTag, TransactionStatus};
+use crate::session::{Outcome, Prepared, Rows, RowsTag, TransactionStatus, same_row_type};
 use crate::statement::ast::{DiscardTarget, Transaction};
 use crate::statement::{ParsedStatement, Statement};
 
@@ -41,12 +40,9 @@ impl Connection {
     /// Parse.
     pub(super) async fn parse(&mut self, name: String, query: &str, types: &[u32]) -> Result<(), Failure> {
         if name.is_empty() {
-            self.statements.remove("");
-        } else if self.statements.contains_key(&name) {
-            let message = format!("prepared statement \"{name}\" already exists");
-            return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());
+            self.unnamed = None;
         } else {
-            check_room(self.statements.len(), self.shared.config.prepared_statements_max, "prepared statements")?;
+            self.session.check_new_prepared(&name)?;
         }
         let types = parameter_types(types)?;
         let mut statements = self.session.parse(query)?;
@@ -59,14 +55,28 @@ impl Connection {
             self.meet_portals(statement).await?;
         }
         let prepared = self.link.attend(self.session.prepare(statement, &types)).await??;
-        self.statements.insert(name, prepared);
+        if name.is_empty() {
+            self.unnamed = Some(prepared);
+        } else {
+            self.session.keep_prepared(name, prepared);
+        }
         self.push_notices()?;
         Ok(self.push(&backend::parse_complete())?)
     }
 
+    fn find_statement(&self, name: &str) -> SqlResult<Arc<Prepared>> {
+        if !name.is_empty() {
+            return self.session.find_prepared(name);
+        }
+        self.unnamed.clone().ok_or_else(|| {
+            let message = "unnamed prepared statement does not exist";
+            SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+        })
+    }
+
     /// Bind.
     pub(super) fn bind(&mut self, bind: Bind) -> Result<(), Failure> {
-        let prepared = Arc::clone(find_statement(&self.statements, &bind.statement)?);
+        let prepared = self.find_statement(&bind.statement)?;
         self.refuse_in_failed_transaction(&prepared)?;
         if bind.portal.is_empty() {
             self.portals.remove("");
@@ -98,7 +108,7 @@ impl Connection {
         let text = Formats::from_codes(&[])?;
         let (prepared, formats) = match target {
             Target::Statement(name) => {
-                let prepared = Arc::clone(find_statement(&self.statements, name)?);
+                let prepared = self.find_statement(name)?;
                 self.push(&backend::parameter_description(&prepared.parameters))?;
                 (prepared, text)
             }
@@ -122,7 +132,8 @@ impl Connection {
     /// Close; what does not exist is closed already.
     pub(super) fn close(&mut self, target: &Target) -> Result<(), Failure> {
         match target {
-            Target::Statement(name) => drop(self.statements.remove(name)),
+            Target::Statement(name) if name.is_empty() => self.unnamed = None,
+            Target::Statement(name) => self.session.forget_prepared(name),
             Target::Portal(name) => {
                 let portal = self.portals.remove(name);
                 if portal.is_none_or(|portal| matches!(portal.state, PortalState::Adopted)) {
@@ -232,19 +243,13 @@ impl Connection {
         Ok(PortalState::Exhausted(cursor.tag()))
     }
 
-    /// Runs a statement, watched. DEALLOCATE of a statement that came by Parse is done here: the names are one space.
+    /// Runs a statement, watched.
     pub(super) async fn run_prepared(
         &mut self,
         prepared: &Prepared,
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome, Failure> {
         let failed = self.session.transaction_status() == TransactionStatus::Failed;
-        if let Some(Statement::Deallocate { name: Some(name) }) = statement_of(prepared)
-            && !failed
-            && self.statements.remove(name).is_some()
-        {
-            return Ok(Outcome::Command("DEALLOCATE".to_owned()));
-        }
         if let Some(statement) = &prepared.statement {
             self.meet_portals(statement).await?;
         }
@@ -278,9 +283,6 @@ impl Connection {
     pub(super) async fn meet_portals(&mut self, statement: &ParsedStatement) -> Result<(), Failure> {
         if reads_protocol_objects(&statement.text) {
             let mut objects = ProtocolObjects::default();
-            for (name, prepared) in self.statements.iter().filter(|(name, _)| !name.is_empty()) {
-                objects.statement(name, prepared);
-            }
             for (name, portal) in &self.portals {
                 objects.portal(name, &portal.prepared);
             }
@@ -325,17 +327,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Drops statements and portals that a statement which succeeded has ended.
+    /// Drops portals that a statement which succeeded has ended.
     pub(super) fn forget_after(&mut self, prepared: &Prepared) {
         match statement_of(prepared) {
-            Some(Statement::Transaction(Transaction::Commit { .. } | Transaction::Rollback { .. })) => {
-                self.portals.clear();
-            }
-            Some(Statement::Deallocate { name: None }) => self.statements.retain(|name, _| name.is_empty()),
-            Some(Statement::Discard(DiscardTarget::All)) => {
-                self.statements.retain(|name, _| name.is_empty());
-                self.portals.clear();
-            }
+            Some(
+                Statement::Transaction(Transaction::Commit { .. } | Transaction::Rollback { .. })
+                | Statement::Discard(DiscardTarget::All),
+            ) => self.portals.clear(),
             _ => {}
         }
     }
@@ -358,17 +356,6 @@ impl Connection {
 
 fn statement_of(prepared: &Prepared) -> Option<&Statement> {
     prepared.statement.as_ref().map(|parsed| &parsed.statement)
-}
-
-fn find_statement<'a>(statements: &'a HashMap<String, Arc<Prepared>>, name: &str) -> SqlResult<&'a Arc<Prepared>> {
-    statements.get(name).ok_or_else(|| {
-        let message = if name.is_empty() {
-            "unnamed prepared statement does not exist".to_owned()
-        } else {
-            format!("prepared statement \"{name}\" does not exist")
-        };
-        SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
-    })
 }
 
 fn duplicate_cursor(name: &str) -> SqlError {

@@ -5,14 +5,14 @@ use super::connection::{Connection, Failure};
 use super::encode::Formats;
 use super::rows::{Cursor, send_copy};
 use crate::error::{SqlError, SqlState};
-use crate::session::{Outcome, TransactionStatus};
+use crate::session::{Outcome, RowsTag, TransactionStatus};
 use crate::statement::{ParsedStatement, Statement};
 
 impl Connection {
     /// Runs all statements of a text; the first that fails is the last.
     pub(super) async fn simple_query(&mut self, sql: &str) -> Result<(), Failure> {
         // As in PostgreSQL, a simple query takes the unnamed statement and portal away.
-        self.statements.remove("");
+        self.unnamed = None;
         self.portals.remove("");
         let mut statements = self.session.parse(sql)?;
         statements.retain(|statement| !matches!(statement.statement, Statement::Empty));
@@ -37,7 +37,9 @@ impl Connection {
         let style = self.session.output_style();
         let message = match outcome {
             Outcome::Rows(rows) => {
-                let formats = Formats::from_codes(&[])?;
+                // A cursor that was declared BINARY: nobody else says so in this protocol.
+                let codes: &[i16] = if rows.tag == RowsTag::FetchBinary { &[1] } else { &[] };
+                let formats = Formats::from_codes(codes)?;
                 let mut cursor = Cursor::new(rows, &formats, style)?;
                 let each = (0..cursor.columns().len()).map(|column| formats.of(column));
                 let description = backend::row_description(cursor.columns(), each);

@@ -51,6 +51,11 @@ pub trait RemoteRelation: TableProvider {
     /// What the source computes as Atoll does.
     fn dialect(&self) -> &dyn QueryDialect;
 
+    /// All scans of one statement see the source at one moment, so that two of them read the same rows.
+    fn has_one_moment(&self) -> bool {
+        false
+    }
+
     /// Asks the source whether the table is still as this provider knows it, for a plan that was made before; `false` too
     /// where that would take longer than to look at the table anew.
     async fn is_current(&self) -> bool {

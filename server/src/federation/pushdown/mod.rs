@@ -20,6 +20,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
+use super::view_barrier::BarrierPlanner;
+
 /// What a session lets go to the sources, beyond what `atoll.pushdown` forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switches {
@@ -47,7 +49,10 @@ impl QueryPlanner for PushDownPlanner {
         session: &dyn datafusion::catalog::Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = push_down(plan.clone(), switches(session.config()))?;
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(node::RemoteQueryPlanner)]);
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![
+            Arc::new(node::RemoteQueryPlanner),
+            Arc::new(BarrierPlanner),
+        ]);
         planner.create_physical_plan(&plan, session).await
     }
 }

@@ -90,6 +90,7 @@ pub use values::unify_values;
 pub use whole_rows::{WHOLE_ROW, name_whole_rows};
 pub use windows::{frame_marks, framed_function, rewrite_windows};
 
+use super::view_barrier::PassSafeConditions;
 use crate::error::{SqlError, SqlState};
 
 /// Finds a type that is not built in by its name, as SQL text has it.
@@ -289,6 +290,8 @@ pub fn session_state(builder: SessionStateBuilder, settings: &Settings) -> Resul
     let mut optimizer = Optimizer::new().rules;
     let place = optimizer.iter().position(|rule| rule.name() == windows::COMMON).unwrap_or(optimizer.len());
     optimizer.insert(place, Arc::new(windows::UniteEqualWindows));
+    let place = optimizer.iter().position(|rule| rule.name() == "push_down_filter").unwrap_or(0);
+    optimizer.insert(place, Arc::new(PassSafeConditions));
     let mut builder = builder.with_analyzer_rules(rules).with_optimizer_rules(optimizer);
     builder
         .expr_planners()

@@ -297,7 +297,7 @@ mod tests {
         let filter = BooleanArray::from(vec![Some(true), None, Some(true)]);
         let mut average = sums(true);
         average.update_batch(&[values], &[0, 0, 1], Some(&filter), 3).unwrap();
-        let expected = [Some("1.5000000000000000".to_owned()), Some("4.0000000000000000".to_owned()), None];
+        let expected = [Some("1.50000000000000000000".to_owned()), Some("4.0000000000000000".to_owned()), None];
         assert_eq!(texts(&average.evaluate(EmitTo::All).unwrap()), expected);
     }
 }

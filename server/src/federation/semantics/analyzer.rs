@@ -229,7 +229,7 @@ impl PostgresComparisons {
             {
                 any::plan(&self.settings, func, args, schema)
             }
-            Expr::ScalarFunction(call) if call.func.name() == fields::FIELD => fields::plan(call).map(Transformed::yes),
+            Expr::ScalarFunction(call) if call.func.name() == fields::FIELD => Ok(fields::plan(call, schema)),
             Expr::ScalarFunction(call) if call.func.name() == conditions::NAME => {
                 conditions::plan(&self.settings, call, schema).map(Transformed::yes)
             }

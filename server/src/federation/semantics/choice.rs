@@ -317,6 +317,11 @@ impl ScalarUDFImpl for Choice {
                     Expr::Literal(value, metadata) if value.is_null() => {
                         Ok(Expr::Literal(ScalarValue::try_from(&storage)?, metadata))
                     }
+                    Expr::Literal(value, _)
+                        if matches!(storage, DataType::List(_)) && value.try_as_str().flatten() == Some("{}") =>
+                    {
+                        Ok(Expr::Literal(ScalarValue::new_default(&storage)?, None))
+                    }
                     // A cast of Arrow's would make a list of the text.
                     Expr::Literal(..) if matches!(storage, DataType::List(_)) => {
                         let message = "an array literal beside an array of a system table is not supported";

@@ -2,12 +2,14 @@
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use atoll_connector_api::types::{PgType, oids};
-use datafusion::common::{Column, ScalarValue, TableReference, exec_err};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, DFSchema, ScalarValue, TableReference, exec_err};
 use datafusion::error::Result;
 use datafusion::functions::core::get_field;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 use crate::error::{SqlError, SqlState};
@@ -25,56 +27,40 @@ pub(super) fn function() -> ScalarUDF {
     ScalarUDF::from(PgField { signature: Signature::variadic_any(Volatility::Immutable) })
 }
 
-/// The field itself.
-///
-/// # Errors
-/// What is wrong with a name that is no field.
-pub(super) fn plan(call: ScalarFunction) -> Result<Expr> {
-    let texts: Vec<Option<&str>> = call.args.iter().map(text_of).collect();
-    if let [_, Some(name), Some(relation), Some(kind)] = texts.as_slice() {
-        return Err(no_name(name, relation, kind).into());
+/// The field itself. What has no fields stays, for its error to be met where its type is asked for.
+pub(super) fn plan(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let nested = call
+        .args
+        .first()
+        .and_then(|row| row.to_field(schema).ok())
+        .is_some_and(|(_, field)| field.data_type().is_nested());
+    if !nested || call.args.len() != 2 {
+        return Transformed::no(Expr::ScalarFunction(call));
     }
-    Ok(Expr::ScalarFunction(ScalarFunction { func: get_field(), args: call.args }))
+    Transformed::yes(Expr::ScalarFunction(ScalarFunction { func: get_field(), args: call.args }))
 }
 
-fn text_of(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Literal(value, _) => value.try_as_str().flatten(),
-        _ => None,
-    }
-}
-
-/// `a.b` where `a` is a column without fields: PostgreSQL takes `a` for a table. It stands for an error until it is known
-/// that no query around has such a table.
+/// A field of a column without fields. It stands for an error until it is known that no query around has a table of the
+/// column's name, which PostgreSQL means by `a.b`.
 pub(super) fn missing(field: &Field, qualifier: Option<&TableReference>, name: &str) -> Expr {
     let relation = field.name();
+    // The one column of a function in FROM has the function's name.
     let own = qualifier.is_some_and(|qualifier| qualifier.table() == relation);
-    let data_type = PgType::of_field(field);
-    let kind = if own {
-        "column".to_owned()
-    } else if data_type.is_composite() {
-        data_type.sql_name()
-    } else {
-        "table".to_owned()
-    };
     let column = Expr::Column(Column::new(qualifier.cloned(), relation));
     let text = |text: &str| Expr::Literal(ScalarValue::Utf8(Some(text.to_owned())), None);
-    function().call(vec![column, text(name), text(relation), text(&kind)])
+    let mut args = vec![column, text(name)];
+    if own {
+        args.push(text(relation));
+    }
+    function().call(args)
 }
 
-fn no_name(name: &str, relation: &str, kind: &str) -> SqlError {
-    match kind {
-        "column" => SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column {relation}.{name} does not exist")),
-        "table" => {
-            let message = format!("missing FROM-clause entry for table \"{relation}\"");
-            SqlError::new(SqlState::UNDEFINED_TABLE, message)
-        }
-        composite => SqlError::unsupported(format!("a field of a value of type {composite} is not supported")),
-    }
+fn no_column(relation: &str, name: &str) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column {relation}.{name} does not exist"))
 }
 
 /// `0A000` for rows whose fields only their source knows, else `42809`.
-pub(super) fn no_field(own: &PgType) -> SqlError {
+fn no_field(own: &PgType) -> SqlError {
     let shown = PgType { modifier: -1, ..own.clone() }.sql_name();
     if own.is_composite() || own.is_extension() || (own.user.is_none() && own.oid == oids::RECORD) {
         return SqlError::unsupported(format!("a field of a value of type {shown} is not supported"));
@@ -100,8 +86,8 @@ impl ScalarUDFImpl for PgField {
         let text = |index: usize| {
             args.scalar_arguments.get(index).copied().flatten().and_then(|value| value.try_as_str().flatten())
         };
-        if let (Some(name), Some(relation), Some(kind)) = (text(1), text(2), text(3)) {
-            return Err(no_name(name, relation, kind).into());
+        if let (Some(name), Some(relation)) = (text(1), text(2)) {
+            return Err(no_column(relation, name).into());
         }
         match args.arg_fields.first() {
             Some(row) if !row.data_type().is_nested() => Err(no_field(&PgType::of_field(row)).into()),

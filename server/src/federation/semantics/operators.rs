@@ -8,7 +8,7 @@ use datafusion::common::{DFSchema, ScalarValue, TableReference};
 use datafusion::error::Result;
 use datafusion::functions::string::expr_fn::rtrim;
 use datafusion::logical_expr::expr::{BinaryExpr, Placeholder};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
@@ -35,18 +35,6 @@ impl PostgresOperators {
 }
 
 impl ExprPlanner for PostgresOperators {
-    /// `(row).field` of a type whose fields are not known here.
-    fn plan_field_access(
-        &self,
-        access: RawFieldAccessExpr,
-        schema: &DFSchema,
-    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        match type_of(&access.expr, schema) {
-            Some(own) if own.is_composite() => Err(fields::no_field(&own).into()),
-            _ => Ok(PlannerResult::Original(access)),
-        }
-    }
-
     /// `a.b` where `a` is a column, and none that has fields: then it is meant for a table.
     fn plan_compound_identifier(
         &self,

@@ -24,6 +24,7 @@ pub(super) static FUNCTIONS: &[Definition] = &[
     lenient("array_any_equal", (2, 2), Returns::Bool, any_equal),
     strict("array_subscript", (2, 2), Returns::Element, subscript),
     strict("vector_subscript", (2, 2), Returns::Int8, vector_subscript),
+    strict("name_subscript", (2, 2), Returns::Text, name_subscript),
 ];
 
 /// The elements of an array argument; NULL elements are `None`.
@@ -159,6 +160,16 @@ fn element_at(call: &Call<'_>, first: i64) -> SqlResult<Option<String>> {
 
 fn subscript(call: &Call<'_>) -> SqlResult<Value> {
     Ok(element_at(call, i64::from(!counts_from_zero(call)))?.into())
+}
+
+/// A name is an array of characters that counts from zero.
+fn name_subscript(call: &Call<'_>) -> SqlResult<Value> {
+    let character = call
+        .number(1)
+        .and_then(|index| usize::try_from(index).ok())
+        .and_then(|index| call.text(0).as_bytes().get(index).copied())
+        .filter(u8::is_ascii);
+    Ok(character.map(|byte| char::from(byte).to_string()).into())
 }
 
 fn vector_subscript(call: &Call<'_>) -> SqlResult<Value> {

@@ -65,7 +65,8 @@ pub(super) fn documented() -> impl Iterator<Item = (&'static str, Oid)> {
     // Those that only the rewrite calls are not PostgreSQL's.
     let internal = |name: &str| {
         name.starts_with("reg")
-            || ["text_array", "array_any_equal", "vector_subscript", "array_subscript"].contains(&name)
+            || ["text_array", "array_any_equal", "vector_subscript", "name_subscript", "array_subscript"]
+                .contains(&name)
             || ["option_name", "option_value", "domain_base_type"].contains(&name)
     };
     definitions_of_all()

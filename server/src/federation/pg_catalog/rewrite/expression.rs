@@ -85,6 +85,11 @@ fn reg_functions(type_name: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
+/// Whether a type's values are names that stand for OIDs.
+pub(super) fn is_reg(data_type: &DataType) -> bool {
+    type_name(data_type).as_deref().and_then(reg_functions).is_some()
+}
+
 impl Rewriter {
     /// Rewrites an expression in place.
     pub(super) fn expression(&mut self, expr: &mut Expr, place: &mut Place<'_, '_>) {
@@ -248,6 +253,11 @@ impl Rewriter {
         let shown = matches!(name.as_deref(), Some("text" | "varchar" | "bpchar" | "name" | "character varying"));
         self.expression(&mut inner, &mut place.within(shown));
         match name.as_deref() {
+            Some("oid")
+                if place.scope.system_column(&inner).is_some_and(|fact| fact.data_type.oid == oids::REGPROC) =>
+            {
+                *expr = call("regproc_oid", vec![inner]);
+            }
             Some("oid") if !is_placeholder(&inner) => *expr = call("oid", vec![inner]),
             // The least type of ours that holds it.
             Some("xid8") => *expr = cast(inner, DataType::BigInt(None)),
@@ -397,6 +407,13 @@ impl Rewriter {
                 let index = index.clone();
                 let root = std::mem::replace(&mut **root, value(Value::Null));
                 *expr = call("vector_subscript", vec![root, index]);
+            }
+            [AccessExpr::Subscript(Subscript::Index { index })]
+                if place.scope.system_column(root).is_some_and(|fact| fact.data_type.oid == oids::NAME) =>
+            {
+                let index = index.clone();
+                let root = std::mem::replace(&mut **root, value(Value::Null));
+                *expr = call("name_subscript", vec![root, index]);
             }
             _ => {}
         }

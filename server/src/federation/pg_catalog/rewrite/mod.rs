@@ -6,6 +6,7 @@
 //! into derived tables, and [`subquery`] turns correlated subqueries into left joins with derived tables, grouped by the
 //! correlation's keys, so that no row is ever doubled.
 
+mod branches;
 mod build;
 mod detect;
 mod empty;
@@ -89,7 +90,9 @@ impl Rewriter {
         match body {
             SetExpr::Select(select) => return self.select(select, order, scope),
             SetExpr::Query(query) => self.query(query, scope),
-            SetExpr::SetOperation { left, right, .. } => {
+            SetExpr::SetOperation { .. } => {
+                branches::settle(body);
+                let SetExpr::SetOperation { left, right, .. } = body else { return false };
                 self.body(left, Vec::new(), scope);
                 self.body(right, Vec::new(), scope);
             }

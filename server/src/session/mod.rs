@@ -35,7 +35,7 @@ use crate::catalog::model::{DATABASE_OID, Privilege};
 use crate::catalog::{Catalog, Oid, privilege};
 use crate::error::{Notice, SqlError, SqlResult, SqlState};
 use crate::federation::pg_catalog::AdvisoryGuard;
-use crate::statement::ast::{Statement, Transaction};
+use crate::statement::ast::{Statement, Transaction, TransactionModes};
 use crate::statement::{self, ParsedStatement};
 
 use backends::{Backend, BackendGuard};
@@ -350,6 +350,9 @@ impl Session {
         parameters: Vec<ScalarValue>,
     ) -> SqlResult<Outcome> {
         let limits = self.limits();
+        if reads_rows(&statement.statement) {
+            self.transaction.read();
+        }
         match &statement.statement {
             Statement::Empty => Ok(Outcome::Empty),
             Statement::Query(_) => Ok(Outcome::Rows(self.select(prepared, parameters, &limits).await?)),
@@ -494,7 +497,7 @@ impl Session {
 
     async fn transact(&mut self, transaction: &Transaction) -> SqlResult<Outcome> {
         let tag = match transaction {
-            Transaction::Begin { start, isolation, read_only } => {
+            Transaction::Begin { start, modes } => {
                 if self.transaction.in_block() {
                     self.notices.push(Notice::warning(
                         SqlState::ACTIVE_SQL_TRANSACTION,
@@ -502,7 +505,7 @@ impl Session {
                     ));
                 }
                 self.transaction.begin();
-                self.characteristics(isolation.as_deref(), *read_only, false)?;
+                self.characteristics(modes, false)?;
                 if *start { "START TRANSACTION" } else { "BEGIN" }
             }
             Transaction::Commit { chain } | Transaction::Rollback { chain } => {
@@ -546,14 +549,14 @@ impl Session {
                 self.show_application_name();
                 "ROLLBACK"
             }
-            Transaction::Characteristics { isolation, read_only, session } => {
+            Transaction::Characteristics { modes, session } => {
                 if !session && !self.transaction.in_block() {
                     self.notices.push(Notice::warning(
                         SqlState::NO_ACTIVE_SQL_TRANSACTION,
                         "SET TRANSACTION can only be used in transaction blocks",
                     ));
                 }
-                self.characteristics(isolation.as_deref(), *read_only, *session)?;
+                self.characteristics(modes, *session)?;
                 "SET"
             }
             Transaction::TwoPhase => {
@@ -563,15 +566,18 @@ impl Session {
         Ok(Outcome::Command(tag.to_owned()))
     }
 
-    fn characteristics(&mut self, isolation: Option<&str>, read_only: Option<bool>, session: bool) -> SqlResult<()> {
+    fn characteristics(&mut self, modes: &TransactionModes, session: bool) -> SqlResult<()> {
         let prefix = if session { "default_" } else { "" };
-        if let Some(isolation) = isolation {
-            let value = [isolation.to_lowercase()];
-            self.settings.set(&format!("{prefix}transaction_isolation"), Some(&value), !session)?;
-        }
-        if let Some(read_only) = read_only {
-            let value = [if read_only { "on" } else { "off" }.to_owned()];
-            self.settings.set(&format!("{prefix}transaction_read_only"), Some(&value), !session)?;
+        let on = |on: bool| if on { "on" } else { "off" }.to_owned();
+        let said = [
+            ("isolation", modes.isolation.as_ref().map(|level| level.to_lowercase())),
+            ("read_only", modes.read_only.map(on)),
+            ("deferrable", modes.deferrable.map(on)),
+        ];
+        for (name, value) in said {
+            if let Some(value) = value {
+                self.apply_setting(&format!("{prefix}transaction_{name}"), Some(&[value]), !session)?;
+            }
         }
         Ok(())
     }
@@ -607,6 +613,18 @@ impl Prepared {
             runs: AtomicI64::new(0),
         }
     }
+}
+
+/// Whether a statement sees the sources as they are: what its transaction is has to be said before.
+fn reads_rows(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Query(_)
+            | Statement::Explain(_)
+            | Statement::CopyTo(_)
+            | Statement::DeclareCursor(_)
+            | Statement::Execute { .. }
+    )
 }
 
 /// `0A000` for a statement that Atoll does not run.

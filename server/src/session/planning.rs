@@ -9,7 +9,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, TaskContext};
 
 use super::engine::Engine;
-use super::settings::Settings;
+use super::settings::{Settings, time_zone};
 use crate::federation::pg_catalog::{self, CurrentContext, PgCatalogContext};
 use crate::federation::pushdown::Switches;
 use crate::federation::semantics;
@@ -38,7 +38,7 @@ impl PlanningOptions {
         let pushdown = settings.on("atoll.pushdown");
         Self {
             style: OutputStyle { now_usecs: None, ..settings.output_style() },
-            time_zone: settings.get("timezone").map(str::to_owned),
+            time_zone: settings.get("timezone").and_then(time_zone).map(|(_, zone)| zone.name().to_owned()),
             partitions: settings.get("atoll.scan_partitions").and_then(|text| text.parse().ok()).unwrap_or(0),
             memory: settings.memory("atoll.query_memory").unwrap_or(usize::MAX),
             switches: Switches {

@@ -1,6 +1,8 @@
 //! A session's settings: what SET, SHOW and RESET know, with PostgreSQL's names, defaults and messages.
 
+mod contexts;
 mod definitions;
+mod units;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +11,11 @@ use std::time::Duration;
 use atoll_connector_api::options::parse_bool;
 use atoll_connector_api::types::text::{DateStyle, IntervalStyle, OutputStyle};
 
+use self::contexts::{BOOLEANS, BY_CONNECTING, BY_SUPERUSERS, SECRET, is_encoding, unchangeable};
 pub use self::definitions::{DEFINITIONS, Definition, SERVER_VERSION, definition};
 use self::definitions::{Kind, WITHOUT_EFFECT};
+use self::units::{INTEGER_MAX, parse_signed_time_ms, show_memory, show_time_ms};
+pub use self::units::{parse_memory, parse_time_ms};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::semantics::Clock;
 
@@ -44,8 +49,13 @@ impl Settings {
     /// The value in force, for SHOW.
     ///
     /// # Errors
-    /// `42704`.
+    /// `42704`; `42501` for what only superusers see.
     pub fn show(&self, name: &str) -> SqlResult<&str> {
+        if SECRET.contains(&name.to_ascii_lowercase().as_str()) && !self.on("is_superuser") {
+            return Err(SqlError::denied(format!(
+                "must be superuser or have privileges of pg_read_all_settings to examine \"{name}\""
+            )));
+        }
         self.get(name).ok_or_else(|| unrecognized(name))
     }
 
@@ -55,6 +65,12 @@ impl Settings {
     /// `42704` no such setting; `22023` bad value; `55P02` cannot be changed.
     pub fn set(&mut self, name: &str, value: Option<&[String]>, local: bool) -> SqlResult<()> {
         let key = name.to_ascii_lowercase();
+        if BY_SUPERUSERS.contains(&key.as_str()) && !self.on("is_superuser") {
+            return Err(SqlError::denied(format!("permission denied to set parameter \"{name}\"")));
+        }
+        if BY_CONNECTING.contains(&key.as_str()) {
+            return Err(cannot_be_changed(name, "cannot be set after connection start"));
+        }
         let Some(values) = value else {
             if definition(name).is_none() && self.get(name).is_none() {
                 return Err(unrecognized(name));
@@ -178,6 +194,13 @@ impl Settings {
         let joined = || values.join(", ");
         let Some(definition) = definition(name) else {
             let custom = is_custom(name);
+            let key = name.to_ascii_lowercase();
+            if let Some(reason) = unchangeable(&key) {
+                return Err(cannot_be_changed(name, reason));
+            }
+            if BOOLEANS.contains(&key.as_str()) {
+                return boolean(name, &joined());
+            }
             if custom && self.session.len() + self.local.len() >= CUSTOM_SETTINGS_MAX {
                 return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many custom settings"));
             }
@@ -195,12 +218,7 @@ impl Settings {
         let value = values.first().map_or("", String::as_str);
         match definition.kind {
             Kind::Text => Ok(value.to_owned()),
-            Kind::Bool => parse_bool(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(|| {
-                SqlError::new(
-                    SqlState::INVALID_PARAMETER_VALUE,
-                    format!("parameter \"{}\" requires a Boolean value", definition.name),
-                )
-            }),
+            Kind::Bool => boolean(definition.name, value),
             Kind::Integer(low, high) => match value.trim().parse::<i64>() {
                 Ok(number) if (low..=high).contains(&number) => Ok(number.to_string()),
                 Ok(number) => Err(SqlError::new(
@@ -212,14 +230,26 @@ impl Settings {
                 )),
                 Err(_) => Err(invalid(definition, value)),
             },
-            Kind::Time => parse_time_ms(value).map(show_time_ms).ok_or_else(|| {
-                invalid(definition, value)
-                    .hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
-            }),
-            Kind::Memory => parse_memory(value).map(show_memory).ok_or_else(|| {
-                invalid(definition, value)
-                    .hint("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".")
-            }),
+            Kind::Time => match parse_signed_time_ms(value) {
+                Some(time) => match u64::try_from(time) {
+                    Ok(time) if time <= INTEGER_MAX => Ok(show_time_ms(time)),
+                    Ok(_) => Err(invalid(definition, value).hint("Value exceeds integer range.")),
+                    Err(_) => Err(out_of_range(definition, &format!("{time} ms"), 0)),
+                },
+                None => Err(invalid(definition, value)
+                    .hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")),
+            },
+            Kind::Memory(least) => match parse_memory(value) {
+                Some(bytes) if bytes / 1024 > INTEGER_MAX => {
+                    Err(invalid(definition, value).hint("Value exceeds integer range."))
+                }
+                Some(bytes) if bytes < least * 1024 => {
+                    Err(out_of_range(definition, &format!("{} kB", bytes / 1024), least))
+                }
+                Some(bytes) => Ok(show_memory(bytes)),
+                None => Err(invalid(definition, value)
+                    .hint("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".")),
+            },
             Kind::Choice(choices) => {
                 let lower = value.trim().to_ascii_lowercase();
                 choices.iter().find(|choice| **choice == lower).map(|choice| (*choice).to_owned()).ok_or_else(|| {
@@ -233,14 +263,12 @@ impl Settings {
                 {
                     return Ok(current.to_owned());
                 }
-                Err(SqlError::new(
-                    SqlState::CANT_CHANGE_RUNTIME_PARAM,
-                    format!("parameter \"{}\" cannot be changed", definition.name),
-                ))
+                let key = definition.name.to_ascii_lowercase();
+                Err(cannot_be_changed(definition.name, unchangeable(&key).unwrap_or("cannot be changed")))
             }
             Kind::DateStyle => {
                 let (style, order) = date_style(self.get("datestyle").unwrap_or("ISO, MDY"), &joined())
-                    .ok_or_else(|| invalid(definition, &joined()))?;
+                    .map_err(|detail| invalid(definition, &joined()).detail(detail))?;
                 Ok(format!("{style}, {order}"))
             }
             Kind::TimeZone => time_zone(value).map(|(shown, _)| shown).ok_or_else(|| invalid(definition, value)),
@@ -253,6 +281,7 @@ impl Settings {
                     "UNICODE" if value == "UNICODE" => Ok(value.to_owned()),
                     "UTF8" | "UNICODE" => Ok("UTF8".to_owned()),
                     "SQLASCII" => Ok("SQL_ASCII".to_owned()),
+                    plain if !is_encoding(plain) => Err(invalid(definition, value)),
                     _ => Err(SqlError::unsupported(format!("client encoding \"{value}\" is not supported"))
                         .hint("Use UTF8.")),
                 }
@@ -338,24 +367,62 @@ fn invalid(definition: &Definition, value: &str) -> SqlError {
     )
 }
 
-/// `ISO`, `SQL, DMY` … applied to the current value.
-fn date_style(current: &str, text: &str) -> Option<(&'static str, &'static str)> {
-    let mut style = None;
-    let mut order = None;
-    for word in current.split(',').chain(text.split(',')) {
-        match word.trim().to_ascii_uppercase().as_str() {
-            "ISO" => style = Some("ISO"),
-            "SQL" => style = Some("SQL"),
-            "GERMAN" => (style, order) = (Some("German"), Some("DMY")),
-            word if word.starts_with("POSTGRES") => style = Some("Postgres"),
-            "MDY" | "US" | "NONEURO" | "NONEUROPEAN" => order = Some("MDY"),
-            "DMY" | "EURO" | "EUROPEAN" => order = Some("DMY"),
-            "YMD" => order = Some("YMD"),
-            "DEFAULT" => (style, order) = (Some("ISO"), Some("MDY")),
-            _ => return None,
+fn boolean(name: &str, value: &str) -> SqlResult<String> {
+    parse_bool(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(|| {
+        SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("parameter \"{name}\" requires a Boolean value"))
+    })
+}
+
+fn cannot_be_changed(name: &str, reason: &str) -> SqlError {
+    SqlError::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, format!("parameter \"{name}\" {reason}"))
+}
+
+fn out_of_range(definition: &Definition, value: &str, least: u64) -> SqlError {
+    let range = format!("({least} .. {INTEGER_MAX})");
+    SqlError::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("{value} is outside the valid range for parameter \"{}\" {range}", definition.name),
+    )
+}
+
+/// `ISO`, `SQL, DMY` … applied to the current value; else what is wrong with it.
+fn date_style(current: &str, text: &str) -> Result<(&'static str, &'static str), String> {
+    let (style, order) = date_words(text)?;
+    let (old_style, old_order) = date_words(current)?;
+    // German dates begin with the day, unless it is said otherwise.
+    let implied = if style == Some("German") { Some("DMY") } else { None };
+    let default = |found: Option<&'static str>, default| found.unwrap_or(default);
+    Ok((default(style.or(old_style), "ISO"), default(order.or(implied).or(old_order), "MDY")))
+}
+
+type DateWords = (Option<&'static str>, Option<&'static str>);
+
+fn date_words(text: &str) -> Result<DateWords, String> {
+    let (mut style, mut order) = (None, None);
+    for word in text.split(',').map(str::trim) {
+        let (of_style, said) = match word.to_ascii_uppercase().as_str() {
+            "ISO" => (true, "ISO"),
+            "SQL" => (true, "SQL"),
+            "GERMAN" => (true, "German"),
+            word if word.starts_with("POSTGRES") => (true, "Postgres"),
+            "YMD" => (false, "YMD"),
+            "DMY" => (false, "DMY"),
+            word if word.starts_with("EURO") => (false, "DMY"),
+            "MDY" | "US" => (false, "MDY"),
+            word if word.starts_with("NONEURO") => (false, "MDY"),
+            "DEFAULT" => {
+                style.get_or_insert("ISO");
+                order.get_or_insert("MDY");
+                continue;
+            }
+            _ => return Err(format!("Unrecognized key word: \"{}\".", word.to_lowercase())),
+        };
+        let slot = if of_style { &mut style } else { &mut order };
+        if slot.replace(said).is_some_and(|before| before != said) {
+            return Err("Conflicting \"datestyle\" specifications.".to_owned());
         }
     }
-    Some((style?, order?))
+    Ok((style, order))
 }
 
 /// A zone by name (any case), abbreviation or whole-hour offset, with the name that SHOW prints.
@@ -367,75 +434,18 @@ pub fn time_zone(text: &str) -> Option<(String, chrono_tz::Tz)> {
     if trimmed.eq_ignore_ascii_case("z") || trimmed.eq_ignore_ascii_case("utc") {
         return Some(("UTC".to_owned(), chrono_tz::UTC));
     }
-    // POSIX names offsets the other way round: `+1` as an SQL offset is Etc/GMT-1.
-    let hours: i32 = trimmed.parse().ok()?;
+    // POSIX names offsets the other way round: `+1` as an SQL offset is `<+01>-01`, and Etc/GMT-1.
+    let hours: i32 = match trimmed.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
+        Some((_, west)) => west.parse::<i32>().ok()?.checked_neg()?,
+        None => trimmed.parse().ok()?,
+    };
     let name = match hours {
         0 => "Etc/GMT".to_owned(),
         1..=14 => format!("Etc/GMT-{hours}"),
         -12..=-1 => format!("Etc/GMT+{}", -hours),
         _ => return None,
     };
-    let zone: chrono_tz::Tz = name.parse().ok()?;
-    Some((format!("<{hours:+03}>{:+03}", -hours), zone)).map(|(_, zone)| (zone.name().to_owned(), zone))
-}
-
-fn split_unit(text: &str) -> Option<(f64, &str)> {
-    let text = text.trim();
-    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let number: f64 = text[..end].trim().parse().ok()?;
-    (number.is_finite() && number >= 0.0).then_some((number, text[end..].trim()))
-}
-
-/// Milliseconds of `10`, `5s`, `1.5min`.
-pub fn parse_time_ms(text: &str) -> Option<u64> {
-    let (number, unit) = split_unit(text)?;
-    let factor = match unit {
-        "us" => 0.001,
-        "" | "ms" => 1.0,
-        "s" => 1e3,
-        "min" => 6e4,
-        "h" => 3.6e6,
-        "d" => 8.64e7,
-        _ => return None,
-    };
-    let milliseconds = (number * factor).round();
-    // The bound is PostgreSQL's: 32 bits of milliseconds.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the comparison")]
-    (milliseconds <= f64::from(i32::MAX)).then_some(milliseconds as u64)
-}
-
-fn show_time_ms(milliseconds: u64) -> String {
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)] {
-        if milliseconds > 0 && milliseconds.is_multiple_of(size) {
-            return format!("{}{unit}", milliseconds / size);
-        }
-    }
-    if milliseconds == 0 { "0".to_owned() } else { format!("{milliseconds}ms") }
-}
-
-/// Bytes of `64MB`, `1GB`; without a unit it is kB.
-pub fn parse_memory(text: &str) -> Option<u64> {
-    let (number, unit) = split_unit(text)?;
-    let factor = match unit {
-        "B" => 1.0,
-        "" | "kB" => 1024.0,
-        "MB" => 1_048_576.0,
-        "GB" => 1_073_741_824.0,
-        "TB" => 1_099_511_627_776.0,
-        _ => return None,
-    };
-    let bytes = number * factor;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the comparison")]
-    (bytes <= 1e15).then_some(bytes as u64)
-}
-
-fn show_memory(bytes: u64) -> String {
-    for (unit, size) in [("TB", 1_u64 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)] {
-        if bytes > 0 && bytes.is_multiple_of(size) {
-            return format!("{}{unit}", bytes / size);
-        }
-    }
-    format!("{bytes}B")
+    Some((format!("<{hours:+03}>{:+03}", -hours), name.parse().ok()?))
 }
 
 fn search_path_text(values: &[String]) -> String {

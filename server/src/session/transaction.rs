@@ -1,5 +1,7 @@
 //! A session's transaction: blocks, implicit transactions, savepoints, and the DDL that waits for COMMIT.
 
+use atoll_connector_api::options::parse_bool;
+
 use super::outcome::TransactionStatus;
 use super::settings::Settings;
 use crate::catalog::ddl::Working;
@@ -39,6 +41,8 @@ pub(super) struct TransactionState {
     /// The one statement of an implicit transaction that made [`Self::working`]: it can be applied again.
     pub repeatable: Option<Box<ParsedStatement>>,
     savepoints: Vec<Savepoint>,
+    /// A statement has read rows.
+    has_read: bool,
 }
 
 impl TransactionState {
@@ -80,6 +84,43 @@ impl TransactionState {
         self.repeatable = None;
     }
 
+    /// A statement reads rows.
+    pub(super) fn read(&mut self) {
+        self.has_read = true;
+    }
+
+    /// Whether the transaction may become what a setting of it says.
+    ///
+    /// # Errors
+    /// `25001`.
+    pub(super) fn check_setting(&self, settings: &Settings, name: &str, value: &str) -> SqlResult<()> {
+        let (nested, value) = (!self.savepoints.is_empty(), value.to_lowercase());
+        let problem = match name.to_ascii_lowercase().as_str() {
+            "transaction_isolation" if settings.get(name) == Some(value.as_str()) => None,
+            "transaction_isolation" if self.has_read => {
+                Some("SET TRANSACTION ISOLATION LEVEL must be called before any query")
+            }
+            "transaction_isolation" if nested => {
+                Some("SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction")
+            }
+            "transaction_read_only" if !settings.on(name) || parse_bool(&value) != Some(false) => None,
+            "transaction_read_only" if nested => {
+                Some("cannot set transaction read-write mode inside a read-only transaction")
+            }
+            "transaction_read_only" if self.has_read => {
+                Some("transaction read-write mode must be set before any query")
+            }
+            "transaction_deferrable" if nested => {
+                Some("SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction")
+            }
+            "transaction_deferrable" if self.has_read => {
+                Some("SET TRANSACTION [NOT] DEFERRABLE must be called before any query")
+            }
+            _ => None,
+        };
+        problem.map_or(Ok(()), |problem| Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, problem)))
+    }
+
     /// A statement failed.
     pub(super) fn fail(&mut self) {
         self.failed = self.block != Block::None;
@@ -96,6 +137,7 @@ impl TransactionState {
         self.block = Block::None;
         self.failed = false;
         self.savepoints.clear();
+        self.has_read = false;
         settings.end(commit);
         working.filter(|_| commit).map(|working| (working, repeatable))
     }

@@ -47,6 +47,9 @@ impl Session {
 
     /// Changes one setting and what follows from it.
     pub(super) fn apply_setting(&mut self, name: &str, values: Option<&[String]>, local: bool) -> SqlResult<()> {
+        if let Some(value) = values.and_then(<[String]>::first) {
+            self.transaction.check_setting(&self.settings, name, value)?;
+        }
         self.settings.set(name, values, local)?;
         self.generation += 1;
         if name.eq_ignore_ascii_case("application_name") {

@@ -609,15 +609,24 @@ pub enum CommentTarget {
     Database(String),
 }
 
+/// What a transaction is said to be, as far as it is said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the SQL words of their names")]
+pub struct TransactionModes {
+    pub isolation: Option<String>,
+    /// `READ ONLY`, or `READ WRITE`.
+    pub read_only: Option<bool>,
+    pub deferrable: Option<bool>,
+}
+
 /// Transaction control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the SQL commands of their names")]
 pub enum Transaction {
-    /// BEGIN is tagged BEGIN, START TRANSACTION by its own name. `read_only`: `READ ONLY` or `READ WRITE`, if said.
+    /// BEGIN is tagged BEGIN, START TRANSACTION by its own name.
     Begin {
         start: bool,
-        isolation: Option<String>,
-        read_only: Option<bool>,
+        modes: TransactionModes,
     },
     Commit {
         chain: bool,
@@ -630,8 +639,7 @@ pub enum Transaction {
     RollbackTo(String),
     /// `SET TRANSACTION`; `session`: SET SESSION CHARACTERISTICS.
     Characteristics {
-        isolation: Option<String>,
-        read_only: Option<bool>,
+        modes: TransactionModes,
         session: bool,
     },
     /// PREPARE TRANSACTION and its kin: 0A000.

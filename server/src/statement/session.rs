@@ -1,6 +1,6 @@
 //! Settings and transactions.
 
-use super::ast::{DiscardTarget, SetVariable, Statement, Transaction};
+use super::ast::{DiscardTarget, SetVariable, Statement, Transaction, TransactionModes};
 use super::cursor::Cursor;
 use super::lexer::TokenKind;
 use crate::error::{SqlError, SqlResult};
@@ -37,8 +37,8 @@ fn is_assigned(c: &Cursor) -> bool {
 }
 
 fn characteristics(c: &mut Cursor, session: bool) -> SqlResult<Statement> {
-    let (isolation, read_only) = modes(c, true)?;
-    Ok(Statement::Transaction(Transaction::Characteristics { isolation, read_only, session }))
+    let modes = modes(c, true)?;
+    Ok(Statement::Transaction(Transaction::Characteristics { modes, session }))
 }
 
 /// What follows SET and SET LOCAL, also in ALTER ROLE.
@@ -108,13 +108,26 @@ fn time_zone(c: &mut Cursor) -> SqlResult<Option<String>> {
             c.integer()?;
             c.expect_symbol(')')?;
         }
+        let position = c.position();
         let value = c.string()?;
         if c.eat(&["hour"]) && c.eat(&["to"]) {
             c.expect(&["minute"])?;
         }
-        return Ok(Some(value));
+        return whole_hours(&value).map(Some).ok_or_else(|| {
+            SqlError::unsupported("a time zone that is not a whole number of hours from UTC is not supported")
+                .hint("Name the zone.")
+                .at(position)
+        });
     }
     setting_value(c).map(Some)
+}
+
+/// `-8`, `+05:00`: as a number.
+fn whole_hours(text: &str) -> Option<String> {
+    let mut parts = text.trim().split(':');
+    let hours: i32 = parts.next()?.trim().parse().ok()?;
+    let rest = parts.map(|part| part.trim().parse::<u32>().ok()).all(|part| part == Some(0));
+    rest.then(|| hours.to_string())
 }
 
 /// `name` or `prefix.name`.
@@ -202,24 +215,26 @@ pub(super) fn discard(c: &mut Cursor) -> SqlResult<Statement> {
     Ok(Statement::Discard(target))
 }
 
-type Modes = (Option<String>, Option<bool>);
-
 /// `ISOLATION LEVEL x`, `READ ONLY`, `READ WRITE`, `[NOT] DEFERRABLE`, with or without commas.
-fn modes(c: &mut Cursor, required: bool) -> SqlResult<Modes> {
-    let (mut isolation, mut read_only, mut count) = (None, None, 0_usize);
+fn modes(c: &mut Cursor, required: bool) -> SqlResult<TransactionModes> {
+    let (mut modes, mut count) = (TransactionModes::default(), 0_usize);
     loop {
         if c.eat(&["isolation"]) {
             c.expect(&["level"])?;
-            isolation = Some(isolation_level(c)?);
+            modes.isolation = Some(isolation_level(c)?);
         } else if c.eat(&["read", "only"]) {
-            read_only = Some(true);
+            modes.read_only = Some(true);
         } else if c.eat(&["read", "write"]) {
-            read_only = Some(false);
-        } else if !c.eat(&["deferrable"]) && !c.eat(&["not", "deferrable"]) {
+            modes.read_only = Some(false);
+        } else if c.eat(&["deferrable"]) {
+            modes.deferrable = Some(true);
+        } else if c.eat(&["not", "deferrable"]) {
+            modes.deferrable = Some(false);
+        } else {
             if required && count == 0 {
                 return c.unexpected();
             }
-            return Ok((isolation, read_only));
+            return Ok(modes);
         }
         count += 1;
         if c.eat_symbol(',') && !matches!(c.word_at(0), Some("isolation" | "read" | "deferrable" | "not")) {
@@ -245,13 +260,11 @@ pub(super) fn transaction(c: &mut Cursor, command: &str) -> SqlResult<Statement>
     let transaction = match command {
         "begin" => {
             c.eat_any(&["work", "transaction"]);
-            let (isolation, read_only) = modes(c, false)?;
-            Transaction::Begin { start: false, isolation, read_only }
+            Transaction::Begin { start: false, modes: modes(c, false)? }
         }
         "start" => {
             c.expect(&["transaction"])?;
-            let (isolation, read_only) = modes(c, false)?;
-            Transaction::Begin { start: true, isolation, read_only }
+            Transaction::Begin { start: true, modes: modes(c, false)? }
         }
         "savepoint" => Transaction::Savepoint(c.name()?),
         "release" => {

@@ -412,9 +412,19 @@ fn transactions() {
     };
     assert_eq!(
         transaction("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
-        Transaction::Begin { start: false, isolation: Some("repeatable read".into()), read_only: Some(true) }
+        Transaction::Begin {
+            start: false,
+            modes: TransactionModes {
+                isolation: Some("repeatable read".into()),
+                read_only: Some(true),
+                deferrable: None
+            }
+        }
     );
-    assert_eq!(transaction("START TRANSACTION"), Transaction::Begin { start: true, isolation: None, read_only: None });
+    assert_eq!(
+        transaction("START TRANSACTION"),
+        Transaction::Begin { start: true, modes: TransactionModes::default() }
+    );
     assert_eq!(transaction("END WORK AND CHAIN"), Transaction::Commit { chain: true });
     assert_eq!(transaction("ABORT"), Transaction::Rollback { chain: false });
     assert_eq!(transaction("ROLLBACK TO SAVEPOINT \"S\""), Transaction::RollbackTo("S".into()));
@@ -422,11 +432,21 @@ fn transactions() {
     assert_eq!(transaction("PREPARE TRANSACTION 'x'"), Transaction::TwoPhase);
     assert_eq!(
         transaction("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE"),
-        Transaction::Characteristics { isolation: None, read_only: Some(false), session: true }
+        Transaction::Characteristics {
+            modes: TransactionModes { read_only: Some(false), ..TransactionModes::default() },
+            session: true
+        }
     );
     assert_eq!(
-        transaction("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"),
-        Transaction::Characteristics { isolation: Some("serializable".into()), read_only: None, session: false }
+        transaction("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, NOT DEFERRABLE"),
+        Transaction::Characteristics {
+            modes: TransactionModes {
+                isolation: Some("serializable".into()),
+                read_only: None,
+                deferrable: Some(false)
+            },
+            session: false
+        }
     );
 }
 

@@ -109,11 +109,15 @@ impl Connection {
         let (prepared, formats) = match target {
             Target::Statement(name) => {
                 let prepared = self.find_statement(name)?;
+                self.refuse_rows_in_failed_transaction(&prepared)?;
                 self.push(&backend::parameter_description(&prepared.parameters))?;
                 (prepared, text)
             }
             Target::Portal(name) => match (self.portals.get(name), self.session.cursor_columns(name)) {
-                (Some(portal), _) => (Arc::clone(&portal.prepared), portal.formats.clone()),
+                (Some(portal), _) => {
+                    self.refuse_rows_in_failed_transaction(&portal.prepared)?;
+                    (Arc::clone(&portal.prepared), portal.formats.clone())
+                }
                 (None, Some(columns)) => {
                     let formats = (0..columns.len()).map(|column| text.of(column));
                     let message = backend::row_description(columns, formats);
@@ -349,13 +353,23 @@ impl Connection {
         if ends || self.session.transaction_status() != TransactionStatus::Failed {
             return Ok(());
         }
-        let message = "current transaction is aborted, commands ignored until end of transaction block";
-        Err(SqlError::new(SqlState::IN_FAILED_SQL_TRANSACTION, message))
+        Err(in_failed_transaction())
+    }
+
+    /// Nor may what returns rows be described.
+    fn refuse_rows_in_failed_transaction(&self, prepared: &Prepared) -> SqlResult<()> {
+        let failed = self.session.transaction_status() == TransactionStatus::Failed;
+        if failed && prepared.columns.is_some() { Err(in_failed_transaction()) } else { Ok(()) }
     }
 }
 
 fn statement_of(prepared: &Prepared) -> Option<&Statement> {
     prepared.statement.as_ref().map(|parsed| &parsed.statement)
+}
+
+fn in_failed_transaction() -> SqlError {
+    let message = "current transaction is aborted, commands ignored until end of transaction block";
+    SqlError::new(SqlState::IN_FAILED_SQL_TRANSACTION, message)
 }
 
 fn duplicate_cursor(name: &str) -> SqlError {

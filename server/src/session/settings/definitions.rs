@@ -22,8 +22,8 @@ pub(super) enum Kind {
     Integer(i64, i64),
     /// Milliseconds; 0 is off.
     Time,
-    /// Bytes, PostgreSQL's unit being kB.
-    Memory,
+    /// Bytes, PostgreSQL's unit being kB; at least so many kB.
+    Memory(u64),
     Choice(&'static [&'static str]),
     /// Another value is refused.
     Fixed,
@@ -35,6 +35,11 @@ pub(super) enum Kind {
 
 const fn setting(name: &'static str, default: &'static str, kind: Kind, description: &'static str) -> Definition {
     Definition { name, default, description, reported: false, kind }
+}
+
+/// A switch of PostgreSQL's planner, which has nothing to act on here.
+const fn planner(name: &'static str, default: &'static str, description: &'static str) -> Definition {
+    setting(name, default, Kind::Bool, description)
 }
 
 const fn reported(definition: Definition) -> Definition {
@@ -75,7 +80,7 @@ pub static DEFINITIONS: &[Definition] = &[
     setting(
         "atoll.query_memory",
         "1GB",
-        Kind::Memory,
+        Kind::Memory(0),
         "Sets the memory that one query may use before it spills to disk.",
     ),
     setting(
@@ -125,6 +130,30 @@ pub static DEFINITIONS: &[Definition] = &[
         Kind::Bool,
         "Sets the default read-only status of new transactions.",
     )),
+    planner("enable_async_append", "on", "Enables the planner's use of async append plans."),
+    planner("enable_bitmapscan", "on", "Enables the planner's use of bitmap-scan plans."),
+    planner("enable_gathermerge", "on", "Enables the planner's use of gather merge plans."),
+    planner("enable_hashagg", "on", "Enables the planner's use of hashed aggregation plans."),
+    planner("enable_hashjoin", "on", "Enables the planner's use of hash join plans."),
+    planner("enable_incremental_sort", "on", "Enables the planner's use of incremental sort steps."),
+    planner("enable_indexonlyscan", "on", "Enables the planner's use of index-only-scan plans."),
+    planner("enable_indexscan", "on", "Enables the planner's use of index-scan plans."),
+    planner("enable_material", "on", "Enables the planner's use of materialization."),
+    planner("enable_memoize", "on", "Enables the planner's use of memoization."),
+    planner("enable_mergejoin", "on", "Enables the planner's use of merge join plans."),
+    planner("enable_nestloop", "on", "Enables the planner's use of nested-loop join plans."),
+    planner("enable_parallel_append", "on", "Enables the planner's use of parallel append plans."),
+    planner("enable_parallel_hash", "on", "Enables the planner's use of parallel hash plans."),
+    planner("enable_partition_pruning", "on", "Enables the planner's use of pruning of partitions."),
+    planner(
+        "enable_partitionwise_aggregate",
+        "off",
+        "Enables the planner's use of partitionwise aggregation and grouping.",
+    ),
+    planner("enable_partitionwise_join", "off", "Enables the planner's use of partitionwise joins."),
+    planner("enable_seqscan", "on", "Enables the planner's use of sequential-scan plans."),
+    planner("enable_sort", "on", "Enables the planner's use of explicit sort steps."),
+    planner("enable_tidscan", "on", "Enables the planner's use of TID scan plans."),
     setting(
         "extra_float_digits",
         "1",
@@ -212,7 +241,7 @@ pub static DEFINITIONS: &[Definition] = &[
         "Sets the current transaction's isolation level.",
     ),
     setting("transaction_read_only", "off", Kind::Bool, "Sets the current transaction's read-only status."),
-    setting("work_mem", "4MB", Kind::Memory, "Sets the maximum memory to be used for query workspaces."),
+    setting("work_mem", "4MB", Kind::Memory(64), "Sets the maximum memory to be used for query workspaces."),
     setting(
         "xmlbinary",
         "base64",
@@ -243,7 +272,7 @@ impl Definition {
     pub fn value_type(&self) -> &'static str {
         match self.kind {
             Kind::Bool => "bool",
-            Kind::Integer(..) | Kind::Time | Kind::Memory => "integer",
+            Kind::Integer(..) | Kind::Time | Kind::Memory(_) => "integer",
             Kind::Choice(_) => "enum",
             _ => "string",
         }
@@ -252,7 +281,6 @@ impl Definition {
 
 /// Settings of PostgreSQL's planner and server that clients set and that have nothing to act on here.
 pub(super) const WITHOUT_EFFECT: &[&str] = &[
-    "enable_",
     "geqo_",
     "log_",
     "debug_",

@@ -216,7 +216,7 @@ fn check_refusal(sql: &str) {
         Err(error) => {
             let code = error.sqlstate.as_str();
             assert!(
-                matches!(code, "42601" | "22023" | "22021" | "42939" | "42P11" | "54001" | "42602"),
+                matches!(code, "42601" | "22023" | "22021" | "42939" | "42P11" | "54001" | "42602" | "42P02"),
                 "{sql}: {error}"
             );
             if let Some(position) = error.position {

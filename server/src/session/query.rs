@@ -12,6 +12,7 @@ use arrow::record_batch::RecordBatch;
 use atoll_connector_api::subplan::RemoteRelation;
 use atoll_connector_api::types::{PgType, from_sql, oids};
 use datafusion::common::metadata::{FieldMetadata, ScalarAndMetadata};
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -234,12 +235,17 @@ impl Session {
         let state = Arc::clone(&kept.made_by.planning.state);
         let (plan, types) = (kept.planned.plan.clone(), types.to_vec());
         let made = async move {
-            for table in &asked {
-                if !table.is_current().await {
-                    return Ok(None);
-                }
-            }
-            execute::physical_plan(&state, bind(plan, &types, parameters)?).await.map(Some)
+            // The sources answer while the plan is made.
+            let current = (!asked.is_empty()).then(|| SpawnedTask::spawn(are_current(asked)));
+            let physical = match bind(plan, &types, parameters) {
+                Ok(plan) => execute::physical_plan(&state, plan).await,
+                Err(error) => Err(error),
+            };
+            let current = match current {
+                Some(current) => current.join().await.unwrap_or(false),
+                None => true,
+            };
+            if current { physical.map(Some) } else { Ok(None) }
         };
         let made = limits.run(self.engine.cpu(), made).await;
         made.map_err(|error| CastConstant::locate(&kept.planned.constants, error))
@@ -563,6 +569,16 @@ impl Session {
 pub fn same_row_type(described: &[ResultColumn], actual: &[ResultColumn]) -> bool {
     described.len() == actual.len()
         && described.iter().zip(actual).all(|(before, now)| before.data_type.oid == now.data_type.oid)
+}
+
+/// Whether the sources say of all tables that they are as they were.
+async fn are_current(tables: Vec<Arc<dyn RemoteRelation>>) -> bool {
+    for table in &tables {
+        if !table.is_current().await {
+            return false;
+        }
+    }
+    true
 }
 
 /// Refuses a parameter that has neither a type nor a place in the query.

@@ -6,6 +6,7 @@ dropped, and only counted.
 """
 
 import json
+import os
 import sys
 import threading
 import time
@@ -76,13 +77,16 @@ def answer(peer, request):
 
 
 def main():
+    # Libraries print too, for example how far they are: only answers go out.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     peer = {"duckdb": DuckDb, "chdb": ChDb}[sys.argv[1]](sys.argv[2:])
     for line in sys.stdin:
         try:
             reply = answer(peer, json.loads(line))
         except Exception as error:  # whatever the library raises is the answer
             reply = {"error": " ".join(str(error).split())[:MESSAGE_MAX]}
-        print(json.dumps(reply), flush=True)
+        print(json.dumps(reply), file=answers, flush=True)
 
 
 main()

@@ -27,6 +27,9 @@ pub(super) static FUNCTIONS: &[Definition] = &[
     strict("name_subscript", (2, 2), Returns::Text, name_subscript),
 ];
 
+/// `NAMEDATALEN`.
+const NAME_BYTES: usize = 64;
+
 /// The elements of an array argument; NULL elements are `None`.
 fn elements(value: &Value) -> SqlResult<Vec<Option<String>>> {
     match value {
@@ -162,14 +165,17 @@ fn subscript(call: &Call<'_>) -> SqlResult<Value> {
     Ok(element_at(call, i64::from(!counts_from_zero(call)))?.into())
 }
 
-/// A name is an array of characters that counts from zero.
+/// A name is an array of characters that counts from zero, and has zeros after its last one.
 fn name_subscript(call: &Call<'_>) -> SqlResult<Value> {
-    let character = call
-        .number(1)
-        .and_then(|index| usize::try_from(index).ok())
-        .and_then(|index| call.text(0).as_bytes().get(index).copied())
-        .filter(u8::is_ascii);
-    Ok(character.map(|byte| char::from(byte).to_string()).into())
+    let Some(index) = call.number(1).and_then(|index| usize::try_from(index).ok()).filter(|index| *index < NAME_BYTES)
+    else {
+        return Ok(None::<String>.into());
+    };
+    match call.text(0).as_bytes().get(index) {
+        Some(byte) if byte.is_ascii() => Ok(Some(char::from(*byte).to_string()).into()),
+        Some(_) => Err(SqlError::unsupported("a part of a character of a name is not supported")),
+        None => Ok(Some(String::new()).into()),
+    }
 }
 
 fn vector_subscript(call: &Call<'_>) -> SqlResult<Value> {

@@ -1,4 +1,4 @@
-//! `regclass` and its like in a column of a set operation whose other branches have plain OIDs: then it is one, too.
+//! `regclass` and its like in a column of a set operation whose first branch has plain OIDs: then it is one, too.
 
 use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, ObjectName, SelectItem, SetExpr};
 
@@ -7,22 +7,18 @@ use super::expression::is_reg;
 
 /// Casts such columns to `oid`.
 pub(super) fn settle(body: &mut SetExpr) {
-    let mut columns: Vec<(bool, bool)> = Vec::new();
+    // Both kinds become the other implicitly: then the first branch's type counts.
+    let mut first: Vec<bool> = Vec::new();
     each_item(body, &mut |index, item| {
-        if columns.len() <= index {
-            columns.resize(index + 1, (false, false));
-        }
-        if let Some((regs, others)) = columns.get_mut(index) {
-            let is_reg = expression(item).is_some_and(|expr| is_reg_cast(expr));
-            *regs |= is_reg;
-            *others |= !is_reg;
+        if first.len() == index {
+            first.push(expression(item).is_some_and(|expr| is_reg_cast(expr)));
         }
     });
-    if !columns.iter().any(|(regs, others)| *regs && *others) {
+    if first.iter().all(|is_reg| *is_reg) {
         return;
     }
     each_item(body, &mut |index, item| {
-        if columns.get(index) == Some(&(true, true))
+        if first.get(index) == Some(&false)
             && let Some(expr) = expression(item)
             && is_reg_cast(expr)
         {

@@ -27,7 +27,9 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::locate::CastConstant;
 use crate::federation::pg_catalog::PgCatalogContext;
 use crate::federation::planner::{Planned, Planner};
-use crate::statement::ast::{CopyTo, DeclareCursor, Explain, ExplainFormat, Fetch, FetchDirection, Statement};
+use crate::statement::ast::{
+    CopyTo, DeclareCursor, Explain, ExplainFormat, Fetch, FetchDirection, QualifiedName, Statement,
+};
 use crate::statement::{ParsedStatement, parse_query};
 use crate::wire::sqlstate;
 
@@ -40,7 +42,8 @@ impl Session {
     ) -> SqlResult<Prepared> {
         let limits = self.limits();
         // Before a client sends parameters that nothing reads.
-        if let Statement::Unsupported { message, hint, position } = &statement.statement {
+        if let Statement::Unsupported { message, hint, position, relation } = &statement.statement {
+            self.check_written(relation.as_ref())?;
             return Err(super::unsupported(message, hint.as_deref()).at(*position));
         }
         let query = match &statement.statement {
@@ -251,9 +254,25 @@ impl Session {
         Ok(Outcome::Rows(text_rows(explain_columns(explain), rows, RowsTag::Explain)?))
     }
 
+    /// What a statement that would write needs, before it is said that nothing is written here.
+    ///
+    /// # Errors
+    /// `42P01`.
+    pub(super) fn check_written(&self, relation: Option<&QualifiedName>) -> SqlResult<()> {
+        let Some(relation) = relation else { return Ok(()) };
+        match self.name_scope().resolve(&self.catalog(), &relation.parts) {
+            Err(error) if error.sqlstate == SqlState::UNDEFINED_TABLE => Err(error.at(relation.position)),
+            _ => Ok(()),
+        }
+    }
+
     /// COPY … TO STDOUT.
     pub(super) async fn copy_to(&mut self, copy: &CopyTo, text: &str, limits: &Limits) -> SqlResult<Outcome> {
-        let kept = self.plan(&copy.query, text, &[], limits).await?;
+        let kept = self.plan(&copy.query, text, &[], limits).await;
+        let kept = match &copy.relation {
+            Some(relation) => kept.map_err(|error| of_relation(error, relation.name()))?,
+            None => kept?,
+        };
         let columns = kept.columns.clone();
         let rows = self.stream(kept, &[], Vec::new(), limits, columns).await?;
         Ok(Outcome::Copy(Rows { tag: RowsTag::Copy, ..rows }, Box::new(copy.clone())))
@@ -495,6 +514,17 @@ impl Session {
 pub fn same_row_type(described: &[ResultColumn], actual: &[ResultColumn]) -> bool {
     described.len() == actual.len()
         && described.iter().zip(actual).all(|(before, now)| before.data_type.oid == now.data_type.oid)
+}
+
+/// An error of the query that a relation's COPY was turned into: the client has not written that query.
+fn of_relation(error: SqlError, relation: &str) -> SqlError {
+    let message = match error.message.strip_suffix(" does not exist") {
+        Some(column) if error.sqlstate == SqlState::UNDEFINED_COLUMN => {
+            format!("{column} of relation \"{relation}\" does not exist")
+        }
+        _ => error.message,
+    };
+    SqlError { position: None, hint: None, message, ..error }
 }
 
 /// Refuses a parameter that has neither a type nor a place in the query.

@@ -39,7 +39,7 @@ pub async fn resolve(server: &str, host: &str, port: u16, context: &ConnectorCon
         return Err(ConnectorError::Denied {
             message: format!("connecting to host \"{host}\" is not allowed"),
             hint: Some(
-                "Its address is in a special range (loopback, private, link-local or metadata). A superuser may name it in the setting network.allow."
+                "Its address is in a special range (loopback, private, link-local or metadata). Whoever runs the server may name it in --network-allow."
                     .to_owned(),
             ),
         });
@@ -54,7 +54,7 @@ pub fn is_allowed(host: &str, address: IpAddr, context: &ConnectorContext) -> bo
         || context.network_allow.iter().any(|entry| entry_allows(entry.trim(), host, address))
 }
 
-/// Whether an entry of `network.allow` is well formed: a host name, an address, or a range in CIDR notation.
+/// Whether an entry of `--network-allow` is well formed: a host name, an address, or a range in CIDR notation.
 pub fn is_valid_entry(entry: &str) -> bool {
     match entry.trim().split_once('/') {
         Some(_) => parse_range(entry.trim()).is_some(),

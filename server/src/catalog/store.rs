@@ -22,7 +22,7 @@ use super::secret::{KEY_FILE, SecretKey};
 use directory::DataDirectory;
 use rows::{Delta, Write};
 
-pub use bootstrap::{BOOTSTRAP_ROLE, InitialPassword};
+pub use bootstrap::{BOOTSTRAP_ROLE, InitialPassword, PASSWORD_FILE};
 pub use error::{CommitError, StoreError};
 pub use migrations::FORMAT;
 

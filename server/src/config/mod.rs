@@ -1,6 +1,7 @@
 //! Typed settings of the program: the only reader of the command line, the environment and the configuration file.
 
 mod catalog_url;
+mod listen_address;
 mod one_or_many;
 mod unknown;
 
@@ -11,9 +12,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::session::engine::default_cpu_threads;
 use crate::session::settings::{parse_memory, parse_time_ms};
 
 pub use catalog_url::CatalogUrl;
+pub use listen_address::ListenAddress;
 use one_or_many::one_or_many;
 pub use unknown::unknown_variables;
 
@@ -27,6 +30,12 @@ const MESSAGE_BYTES: std::ops::RangeInclusive<u64> = 65_536..=1_073_741_824;
 const PREPARED_STATEMENTS_MAX: usize = 1_000_000;
 /// Upper bound of `portals_max`.
 const PORTALS_MAX: usize = 100_000;
+
+/// What `serve --help` says of [`EnvironmentSecrets`].
+const SECRETS_HELP: &str = "\
+Environment variables that no option stands for, because others can read command lines:
+  ATOLL_PASSWORD    Password of the superuser atoll in a fresh data directory [default: one is made and kept there]
+  ATOLL_MASTER_KEY  Key that opens stored secrets, instead of the key file in the data directory";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -48,6 +57,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs the server
+    #[command(after_long_help = SECRETS_HELP, after_help = SECRETS_HELP)]
     Serve(Box<ServeArgs>),
     /// Runs a server with sample sources on a throw-away catalog, and prints how to connect
     Demo(DemoArgs),
@@ -58,7 +68,7 @@ pub enum Command {
 pub struct DemoArgs {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", env = "ATOLL_LISTEN", default_value = "127.0.0.1:7432")]
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
     /// Directory for the demo's catalog and samples, made anew at each start [default: one in the temporary directory]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -70,7 +80,7 @@ pub struct DemoArgs {
 pub struct ServeArgs {
     /// Address and port to listen on; repeatable [default: 127.0.0.1:7432]
     #[arg(long, value_name = "ADDRESS:PORT", env = "ATOLL_LISTEN", value_delimiter = ',')]
-    pub listen: Option<Vec<SocketAddr>>,
+    pub listen: Option<Vec<ListenAddress>>,
     /// Directory of the catalog, keys and sockets [default: $XDG_DATA_HOME/atoll]
     #[arg(long, value_name = "DIR", env = "ATOLL_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -105,6 +115,9 @@ pub struct ServeArgs {
     /// Connections at once [default: 100]
     #[arg(long, value_name = "N", env = "ATOLL_MAX_CONNECTIONS")]
     pub max_connections: Option<usize>,
+    /// Of them, those that are kept for superusers [default: 3]
+    #[arg(long, value_name = "N", env = "ATOLL_RESERVED_SUPERUSER_CONNECTIONS")]
+    pub reserved_superuser_connections: Option<usize>,
     /// How long a connection may take to log in, from 1s to 10min [default: 30s]
     #[arg(long, value_name = "TIME", env = "ATOLL_STARTUP_TIMEOUT")]
     pub startup_timeout: Option<String>,
@@ -165,7 +178,7 @@ pub enum Auth {
 #[expect(missing_docs, reason = "ServeArgs says what each is")]
 pub struct Config {
     #[serde(deserialize_with = "one_or_many")]
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenAddress>,
     pub data_dir: PathBuf,
     pub database: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,7 +225,7 @@ fn machine_memory() -> Option<usize> {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 7432))],
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 7432)).into()],
             data_dir: default_data_dir(),
             database: "atoll".to_owned(),
             catalog_url: None,
@@ -291,7 +304,7 @@ impl Config {
         }
         take!(listen, data_dir, database, files_root, auth, max_connections, cpu_threads, shutdown_grace);
         take!(network_allow, secret_env, secret_dir, log, tls_required);
-        take!(max_running_queries, max_waiting_queries);
+        take!(max_running_queries, max_waiting_queries, reserved_superuser_connections);
         take!(startup_timeout, message_bytes_max, prepared_statements_max, portals_max);
         config.catalog_url = args.catalog_url.or(config.catalog_url);
         config.tls_cert = args.tls_cert.or(config.tls_cert);
@@ -373,6 +386,22 @@ impl Config {
         Duration::from_millis(parse_time_ms(&self.shutdown_grace).unwrap_or(0))
     }
 
+    /// The same with what 0 and nothing stand for on this machine, to be printed.
+    #[must_use]
+    pub fn in_force(mut self) -> Self {
+        if self.cpu_threads == 0 {
+            self.cpu_threads = default_cpu_threads();
+        }
+        if self.max_running_queries == 0 {
+            self.max_running_queries = self.cpu_threads;
+        }
+        let memory_max = self.memory_max();
+        if self.memory_max.is_none() && memory_max < usize::MAX {
+            self.memory_max = Some(format!("{}kB", memory_max / 1024));
+        }
+        self
+    }
+
     /// The settings as a configuration file; a password in the catalog's URL is masked.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_default()
@@ -451,7 +480,7 @@ mod tests {
     fn a_list_of_one_needs_no_brackets() {
         let text = "listen = \"127.0.0.1:7555\"\nfiles_root = \"/x\"\nsecret_env = [\"A\", \"B\"]\n";
         let config = toml::from_str::<Config>(text).unwrap();
-        assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 7555))]);
+        assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 7555)).into()]);
         assert_eq!(config.files_root, [PathBuf::from("/x")]);
         assert_eq!(config.secret_env, ["A", "B"]);
     }

@@ -22,7 +22,7 @@ fn parsed<T: FromStr, E: Error>(text: &str) -> Result<T, E> {
 
 /// What a value is called.
 fn kind<T>() -> &'static str {
-    if std::any::type_name::<T>().ends_with("SocketAddr") { "ADDRESS:PORT" } else { "value" }
+    if std::any::type_name::<T>().ends_with("ListenAddress") { "ADDRESS:PORT" } else { "value" }
 }
 
 impl<'de, T: FromStr> Visitor<'de> for OneOrMany<T> {

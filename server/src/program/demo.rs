@@ -52,7 +52,7 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
         write_sample(&files.join(name), bytes)?;
     }
     let config = Config {
-        listen: vec![args.listen],
+        listen: vec![args.listen.clone()],
         data_dir: directory.join("data"),
         files_root: vec![files.clone()],
         ..Config::default()

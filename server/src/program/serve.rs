@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::say;
 use crate::catalog::secret::{ReferencePolicy, SecretKey};
-use crate::catalog::store::{InitialPassword, Store, StoreConfig};
+use crate::catalog::store::{InitialPassword, PASSWORD_FILE, Store, StoreConfig};
 use crate::config::{Auth, Config, EnvironmentSecrets, ServeArgs, unknown_variables};
 use crate::host::{Host, HostConfig};
 use crate::session::engine::CPU_STACK_BYTES;
@@ -26,7 +26,7 @@ pub fn serve(args: ServeArgs) -> Result<()> {
     let print = args.print_config;
     let config = Config::load(args)?;
     if print {
-        say(&config.to_toml());
+        say(&config.in_force().to_toml());
         return Ok(());
     }
     let secrets = EnvironmentSecrets::read();
@@ -84,6 +84,8 @@ pub(super) struct Server {
     pub(super) engine: Arc<Engine>,
     pub(super) listeners: WireServer,
     pub(super) password: Option<InitialPassword>,
+    /// Of an earlier start.
+    password_file: Option<PathBuf>,
     stop: CancellationToken,
 }
 
@@ -94,8 +96,12 @@ impl Server {
             (Some(certificate), Some(key)) => Some(ServerTls::load(certificate, key)?),
             _ => None,
         };
+        let mut listen = Vec::new();
+        for address in &config.listen {
+            listen.extend(address.resolve().with_context(|| format!("could not resolve --listen {address}"))?);
+        }
         let mut wire = WireConfig {
-            listen: config.listen.clone(),
+            listen,
             unix_socket_dir: Some(config.socket_dir.clone().unwrap_or_else(|| config.data_dir.clone())),
             auth: match config.auth {
                 Auth::Scram => AuthMode::Scram,
@@ -112,6 +118,8 @@ impl Server {
             portals_max: config.portals_max,
             ..WireConfig::default()
         };
+        // Before a catalog is made, whose password nobody would see: another server may have the port.
+        let sockets = WireServer::listen(&wire).await?;
         let master_key = secrets.master_key.as_deref().map(SecretKey::from_text).transpose()?;
         let store = Arc::new(
             Store::open(StoreConfig {
@@ -163,8 +171,9 @@ impl Server {
             host,
         )?;
         let stop = CancellationToken::new();
-        let listeners = WireServer::bind(wire, Arc::clone(&engine), stop.clone()).await?;
-        Ok(Self { engine, listeners, password, stop })
+        let listeners = WireServer::bind(wire, sockets, Arc::clone(&engine), stop.clone())?;
+        let password_file = Some(config.data_dir.join(PASSWORD_FILE)).filter(|path| path.exists());
+        Ok(Self { engine, listeners, password, password_file, stop })
     }
 
     fn announce(&self) {
@@ -173,6 +182,9 @@ impl Server {
         }
         if let Some(path) = self.listeners.unix_socket() {
             tracing::info!("listening on {}", path.display());
+        }
+        if let (None, Some(file)) = (&self.password, &self.password_file) {
+            tracing::info!("the password that was made for the superuser atoll is kept in {}", file.display());
         }
         let Some(InitialPassword { password, file: Some(file) }) = &self.password else { return };
         let Some(address) = self.listeners.local_addresses().first().copied() else { return };

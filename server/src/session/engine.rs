@@ -170,7 +170,7 @@ impl Engine {
 
 /// More threads than cores: an operator may compute for long before it yields, and planning the next connection's
 /// `SELECT 1` must not wait for it. The kernel shares the cores out.
-fn default_cpu_threads() -> usize {
+pub fn default_cpu_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     (4 * cores).max(CPU_THREADS_MIN)
 }

@@ -375,7 +375,8 @@ impl Session {
             Statement::CloseCursor { name } => self.close_cursor(name.as_deref()),
             Statement::Unlisten => Ok(Outcome::Command("UNLISTEN".to_owned())),
             Statement::Maintenance(maintenance) => self.maintain(maintenance),
-            Statement::Unsupported { message, hint, position } => {
+            Statement::Unsupported { message, hint, position, relation } => {
+                self.check_written(relation.as_ref())?;
                 Err(unsupported(message, hint.as_deref()).at(*position))
             }
             _ => self.define(statement, &limits).await,

@@ -30,7 +30,9 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::locate::CastConstant;
 use crate::federation::pg_catalog::PgCatalogContext;
 use crate::federation::planner::{Planned, Planner};
-use crate::statement::ast::{CopyTo, DeclareCursor, Explain, ExplainFormat, Fetch, FetchDirection, Statement};
+use crate::statement::ast::{
+    CopyTo, DeclareCursor, Explain, ExplainFormat, Fetch, FetchDirection, QualifiedName, Statement,
+};
 use crate::statement::{ParsedStatement, parse_query};
 use crate::wire::sqlstate;
 
@@ -43,7 +45,8 @@ impl Session {
     ) -> SqlResult<Prepared> {
         let limits = self.limits();
         // Before a client sends parameters that nothing reads.
-        if let Statement::Unsupported { message, hint, position } = &statement.statement {
+        if let Statement::Unsupported { message, hint, position, relation } = &statement.statement {
+            self.check_written(relation.as_ref())?;
             return Err(super::unsupported(message, hint.as_deref()).at(*position));
         }
         let query = match &statement.statement {
@@ -332,9 +335,25 @@ impl Session {
         Ok(Outcome::Rows(text_rows(explain_columns(explain), rows, RowsTag::Explain)?))
     }
 
+    /// What a statement that would write needs, before it is said that nothing is written here.
+    ///
+    /// # Errors
+    /// `42P01`.
+    pub(super) fn check_written(&self, relation: Option<&QualifiedName>) -> SqlResult<()> {
+        let Some(relation) = relation else { return Ok(()) };
+        match self.name_scope().resolve(&self.catalog(), &relation.parts) {
+            Err(error) if error.sqlstate == SqlState::UNDEFINED_TABLE => Err(error.at(relation.position)),
+            _ => Ok(()),
+        }
+    }
+
     /// COPY … TO STDOUT.
     pub(super) async fn copy_to(&mut self, copy: &CopyTo, text: &str, limits: &Limits) -> SqlResult<Outcome> {
-        let rows = self.run_alone(&copy.query, text, limits).await?;
+        let rows = self.run_alone(&copy.query, text, limits).await;
+        let rows = match &copy.relation {
+            Some(relation) => rows.map_err(|error| of_relation(error, relation.name()))?,
+            None => rows?,
+        };
         Ok(Outcome::Copy(Rows { tag: RowsTag::Copy, ..rows }, Box::new(copy.clone())))
     }
 
@@ -579,6 +598,17 @@ async fn are_current(tables: Vec<Arc<dyn RemoteRelation>>) -> bool {
         }
     }
     true
+}
+
+/// An error of the query that a relation's COPY was turned into: the client has not written that query.
+fn of_relation(error: SqlError, relation: &str) -> SqlError {
+    let message = match error.message.strip_suffix(" does not exist") {
+        Some(column) if error.sqlstate == SqlState::UNDEFINED_COLUMN => {
+            format!("{column} of relation \"{relation}\" does not exist")
+        }
+        _ => error.message,
+    };
+    SqlError { position: None, hint: None, message, ..error }
 }
 
 /// Refuses a parameter that has neither a type nor a place in the query.

@@ -136,6 +136,8 @@ pub enum Statement {
         hint: Option<String>,
         /// Where in what the client sent, if it is known: characters from 1.
         position: Option<usize>,
+        /// What it would write to: where there is none, that is what is wrong with it.
+        relation: Option<QualifiedName>,
     },
     /// Nothing between two semicolons. The parser leaves these out, as PostgreSQL's does.
     Empty,
@@ -709,6 +711,8 @@ pub enum FetchDirection {
 pub struct CopyTo {
     /// `COPY t (a, b) TO` is turned into this query.
     pub query: Box<sql::Query>,
+    /// The `t` of it.
+    pub relation: Option<QualifiedName>,
     pub format: CopyFormat,
     pub delimiter: char,
     pub null: String,

@@ -274,6 +274,7 @@ struct CopyOptions {
 pub(super) fn copy(c: &mut Cursor) -> SqlResult<Statement> {
     let binary = c.sees(&["binary"]) && !matches!(c.word_at(1), Some("to" | "from")) && c.eat(&["binary"]);
     let from_query = c.eat_symbol('(');
+    let mut relation = None;
     let (query, from) = if from_query {
         if !sees_query(c) {
             return match c.word_at(0) {
@@ -296,7 +297,9 @@ pub(super) fn copy(c: &mut Cursor) -> SqlResult<Statement> {
             return Err(SqlError::unsupported(format!("cannot copy to relation \"{name}\""))
                 .hint("Foreign tables and views are read-only."));
         }
-        (Some(relation_query(&name, &columns)?), from)
+        let query = relation_query(&name, &columns)?;
+        relation = Some(name);
+        (Some(query), from)
     };
     debug_assert!(!from, "COPY FROM has been refused");
     destination(c)?;
@@ -306,7 +309,7 @@ pub(super) fn copy(c: &mut Cursor) -> SqlResult<Statement> {
         return Err(SqlError::syntax("WHERE clause not allowed with COPY TO").at(c.position()));
     }
     match query {
-        Some(query) => options.check(query).map(Statement::CopyTo),
+        Some(query) => options.check(query).map(|copy| Statement::CopyTo(CopyTo { relation, ..copy })),
         None => c.unexpected(),
     }
 }
@@ -516,6 +519,7 @@ impl CopyOptions {
         }
         Ok(CopyTo {
             query,
+            relation: None,
             format,
             delimiter,
             null,

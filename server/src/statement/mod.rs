@@ -58,9 +58,12 @@ pub fn parse(sql: &str) -> SqlResult<Vec<ParsedStatement>> {
             cursor.seek(end);
             let statement = match result {
                 Ok(statement) => statement,
-                Err(error) if error.sqlstate == SqlState::FEATURE_NOT_SUPPORTED => {
-                    Statement::Unsupported { message: error.message, hint: error.hint, position: error.position }
-                }
+                Err(error) if error.sqlstate == SqlState::FEATURE_NOT_SUPPORTED => Statement::Unsupported {
+                    message: error.message,
+                    hint: error.hint,
+                    position: error.position,
+                    relation: refused::written_relation(&Cursor::new(&lexed, start, end)),
+                },
                 Err(error) => return Err(error),
             };
             statements.push(cursor.parsed(statement, start));

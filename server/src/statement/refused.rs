@@ -1,6 +1,6 @@
 //! What PostgreSQL has and Atoll does not: read as far as needed to tell a typing error from a missing feature.
 
-use super::ast::Statement;
+use super::ast::{QualifiedName, Statement};
 use super::cursor::Cursor;
 use super::session;
 use crate::error::{SqlError, SqlResult};
@@ -119,12 +119,18 @@ fn check_insert(c: &Cursor) -> SqlResult<()> {
 }
 
 /// The relation that a statement writes to.
-fn target(c: &Cursor) -> Option<String> {
+fn target(c: &Cursor) -> Option<QualifiedName> {
     let mut c = c.clone();
     c.bump();
     c.eat_any(&["into", "from", "table"]);
     c.eat(&["only"]);
-    Some(c.qualified_name().ok()?.to_string())
+    c.qualified_name().ok()
+}
+
+/// The same for any statement.
+pub(super) fn written_relation(c: &Cursor) -> Option<QualifiedName> {
+    let writes = matches!(c.word_at(0), Some("insert" | "update" | "delete" | "merge" | "truncate"));
+    if writes { target(c) } else { None }
 }
 
 /// Commands that Atoll has not, behind their first word.

@@ -181,6 +181,7 @@ mod tests {
         let query = Parser::new(&PostgreSqlDialect {}).try_with_sql("select 1").unwrap().parse_query().unwrap();
         let csv = format == CopyFormat::Csv;
         CopyTo {
+            relation: None,
             query,
             format,
             delimiter: if csv { ',' } else { '\t' },

@@ -50,23 +50,37 @@ pub struct WireServer {
 /// # Errors
 /// See [`WireError`]; once it listens, it does not fail.
 pub async fn serve(config: WireConfig, engine: Arc<Engine>, shutdown: CancellationToken) -> Result<(), WireError> {
-    WireServer::bind(config, engine, shutdown).await?.run().await;
+    let sockets = WireServer::listen(&config).await?;
+    WireServer::bind(config, sockets, engine, shutdown)?.run().await;
     Ok(())
 }
 
 impl WireServer {
-    /// Listens.
+    /// Takes the TCP addresses. Who connects waits until [`Self::run`].
     ///
     /// # Errors
     /// See [`WireError`].
-    pub async fn bind(config: WireConfig, engine: Arc<Engine>, shutdown: CancellationToken) -> Result<Self, WireError> {
-        for warning in check_exposure(&config)? {
+    pub async fn listen(config: &WireConfig) -> Result<Vec<TcpListener>, WireError> {
+        for warning in check_exposure(config)? {
             tracing::warn!("{warning}");
         }
         let mut tcp = Vec::new();
         for &address in &config.listen {
             tcp.push(TcpListener::bind(address).await.map_err(|source| WireError::Bind { address, source })?);
         }
+        Ok(tcp)
+    }
+
+    /// Makes a server of what [`Self::listen`] has taken, and of the unix socket.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub fn bind(
+        config: WireConfig,
+        tcp: Vec<TcpListener>,
+        engine: Arc<Engine>,
+        shutdown: CancellationToken,
+    ) -> Result<Self, WireError> {
         let first_port = tcp.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port());
         let port = config.unix_socket_port.or(first_port).unwrap_or(7432);
         let unix = config.unix_socket_dir.as_ref().map(|directory| UnixSocket::bind(directory, port)).transpose()?;

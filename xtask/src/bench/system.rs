@@ -8,12 +8,16 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::servers::PASSWORD;
 
 /// What a peer may take beyond the time that a statement has, before it is ended.
 const GRACE: Duration = Duration::from_secs(20);
+/// How often, and after which pause, a server is tried that says that it is starting.
+const START_TRIES_MAX: u32 = 100;
+const START_PAUSE: Duration = Duration::from_millis(200);
 
 /// Whose figure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,17 +59,21 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Connects; the connection is driven by the runtime until the client is dropped.
+    /// Connects, as soon as a server that is starting lets it; the connection is driven by the runtime until the client is
+    /// dropped.
     pub(super) async fn connect(&self) -> Result<Client> {
-        let (client, connection) = tokio_postgres::Config::new()
-            .host("127.0.0.1")
-            .port(self.port)
-            .user(self.user)
-            .password(PASSWORD)
-            .dbname(self.database)
-            .connect(NoTls)
-            .await
-            .with_context(|| format!("could not connect to database {}", self.database))?;
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(self.port).user(self.user).password(PASSWORD).dbname(self.database);
+        let mut tries = START_TRIES_MAX;
+        let (client, connection) = loop {
+            match config.connect(NoTls).await {
+                Err(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) && tries > 0 => {
+                    tries -= 1;
+                    tokio::time::sleep(START_PAUSE).await;
+                }
+                answer => break answer.with_context(|| format!("could not connect to database {}", self.database))?,
+            }
+        };
         tokio::spawn(connection);
         Ok(client)
     }

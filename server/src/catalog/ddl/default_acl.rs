@@ -144,7 +144,12 @@ impl Ddl<'_> {
             for default in &mut role.default_acls {
                 default.acl.retain(|item| !roles.contains(&item.grantee));
             }
-            role.default_acls.retain(|default| !default.acl.is_empty());
+            // What is left of an entry may be what would hold without it.
+            let owner = role.header.oid;
+            role.default_acls.retain(|default| {
+                let without = if default.schema.is_some() { Vec::new() } else { owner_acl(owner, default.of_schemas) };
+                !same(&default.acl, &without)
+            });
             if role != before {
                 self.working.put(Object::Role(role));
             }

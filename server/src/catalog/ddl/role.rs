@@ -115,6 +115,10 @@ impl Ddl<'_> {
             self.notice("empty string is not a valid password, clearing password");
             return Ok(None);
         }
+        if password == "********" {
+            let message = "the password is what system views show instead of one";
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
         match ScramVerifier::from_password(password) {
             Ok(verifier) => Ok(Some(verifier)),
             Err(error @ ScramError::Md5) => {

@@ -28,7 +28,7 @@ const WRAPPERS: [(Oid, &str); 6] = [
     (16_006, "json"),
 ];
 /// A generated password is kept here, for whoever missed the line that printed it.
-const PASSWORD_FILE: &str = "atoll.password";
+pub const PASSWORD_FILE: &str = "atoll.password";
 /// 144 bits: 24 characters.
 const PASSWORD_BYTES: usize = 18;
 const KEY_CHECK_OPTION: &str = "key_check";

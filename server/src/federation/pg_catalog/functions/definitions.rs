@@ -2,10 +2,10 @@
 
 use super::super::context::{AnyRelation, PgCatalogContext, primary_key_name};
 use super::super::names::quote_ident;
-use datafusion::sql::sqlparser::ast::{Ident, SelectItem, SetExpr};
 
 use super::udf::{Call, Definition, Returns, Value, lenient, strict};
-use crate::catalog::model::{ForeignTable, View};
+use super::view_text::view_definition;
+use crate::catalog::model::ForeignTable;
 use crate::error::SqlResult;
 
 /// The functions of this file.
@@ -91,40 +91,6 @@ fn no(_call: &Call<'_>) -> SqlResult<Value> {
     Ok(false.into())
 }
 
-/// A view's query as `pg_get_viewdef` prints it: indented by one and ended by a semicolon.
-pub(in super::super) fn view_definition(view: &View) -> String {
-    let query = view.query.trim().trim_end_matches(';');
-    let named = crate::statement::parse_query(query)
-        .ok()
-        .and_then(|mut parsed| name_items(&mut parsed.body, view).then(|| parsed.to_string()));
-    format!(" {};", named.as_deref().unwrap_or(query))
-}
-
-/// Gives the select list the names that the view's columns have. Whether one had another name.
-fn name_items(body: &mut SetExpr, view: &View) -> bool {
-    let select = match body {
-        SetExpr::Select(select) => select,
-        SetExpr::SetOperation { left, .. } => return name_items(left, view),
-        _ => return false,
-    };
-    if select.projection.len() != view.columns.len() {
-        return false;
-    }
-    let mut changed = false;
-    for (item, column) in select.projection.iter_mut().zip(&view.columns) {
-        let (expr, own) = match item {
-            SelectItem::UnnamedExpr(expr) => (expr.clone(), crate::federation::naming::name_of(expr)),
-            SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), crate::federation::naming::folded(alias)),
-            _ => return false,
-        };
-        if own != column.name {
-            *item = SelectItem::ExprWithAlias { expr, alias: Ident::new(quote_ident(&column.name)) };
-            changed = true;
-        }
-    }
-    changed
-}
-
 /// The index that stands for a declared primary key, as PostgreSQL would define it.
 pub(in super::super) fn index_definition(context: &PgCatalogContext, table: &ForeignTable) -> String {
     format!(
@@ -149,7 +115,7 @@ fn relation_of<'a>(call: &'a Call<'_>) -> SqlResult<Option<AnyRelation<'a>>> {
 
 fn view(call: &Call<'_>) -> SqlResult<Value> {
     Ok(match relation_of(call)? {
-        Some(AnyRelation::View(view)) => view_definition(view).into(),
+        Some(AnyRelation::View(view)) => view_definition(call.context, view).into(),
         // PostgreSQL has a query behind these; here they are built in.
         Some(AnyRelation::System(system)) if system.kind == "v" => "".into(),
         _ => Value::Null,

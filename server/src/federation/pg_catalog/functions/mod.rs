@@ -7,6 +7,7 @@ mod privileges;
 mod session;
 mod text;
 mod udf;
+mod view_text;
 mod waiting;
 
 use std::collections::HashSet;
@@ -22,7 +23,8 @@ use super::facts::facts;
 use crate::catalog::Oid;
 use udf::{CatalogFunction, Definition};
 
-pub(super) use definitions::{index_definition, view_definition};
+pub(super) use definitions::index_definition;
+pub(super) use view_text::view_definition;
 
 /// Every function, with where it finds the context it answers from. Names that DataFusion has too (`version`,
 /// `array_to_string`, `array_length` …) are meant to replace its own.

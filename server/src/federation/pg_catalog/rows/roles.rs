@@ -18,7 +18,8 @@ const DEFAULT_TABLESPACE: Oid = 1663;
 pub(super) fn authids(context: &PgCatalogContext, rows: &mut Rows) {
     for role in context.roles() {
         rows.push(|column| match column {
-            "rolpassword" => role.password.as_ref().map(|_| HIDDEN).into(),
+            // Neither the verifier nor a text that CREATE ROLE would take for a password.
+            "rolpassword" => Cell::Null,
             other => role_cell(role, other),
         });
     }
@@ -73,7 +74,7 @@ pub(super) fn users(context: &PgCatalogContext, rows: &mut Rows) {
 pub(super) fn shadows(context: &PgCatalogContext, rows: &mut Rows) {
     for role in context.roles().filter(|role| role.login) {
         rows.push(|column| match column {
-            "passwd" => role.password.as_ref().map(|_| HIDDEN).into(),
+            "passwd" => Cell::Null,
             other => user_cell(role, other),
         });
     }

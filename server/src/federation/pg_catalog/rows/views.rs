@@ -22,7 +22,7 @@ pub(super) fn views(context: &PgCatalogContext, rows: &mut Rows) {
             "schemaname" => context.schema_name(view.schema).into(),
             "viewname" => view.header.name.as_str().into(),
             "viewowner" => context.catalog.role_name(view.header.owner).into(),
-            "definition" => view_definition(view).into(),
+            "definition" => view_definition(context, view).into(),
             _ => Cell::Unset,
         });
     }

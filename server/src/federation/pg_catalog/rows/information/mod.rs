@@ -130,7 +130,9 @@ fn views(context: &PgCatalogContext, rows: &mut Rows) {
             _ => continue,
         };
         rows.push(|column| match column {
-            "view_definition" => view.filter(|view| owns(context, view.header.owner)).map(view_definition).into(),
+            "view_definition" => {
+                view.filter(|view| owns(context, view.header.owner)).map(|view| view_definition(context, view)).into()
+            }
             "check_option" => "NONE".into(),
             "is_updatable"
             | "is_insertable_into"

@@ -30,7 +30,7 @@ const METADATA_MAX: usize = 20_000;
 pub struct HostConfig {
     /// `--files-root`.
     pub files: FilesRoots,
-    /// `network.allow`.
+    /// `--network-allow`.
     pub network_allow: Vec<String>,
     /// Which `env:` and `file:` references resolve.
     pub references: ReferencePolicy,

@@ -206,7 +206,7 @@ async fn keeps_users_out_of_special_addresses() {
         let source = open("csv", &options, &user, scratch.context.clone());
         let error = query(&source, &[("filename", "a.csv")], "n int4", "SELECT 1").await.unwrap_err();
         assert!(
-            matches!(&error, ConnectorError::Denied { hint: Some(hint), .. } if hint.contains("network.allow")),
+            matches!(&error, ConnectorError::Denied { hint: Some(hint), .. } if hint.contains("--network-allow")),
             "{endpoint}: {error:?}"
         );
     }

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use atoll_connector_api::types::from_sql;
 use datafusion::sql::sqlparser::ast::{
-    GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, SetQuantifier, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut,
+    DataType, Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, SetQuantifier,
+    TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
 use super::super::context::PgCatalogContext;
@@ -23,7 +24,7 @@ pub(in super::super) fn view_definition(context: &PgCatalogContext, view: &View)
     let short = plain_names(&query_text(&query).unwrap_or_else(|| query.to_string()));
     // What is printed is what was shortened: a dump is made of it.
     let bare = |text: &str| parse_query(text).ok().map(|query| query.to_string().replace('"', ""));
-    let is_same = bare(&short).is_some_and(|read| read == query.to_string().replace('"', ""));
+    let is_same = bare(&short).is_some_and(|read| read.eq_ignore_ascii_case(&query.to_string().replace('"', "")));
     format!(" {};", if is_same { short } else { complete })
 }
 
@@ -49,11 +50,22 @@ fn name_items(body: &mut SetExpr, view: &View) {
     }
 }
 
-/// Takes away schemas in which a relation is found anyway, and aliases that repeat a relation's name.
+/// Takes away schemas in which a relation is found anyway, and aliases that repeat a relation's name; types get the names
+/// that `format_type` gives them.
 fn shorten(query: &mut Query, context: &PgCatalogContext) {
     struct Shortening<'a>(&'a PgCatalogContext, Vec<String>);
     impl VisitorMut for Shortening<'_> {
         type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Cast { data_type, .. } = expr
+                && let Some(known) = from_sql(data_type)
+            {
+                let name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(known.sql_name()))]);
+                *data_type = DataType::Custom(name, Vec::new());
+            }
+            ControlFlow::Continue(())
+        }
 
         fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
             let TableFactor::Table { name, alias, args: None, .. } = factor else { return ControlFlow::Continue(()) };
@@ -180,6 +192,7 @@ fn from_text(from: &TableWithJoins) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
 
@@ -188,6 +201,15 @@ mod tests {
         let text = "SELECT \"a\".\"B c\", 'it''s \"x\"', \"select\", \"d\"\"e\" FROM \"t\"";
         assert_eq!(plain_names(text), "SELECT a.\"B c\", 'it''s \"x\"', \"select\", \"d\"\"e\" FROM t");
         assert_eq!(plain_names("SELECT 'open"), "SELECT 'open");
+    }
+
+    #[test]
+    fn types_are_named_as_format_type_names_them() {
+        let mut query = parse_query("SELECT a::NUMERIC(10,2), CAST(b AS timestamptz), c::text[] FROM t").unwrap();
+        let catalog = std::sync::Arc::new(crate::catalog::Catalog::new(1, 20_000, Vec::new()));
+        shorten(&mut query, &PgCatalogContext::new(catalog, "atoll", 10));
+        let expected = "SELECT a::numeric(10,2), CAST(b AS timestamp with time zone), c::text[] FROM t";
+        assert_eq!(query.to_string(), expected);
     }
 
     #[test]

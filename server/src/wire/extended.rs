@@ -333,12 +333,12 @@ impl Connection {
 
     /// Drops portals that a statement which succeeded has ended.
     pub(super) fn forget_after(&mut self, prepared: &Prepared) {
-        match statement_of(prepared) {
-            Some(
-                Statement::Transaction(Transaction::Commit { .. } | Transaction::Rollback { .. })
-                | Statement::Discard(DiscardTarget::All),
-            ) => self.portals.clear(),
-            _ => {}
+        if let Some(
+            Statement::Transaction(Transaction::Commit { .. } | Transaction::Rollback { .. })
+            | Statement::Discard(DiscardTarget::All),
+        ) = statement_of(prepared)
+        {
+            self.portals.clear();
         }
     }
 

@@ -333,12 +333,15 @@ impl Connection {
 
     /// Drops portals that a statement which succeeded has ended.
     pub(super) fn forget_after(&mut self, prepared: &Prepared) {
-        match statement_of(prepared) {
+        let ends_portals = matches!(
+            statement_of(prepared),
             Some(
                 Statement::Transaction(Transaction::Commit { .. } | Transaction::Rollback { .. })
-                | Statement::Discard(DiscardTarget::All),
-            ) => self.portals.clear(),
-            _ => {}
+                    | Statement::Discard(DiscardTarget::All)
+            )
+        );
+        if ends_portals {
+            self.portals.clear();
         }
     }
 

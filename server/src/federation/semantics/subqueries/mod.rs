@@ -114,7 +114,7 @@ impl Rewriter<'_> {
     /// subquery comes first, as in PostgreSQL: else the rows of a whole cross product would be numbered and joined.
     fn predicate(&mut self, predicate: Expr, joined: &mut LogicalPlan) -> Result<Transformed<Expr>> {
         let (first, rest): (Vec<Expr>, Vec<Expr>) =
-            split_conjunction_owned(predicate.clone()).into_iter().partition(|condition| comes_first(condition));
+            split_conjunction_owned(predicate.clone()).into_iter().partition(comes_first);
         let before = joined.clone();
         if let Some(first) = conjunction(first) {
             *joined = LogicalPlanBuilder::from(before.clone()).filter(first)?.build()?;

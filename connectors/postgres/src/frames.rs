@@ -5,9 +5,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use crate::tap::{Course, Tap};
 
@@ -16,12 +18,14 @@ const LOGIN_MESSAGE_BYTES_MAX: u32 = 1 << 20;
 /// The longest message after it, and so the longest row. PostgreSQL itself stops at 1 GB.
 const MESSAGE_BYTES_MAX: u32 = 256 << 20;
 /// A message's type and length.
-const HEADER_BYTES: usize = 5;
+pub(crate) const HEADER_BYTES: usize = 5;
 /// `ReadyForQuery`.
 const READY: u8 = b'Z';
 
 /// What is read at once after login.
 const READ_BYTES: usize = 64 << 10;
+/// Rows that are too few to wake their reader wait this long for more: a server writes 8 kB at a time.
+const FLUSH_DELAY: Duration = Duration::from_millis(1);
 
 /// A stream of a server's messages.
 #[derive(Debug)]
@@ -33,17 +37,19 @@ pub(crate) struct Frames<S> {
     raw: BytesMut,
     /// The message that stands at the beginning of `raw`, and how many bytes of it are to come.
     message: Option<(Course, usize)>,
+    /// When rows that wait are passed on.
+    flush: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Frames<S> {
     /// Messages from the first byte on.
     pub(crate) fn new(stream: S, tap: Arc<Tap>) -> Self {
-        Self { stream, watch: Watch::messages(), tap, raw: BytesMut::new(), message: None }
+        Self { stream, watch: Watch::messages(), tap, raw: BytesMut::new(), message: None, flush: None }
     }
 
     /// First the one byte that answers a request for TLS; where that agrees, what follows is not for these eyes.
     pub(crate) fn after_request(stream: S, tap: Arc<Tap>) -> Self {
-        Self { stream, watch: Watch::Answer, tap, raw: BytesMut::new(), message: None }
+        Self { stream, watch: Watch::Answer, tap, raw: BytesMut::new(), message: None, flush: None }
     }
 
     /// Moves what was read to where it goes, until there is no more, or no more room.
@@ -51,10 +57,14 @@ impl<S> Frames<S> {
         loop {
             let (course, left) = match self.message {
                 Some(message) => message,
-                None => match self.next_message()? {
-                    Some(message) => message,
-                    None => return Ok(Moved::All),
-                },
+                None => {
+                    let taken = self.tap.put_messages(&self.raw);
+                    self.raw.advance(taken);
+                    match self.next_message()? {
+                        Some(message) => message,
+                        None => return Ok(Moved::All),
+                    }
+                }
             };
             let mut count = left.min(self.raw.len());
             match course {
@@ -197,7 +207,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Frames<S> {
         loop {
             let moved = this.distribute(cx, buf)?;
             if buf.filled().len() > before || buf.remaining() == 0 {
-                this.tap.flush();
+                this.tap.flush(true);
                 return Poll::Ready(Ok(()));
             }
             if let Moved::UntilThereIsRoom = moved {
@@ -211,7 +221,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Frames<S> {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    this.tap.flush();
+                    this.flush_soon(cx);
                     return Poll::Pending;
                 }
             }
@@ -220,6 +230,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Frames<S> {
 }
 
 impl<S: AsyncRead + Unpin> Frames<S> {
+    /// Passes on what has come, a little of it not at once.
+    fn flush_soon(&mut self, cx: &mut Context<'_>) {
+        if !self.tap.flush(false) {
+            self.flush = None;
+            return;
+        }
+        let flush = self.flush.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH_DELAY)));
+        if flush.as_mut().poll(cx).is_ready() {
+            self.flush = None;
+            self.tap.flush(true);
+        }
+    }
+
     /// Reads more; 0: there is no more.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.raw.reserve(READ_BYTES);
@@ -357,6 +380,27 @@ mod tests {
         }
         .await;
         assert!(sent < 600_000, "{sent}");
+        reading.abort();
+    }
+
+    #[tokio::test]
+    async fn a_row_that_comes_alone_does_not_wait_for_others() {
+        let (client, mut remote) = tokio::io::duplex(1024);
+        let tap = Tap::armed();
+        let mut frames = Frames::new(client, Arc::clone(&tap));
+        frames.watch.see(&message(READY, b"I")).unwrap();
+        let reading = tokio::spawn(async move { frames.read(&mut [0; 64]).await });
+        tokio::io::AsyncWriteExt::write_all(&mut remote, &message(b'H', &[1, 0, 0])).await.unwrap();
+        for row in 0..3_u8 {
+            let next = tokio::spawn({
+                let tap = Arc::clone(&tap);
+                async move { tap.next().await }
+            });
+            // It waits for the row before that comes.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::io::AsyncWriteExt::write_all(&mut remote, &message(b'd', &[row; 9])).await.unwrap();
+            assert_eq!(tokio::time::timeout(Duration::from_secs(5), next).await.unwrap().unwrap(), [row; 9][..]);
+        }
         reading.abort();
     }
 

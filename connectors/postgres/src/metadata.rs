@@ -47,6 +47,8 @@ pub(crate) struct RemoteColumn {
     pub(crate) key_position: Option<u32>,
     /// The collation's OID; 0 for what has none.
     pub(crate) collation: u32,
+    /// It is the first one of an index over all rows.
+    pub(crate) indexed: bool,
 }
 
 /// The query for [`table_summaries`].
@@ -118,7 +120,9 @@ pub(crate) fn describe_sql(schema: &str, tables: &[&str]) -> Result<String> {
                         unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position) \
                  WHERE i.indrelid = rel.oid AND i.indisprimary AND k.attnum = a.attnum \
                        AND k.position <= i.indnkeyatts), \
-                a.attcollation, quote_ident(o.collname) \
+                a.attcollation, quote_ident(o.collname), \
+                EXISTS (SELECT FROM pg_index i WHERE i.indrelid = rel.oid AND i.indisvalid AND i.indpred IS NULL \
+                        AND i.indkey[0] = a.attnum) \
          FROM rel \
          LEFT JOIN (base b JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd' \
                     JOIN pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum) ON b.attrelid = rel.oid \
@@ -204,8 +208,8 @@ impl Cells {
         let labels = self.next().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         let (not_null, comment, readable, deterministic) = (self.flag(), self.next(), self.flag(), self.flag());
         let data_type = if composite { composite_type(&base) } else { pg_type(base, element, labels) };
-        let (key_position, collation, collation_name) =
-            (self.number(), self.number().unwrap_or(0), self.next().unwrap_or_default());
+        let (key_position, collation, collation_name, indexed) =
+            (self.number(), self.number().unwrap_or(0), self.next().unwrap_or_default(), self.flag());
         let data_type = if deterministic { data_type } else { PgType::collated(data_type.sql_name(), &collation_name) };
         Some(RemoteColumn {
             name,
@@ -216,6 +220,7 @@ impl Cells {
             plain: deterministic && !composite,
             key_position,
             collation,
+            indexed,
         })
     }
 }

@@ -129,7 +129,9 @@ impl Pool {
 
     async fn acquire_fresh(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease> {
         let remote = Arc::clone(&self.remote);
-        let mut connecting = AbortOnDrop(self.runtime().spawn(async move { remote.connect().await }));
+        // Where its rows are wanted: between two runtimes each message would wake a thread more.
+        let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime().clone());
+        let mut connecting = AbortOnDrop(runtime.spawn(async move { remote.connect().await }));
         let session = (&mut connecting.0)
             .await
             .map_err(|error| ConnectorError::Internal { message: format!("connecting failed: {error}") })??;

@@ -9,7 +9,7 @@ use datafusion::common::{Result as DfResult, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use atoll_connector_api::estimate::{ColumnEstimate, TableEstimate};
+use atoll_connector_api::estimate::{ColumnEstimate, TableEstimate, equated_columns};
 use atoll_connector_api::keys::KeyFilters;
 use atoll_connector_api::pushdown::{Fidelity, FilterTranslator};
 use atoll_connector_api::scan::{ForeignScanExec, RemoteQuery};
@@ -31,6 +31,8 @@ use crate::statistics::ColumnCounts;
 
 /// A part of a scan has at least this many blocks (8 MB of 8 kB): below that a connection costs more than it saves.
 const PART_BLOCKS_MIN: u64 = 1024;
+/// So few rows, where an index finds them, are read as one part.
+const LOOK_UP_ROWS_MAX: usize = 10_000;
 /// Ranges of `ctid` are read as ranges, rather than by reading the whole table and filtering it, since this version.
 const RANGE_SCAN_VERSION: u32 = 14;
 
@@ -48,6 +50,8 @@ struct Column {
     same_scale: bool,
     /// The collation's OID; 0 for what has none.
     collation: u32,
+    /// Rows with one value of it are found without reading the others.
+    indexed: bool,
 }
 
 /// A foreign table.
@@ -159,6 +163,16 @@ impl PostgresTable {
         self
     }
 
+    /// Whether the remote finds the few rows that filters leave by an index: parts would only ask it several times.
+    fn is_look_up(&self, filters: &[Expr], statistics: &Statistics) -> bool {
+        let few = statistics.num_rows.get_value().is_some_and(|rows| *rows <= LOOK_UP_ROWS_MAX);
+        let indexed = |name: &str| {
+            let column = self.place(name).and_then(|index| self.columns.get(index));
+            column.is_some_and(|column| column.as_ref().is_ok_and(|column| column.indexed))
+        };
+        few && filters.iter().any(|filter| equated_columns(filter).into_iter().any(indexed))
+    }
+
     fn place(&self, name: &str) -> Option<usize> {
         self.spec.columns.iter().position(|column| column.name == name)
     }
@@ -209,6 +223,7 @@ fn plan_column(server: &str, spec: &TableSpec, column: &ColumnDefinition, remote
             || column.data_type.modifier == -1
             || column.data_type.modifier == found.data_type.modifier,
         collation: found.collation,
+        indexed: found.indexed,
     })
 }
 
@@ -347,8 +362,9 @@ impl TableProvider for PostgresTable {
             });
         let limit = limit.filter(|_| exact);
         let query = Query { relation: &self.relation, columns: &columns, condition: condition.as_deref(), limit };
-        let parts = query.parts(if limit.is_none() && !columns.is_empty() { &self.cuts } else { &[] });
         let statistics = self.estimate.of_scan(&schema, &projection, &sent, |name| self.place(name), limit);
+        let whole = limit.is_some() || columns.is_empty() || self.is_look_up(&sent, &statistics);
+        let parts = query.parts(if whole { &[] } else { &self.cuts });
         let scan = PostgresScan {
             pool: Arc::clone(&self.pool),
             table: self.spec.name.clone(),
@@ -495,6 +511,7 @@ mod tests {
             plain: true,
             key_position: None,
             collation: 0,
+            indexed: false,
         }
     }
 
@@ -558,6 +575,7 @@ mod tests {
             pushable: true,
             same_scale: true,
             collation: 0,
+            indexed: false,
         };
         let columns = [&column];
         let query =

@@ -10,6 +10,8 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use tokio_postgres::{Client, Error, SimpleQueryStream};
 
+use crate::frames::HEADER_BYTES;
+
 /// Rows are passed on in pieces of about this size; one that begins in a piece ends in it, however long it is.
 const PIECE_BYTES: usize = 32 << 10;
 /// Beyond so many bytes that nobody has taken the connection is not read: the server waits.
@@ -32,6 +34,8 @@ struct Pipe {
     growing: BytesMut,
     /// As many of its bytes are whole messages.
     whole: usize,
+    /// The reader was told of data.
+    has_begun: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -108,24 +112,44 @@ impl Tap {
         if pipe.mode != Mode::Copying {
             return;
         }
-        if pipe.growing.capacity() - pipe.growing.len() < data.len() {
-            pipe.growing.reserve(data.len().max(2 * PIECE_BYTES));
-        }
-        pipe.growing.extend_from_slice(data);
+        pipe.grow(data);
         if last {
-            pipe.whole = pipe.growing.len();
-            if pipe.whole >= PIECE_BYTES {
-                pipe.close_piece();
-            }
+            pipe.end_message();
         }
     }
 
-    /// Tells the reader what has come: before the connection waits for more.
-    pub(crate) fn flush(&self) {
+    /// Takes the data of the whole messages of COPY at the beginning of `raw`, as many as there is room for; says how many
+    /// bytes of `raw` these are. One lock for all of them: a row alone costs less than a lock.
+    pub(crate) fn put_messages(&self, raw: &[u8]) -> usize {
         let mut pipe = self.pipe();
-        if pipe.waiting + pipe.whole > 0 {
-            pipe.wake_reader();
+        if pipe.mode != Mode::Copying {
+            return 0;
         }
+        let mut taken = 0;
+        while pipe.waiting + pipe.whole < WAITING_BYTES_MAX
+            && let Some(data) = raw.get(taken..).and_then(whole_data)
+        {
+            pipe.grow(data);
+            pipe.end_message();
+            taken += HEADER_BYTES + data.len();
+        }
+        taken
+    }
+
+    /// Tells the reader what has come, before the connection waits for more. A little that came behind more is kept back:
+    /// the reader is worth waking for a piece. Says whether that is so, and somebody has to ask again soon.
+    pub(crate) fn flush(&self, all: bool) -> bool {
+        let mut pipe = self.pipe();
+        let bytes = pipe.waiting + pipe.whole;
+        if bytes == 0 {
+            return false;
+        }
+        if !all && pipe.has_begun && bytes < PIECE_BYTES {
+            return true;
+        }
+        pipe.has_begun = true;
+        pipe.wake_reader();
+        false
     }
 
     /// The connection has ended.
@@ -134,7 +158,29 @@ impl Tap {
     }
 }
 
+/// The data of the message of COPY at the beginning of `raw`, where all of it is there. What is wrong with one, and all
+/// other messages, is left to whoever looks at them one by one.
+fn whole_data(raw: &[u8]) -> Option<&[u8]> {
+    let &[b'd', length @ ..] = raw.first_chunk::<HEADER_BYTES>()? else { return None };
+    let end = usize::try_from(u32::from_be_bytes(length)).ok()?.checked_add(1)?;
+    raw.get(HEADER_BYTES..end)
+}
+
 impl Pipe {
+    fn grow(&mut self, data: &[u8]) {
+        if self.growing.capacity() - self.growing.len() < data.len() {
+            self.growing.reserve(data.len().max(2 * PIECE_BYTES));
+        }
+        self.growing.extend_from_slice(data);
+    }
+
+    fn end_message(&mut self) {
+        self.whole = self.growing.len();
+        if self.whole >= PIECE_BYTES {
+            self.close_piece();
+        }
+    }
+
     fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -269,6 +315,19 @@ impl Tap {
     /// What has come so far.
     pub(crate) fn taken(&self) -> Vec<u8> {
         std::iter::from_fn(|| self.pipe().take()).flatten().collect()
+    }
+
+    /// What its reader gets next.
+    pub(crate) async fn next(&self) -> Bytes {
+        std::future::poll_fn(|cx| {
+            let mut pipe = self.pipe();
+            if let Some(piece) = pipe.take() {
+                return Poll::Ready(piece);
+            }
+            pipe.reader = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
     }
 
     /// Whether no more will come.

@@ -14,6 +14,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::admission::{Admission, needs_turn};
@@ -127,37 +128,97 @@ impl Stoppable {
     /// # Errors
     /// Bugs only.
     pub(super) fn new(plan: Arc<dyn ExecutionPlan>) -> SqlResult<Self> {
-        let stop = StopFlag::default();
+        Self::under(plan, StopFlag::default())
+    }
+
+    fn under(plan: Arc<dyn ExecutionPlan>, stop: StopFlag) -> SqlResult<Self> {
         let plan = stoppable(plan, &stop).map_err(|error| sqlstate::sql_error(&error))?;
         Ok(Self { plan, stop })
     }
 }
 
-/// Runs a physical plan on the CPU runtime when its turn comes. The stream ends with an error when a limit is reached;
-/// dropping it ends the work, remote queries included.
-pub(super) fn stream(
-    cpu: &Handle,
-    admission: &Arc<Admission>,
-    context: Arc<TaskContext>,
-    plan: Stoppable,
-    limits: Limits,
-) -> BoxStream<'static, SqlResult<RecordBatch>> {
-    let Stoppable { plan, stop } = plan;
-    let (sender, receiver) = mpsc::channel(BATCHES_QUEUED_MAX);
-    let queue = needs_turn(&plan).then(|| Arc::clone(admission));
-    let work = async move {
-        if let Err(error) = produce(plan, context, queue.as_deref(), &sender).await {
-            let _ = sender.send(Err(error)).await;
-        }
-    };
-    let task = cpu.spawn(Interruptible::new(work, stop.clone()));
-    BatchStream {
-        receiver,
-        task: Some(AbortOnDrop { task, stop: stop.clone() }),
-        reached: limits.reached().boxed(),
-        stop,
+/// The batches of a plan that runs on the CPU runtime; dropped, it ends the work, remote queries included.
+pub(super) type Batches = BoxStream<'static, SqlResult<RecordBatch>>;
+
+/// Where plans run, and until when.
+pub(super) struct Run<'a> {
+    pub cpu: &'a Handle,
+    pub admission: &'a Arc<Admission>,
+    pub context: Arc<TaskContext>,
+    pub limits: Limits,
+}
+
+impl Run<'_> {
+    /// Makes a plan and goes on to run it, in one task: a thread that waits for the plan before it asks for the rows costs
+    /// a short query as much as its source. `None` where `make` has none.
+    ///
+    /// # Errors
+    /// Those of `make`; `57014`, `57P01`; `XX000` where it panicked.
+    pub(super) async fn start(
+        self,
+        make: impl Future<Output = SqlResult<Option<Arc<dyn ExecutionPlan>>>> + Send + 'static,
+    ) -> SqlResult<Option<Batches>> {
+        let (sender, receiver) = mpsc::channel(BATCHES_QUEUED_MAX);
+        let (tell, told) = oneshot::channel();
+        let (admission, context, stop) = (Arc::clone(self.admission), self.context, StopFlag::default());
+        let flag = stop.clone();
+        let work = async move {
+            let made = match make.await {
+                Ok(Some(plan)) => Stoppable::under(plan, flag).map(Some),
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            };
+            let (plan, made) = match made {
+                Ok(plan) => (plan, Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            if tell.send(made.map(|()| plan.is_some())).is_ok()
+                && let Some(plan) = plan
+            {
+                run(plan.plan, context, &admission, &sender).await;
+            }
+        };
+        let mut task = AbortOnDrop { task: self.cpu.spawn(Interruptible::new(work, stop.clone())), stop: stop.clone() };
+        let made = tokio::select! {
+            made = told => match made {
+                Ok(made) => made?,
+                // Nobody tells: the task panicked.
+                Err(_) => return (&mut task.task).await.map_or_else(|error| Err(task_error(&error)), |()| Ok(None)),
+            },
+            error = self.limits.clone().reached() => return Err(error),
+        };
+        let reached = self.limits.reached().boxed();
+        Ok(made.then(|| BatchStream { receiver, task: Some(task), reached, stop }.boxed()))
     }
-    .boxed()
+
+    /// Runs a physical plan when its turn comes. The stream ends with an error when a limit is reached.
+    pub(super) fn stream(self, plan: Stoppable) -> Batches {
+        let Stoppable { plan, stop } = plan;
+        let (sender, receiver) = mpsc::channel(BATCHES_QUEUED_MAX);
+        let (admission, context) = (Arc::clone(self.admission), self.context);
+        let work = async move { run(plan, context, &admission, &sender).await };
+        let task = self.cpu.spawn(Interruptible::new(work, stop.clone()));
+        BatchStream {
+            receiver,
+            task: Some(AbortOnDrop { task, stop: stop.clone() }),
+            reached: self.limits.reached().boxed(),
+            stop,
+        }
+        .boxed()
+    }
+}
+
+/// Sends a plan's batches, and the error that ends them.
+async fn run(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    admission: &Admission,
+    sender: &mpsc::Sender<SqlResult<RecordBatch>>,
+) {
+    let queue = needs_turn(&plan).then_some(admission);
+    if let Err(error) = produce(plan, context, queue, sender).await {
+        let _ = sender.send(Err(error)).await;
+    }
 }
 
 /// Sends a plan's batches. While it waits for a client that does not read, somebody else may compute.

@@ -16,15 +16,14 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::sqlparser::ast as sql;
 use futures::StreamExt;
 
 use super::cursor::Cursor;
-use super::execute::{self, Limits, Stoppable};
+use super::execute::{self, Batches, Limits, Run, Stoppable};
 use super::explain::Explained;
 use super::planning::Planning;
-use super::plans::KeptPlan;
+use super::plans::{KeptPlan, MadeBy};
 use super::{Outcome, Prepared, ResultColumn, Rows, RowsTag, Session};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::locate::CastConstant;
@@ -187,23 +186,23 @@ impl Session {
         parameters: Vec<ScalarValue>,
         limits: &Limits,
     ) -> SqlResult<Rows> {
-        let (kept, physical) = self.planned(prepared, parameters, limits).await?;
-        let columns = prepared.columns.clone().unwrap_or_else(|| kept.columns.clone());
-        self.stream(kept, physical, limits, columns)
+        let (columns, batches) = self.start(prepared, parameters, limits).await?;
+        let columns = prepared.columns.clone().unwrap_or(columns);
+        Ok(Rows { columns: columns.into(), batches, tag: RowsTag::Select })
     }
 
-    /// A statement's plan, logical and physical: the one that is kept, or else a new one.
-    async fn planned(
+    /// Starts a statement by its plan, the one that is kept, or else a new one. With the columns of its result.
+    async fn start(
         &mut self,
         prepared: &Prepared,
         parameters: Vec<ScalarValue>,
         limits: &Limits,
-    ) -> SqlResult<(KeptPlan, Arc<dyn ExecutionPlan>)> {
+    ) -> SqlResult<(Vec<ResultColumn>, Batches)> {
         let types = prepared.parameters.as_slice();
         if let Some((kept, asked)) = self.kept_plan(prepared, limits).await?
-            && let Some(physical) = self.physical(&kept, asked, types, parameters.clone(), limits).await?
+            && let Some(batches) = self.start_kept(&kept, asked, types, parameters.clone(), limits).await?
         {
-            return Ok((kept, physical));
+            return Ok((kept.columns, batches));
         }
         let (query, text) = match &prepared.statement {
             Some(ParsedStatement { statement: Statement::Query(query), text, .. }) => (query, text),
@@ -221,20 +220,19 @@ impl Session {
             return Err(SqlError::unsupported("cached plan must not change result type"));
         }
         self.kept_plans.keep_again(&prepared.planned, &kept);
-        let physical = self.physical(&kept, Vec::new(), types, parameters, limits).await?;
-        let physical = physical.ok_or_else(|| SqlError::internal("a new plan was not made"))?;
-        Ok((kept, physical))
+        let batches = self.start_kept(&kept, Vec::new(), types, parameters, limits).await?;
+        Ok((kept.columns, batches.ok_or_else(|| SqlError::internal("a new plan was not made"))?))
     }
 
-    /// The physical plan for some parameters; `None` where one of the tables that are `asked` has changed since.
-    async fn physical(
+    /// Starts a plan with some parameters; `None` where one of the tables that are `asked` has changed since.
+    async fn start_kept(
         &self,
         kept: &KeptPlan,
         asked: Vec<Arc<dyn RemoteRelation>>,
         types: &[PgType],
         parameters: Vec<ScalarValue>,
         limits: &Limits,
-    ) -> SqlResult<Option<Arc<dyn ExecutionPlan>>> {
+    ) -> SqlResult<Option<Batches>> {
         let state = Arc::clone(&kept.made_by.planning.state);
         let (plan, types) = (kept.planned.plan.clone(), types.to_vec());
         let made = async move {
@@ -250,39 +248,30 @@ impl Session {
             };
             if current { physical.map(Some) } else { Ok(None) }
         };
-        let made = limits.run(self.engine.cpu(), made).await;
-        made.map_err(|error| CastConstant::locate(&kept.planned.constants, error))
+        let constants = kept.planned.constants.clone();
+        let started = self.run_of(&kept.made_by, limits).start(made).await;
+        let batches = started.map_err(|error| CastConstant::locate(&constants, error))?;
+        Ok(batches.map(|batches| match constants.is_empty() {
+            true => batches,
+            false => batches.map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error))).boxed(),
+        }))
     }
 
     /// Runs a query that has no parameters.
     async fn run_alone(&mut self, query: &sql::Query, text: &str, limits: &Limits) -> SqlResult<Rows> {
         let kept = self.plan(query, text, &[], limits).await?;
-        let columns = kept.columns.clone();
-        let physical = self.physical(&kept, Vec::new(), &[], Vec::new(), limits).await?;
-        let physical = physical.ok_or_else(|| SqlError::internal("a new plan was not made"))?;
-        self.stream(kept, physical, limits, columns)
+        let batches = self.start_kept(&kept, Vec::new(), &[], Vec::new(), limits).await?;
+        let batches = batches.ok_or_else(|| SqlError::internal("a new plan was not made"))?;
+        Ok(Rows { columns: kept.columns.into(), batches, tag: RowsTag::Select })
     }
 
-    fn stream(
-        &self,
-        kept: KeptPlan,
-        physical: Arc<dyn ExecutionPlan>,
-        limits: &Limits,
-        columns: Vec<ResultColumn>,
-    ) -> SqlResult<Rows> {
-        let KeptPlan { planned, made_by, .. } = kept;
-        let mut batches = execute::stream(
-            self.engine.cpu(),
-            self.engine.admission(),
-            self.engine.task_context(&made_by.planning),
-            Stoppable::new(physical)?,
-            limits.clone(),
-        );
-        if !planned.constants.is_empty() {
-            let constants = planned.constants;
-            batches = batches.map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error))).boxed();
+    fn run_of(&self, made_by: &MadeBy, limits: &Limits) -> Run<'_> {
+        Run {
+            cpu: self.engine.cpu(),
+            admission: self.engine.admission(),
+            context: self.engine.task_context(&made_by.planning),
+            limits: limits.clone(),
         }
-        Ok(Rows { columns: columns.into(), batches, tag: RowsTag::Select })
     }
 
     /// EXPLAIN, in PostgreSQL's shape: lines of one column.
@@ -313,17 +302,14 @@ impl Session {
         let kept = self.plan(query, &explained.text, &given, limits).await?;
         let types = kept.planned.parameters(&given)?;
         let plan = bind(kept.planned.plan, &types, parameters)?;
-        let planning = kept.made_by.planning;
-        let state = Arc::clone(&planning.state);
+        let state = Arc::clone(&kept.made_by.planning.state);
         let physical = limits.run(self.engine.cpu(), async move { execute::physical_plan(&state, plan).await }).await?;
         let mut explained = Explained { plan: Arc::clone(&physical), planning: started.elapsed(), ran: None };
         if explain.analyze {
             let started = Instant::now();
             let stoppable = Stoppable::new(physical)?;
             explained.plan = Arc::clone(&stoppable.plan);
-            let context = self.engine.task_context(&planning);
-            let mut batches =
-                execute::stream(self.engine.cpu(), self.engine.admission(), context, stoppable, limits.clone());
+            let mut batches = self.run_of(&kept.made_by, limits).stream(stoppable);
             let mut rows = 0;
             while let Some(batch) = batches.next().await {
                 rows += batch?.num_rows();
@@ -519,9 +505,8 @@ impl Session {
         if !matches!(declare.query.statement, Statement::Query(_)) {
             return Err(SqlError::syntax("DECLARE CURSOR must be given a query"));
         }
-        let (kept, physical) = self.planned(prepared, parameters, limits).await?;
-        let columns = kept.columns.clone();
-        let rows = self.stream(kept, physical, limits, columns)?;
+        let (columns, batches) = self.start(prepared, parameters, limits).await?;
+        let rows = Rows { columns: columns.into(), batches, tag: RowsTag::Select };
         self.cursors_made += 1;
         let mut cursor = Cursor::new(rows, text);
         (cursor.hold, cursor.binary, cursor.number) = (declare.hold, declare.binary, self.cursors_made);

@@ -38,6 +38,35 @@ async fn two_million_rows_stream_in_bounded_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_index_finds_is_asked_for_once() {
+    let Some(remote) = remote("what_an_index_finds_is_asked_for_once").await else { return };
+    remote
+        .execute(
+            "CREATE UNLOGGED TABLE looked AS SELECT g AS a, g AS b, g % 2 AS c, repeat('x', 200) AS filler \
+             FROM generate_series(1, 200000) g; CREATE INDEX ON looked (a); CREATE INDEX ON looked (c); \
+             CREATE INDEX ON looked (b) WHERE b > 10; ANALYZE looked",
+        )
+        .await;
+    let source = remote.source(&[("partitions", "4")]);
+    let context = remote.context(&source, "looked").await;
+    for (condition, parts, count) in [
+        ("a = 7", 1, "1"),
+        ("a IN (7, 8, 900000)", 1, "2"),
+        ("a = 7 AND c = 0", 1, "0"),
+        // No index of all rows begins with it.
+        ("b = 7", 4, "1"),
+        // Half of the table.
+        ("c = 1", 4, "100000"),
+    ] {
+        let query = format!("SELECT a FROM looked WHERE {condition}");
+        let physical = context.sql(&query).await.unwrap().create_physical_plan().await.unwrap();
+        assert_eq!(physical.output_partitioning().partition_count(), parts, "{condition}");
+        assert_eq!(rows(&context, &format!("SELECT count(a) FROM looked WHERE {condition}")).await, [[count]]);
+    }
+    remote.drop_schema().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parts_of_a_scan_see_one_moment() {
     let Some(remote) = remote("parts_of_a_scan_see_one_moment").await else { return };
     remote

@@ -96,15 +96,7 @@ impl TableEstimate {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
                 Some(self.kept(left, rows, place) + self.kept(right, rows, place))
             }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => equal(left, right),
-            Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == COMPARE_FUNCTION => {
-                match args.as_slice() {
-                    [Expr::Literal(ScalarValue::Utf8(Some(operator)), _), left, right] if operator == "=" => {
-                        equal(left, right)
-                    }
-                    _ => None,
-                }
-            }
+            filter if let Some((left, right)) = equation(filter) => equal(left, right),
             Expr::InList(list) if !list.negated => {
                 let count = u32::try_from(list.list.len()).unwrap_or(u32::MAX);
                 equal(&list.expr, &list.expr).map(|one| one * f64::from(count))
@@ -116,6 +108,43 @@ impl TableEstimate {
         // Never none: an estimate of no rows would be believed more than it deserves.
         let one_row = 1.0 / as_float(rows.max(1));
         known.unwrap_or(FILTER_KEEPS).clamp(one_row, 1.0)
+    }
+}
+
+/// The sides of `a = b`.
+fn equation(filter: &Expr) -> Option<(&Expr, &Expr)> {
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => Some((left, right)),
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == COMPARE_FUNCTION => {
+            match args.as_slice() {
+                [Expr::Literal(ScalarValue::Utf8(Some(operator)), _), left, right] if operator == "=" => {
+                    Some((left, right))
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The columns that a filter lets have one value, or one of a list of constants.
+pub fn equated_columns(filter: &Expr) -> Vec<&str> {
+    match (filter, equation(filter)) {
+        (_, Some((Expr::Column(column), Expr::Literal(..)) | (Expr::Literal(..), Expr::Column(column)))) => {
+            vec![&column.name]
+        }
+        (Expr::InList(list), _) if !list.negated && list.list.iter().all(|item| matches!(item, Expr::Literal(..))) => {
+            match list.expr.as_ref() {
+                Expr::Column(column) => vec![&column.name],
+                _ => Vec::new(),
+            }
+        }
+        (Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }), _) => {
+            let mut columns = equated_columns(left);
+            columns.extend(equated_columns(right));
+            columns
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -148,6 +177,21 @@ mod tests {
         let schema = Schema::new(vec![Field::new("b", DataType::Utf8View, true)]);
         let place = |name: &str| ["a", "b"].iter().position(|known| *known == name);
         table.of_scan(&schema, &[1], filters, place, limit)
+    }
+
+    #[test]
+    fn columns_with_one_value_are_found() {
+        let names = |filter: Expr| equated_columns(&filter).join(" ");
+        assert_eq!(names(col("a").eq(lit(1)).and(lit(2).eq(col("b")))), "a b");
+        assert_eq!(names(col("a").in_list(vec![lit(1), lit(2)], false)), "a");
+        for other in [
+            col("a").in_list(vec![lit(1)], true),
+            col("a").eq(col("b")),
+            col("a").gt(lit(1)),
+            col("a").eq(lit(1)).or(col("b").eq(lit(1))),
+        ] {
+            assert_eq!(names(other), "");
+        }
     }
 
     #[test]

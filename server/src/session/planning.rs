@@ -44,6 +44,7 @@ impl PlanningOptions {
             switches: Switches {
                 joins: settings.on("atoll.pushdown_joins"),
                 aggregates: settings.on("atoll.pushdown_aggregates"),
+                decimal_sums: settings.on("atoll.decimal_sums"),
             },
             dynamic_filters: settings.on("atoll.dynamic_filters") && pushdown,
             pushdown,

@@ -17,6 +17,7 @@ pub const SWITCHES: &[Switch] = &[
     Switch { name: "atoll.dynamic_filters", values: &["on", "off"] },
     Switch { name: "atoll.pushdown_joins", values: &["on", "off"] },
     Switch { name: "atoll.pushdown_aggregates", values: &["on", "off"] },
+    Switch { name: "atoll.decimal_sums", values: &["on", "off"] },
     Switch { name: "atoll.scan_partitions", values: &["0", "1", "3"] },
 ];
 

@@ -21,6 +21,21 @@ pub struct ShortNumeric {
 }
 
 impl ShortNumeric {
+    /// The number `unscaled * 10^-scale`; `None` for too many digits after the point.
+    pub fn new(unscaled: i128, scale: u32) -> Option<Self> {
+        (scale <= SCALE_MAX).then_some(Self { unscaled, scale })
+    }
+
+    /// Its digits as an integer.
+    pub const fn unscaled(self) -> i128 {
+        self.unscaled
+    }
+
+    /// Digits after the point.
+    pub const fn scale(self) -> u32 {
+        self.scale
+    }
+
     /// Reads a number as PostgreSQL prints it; `None` for one that is long, or is none.
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
@@ -44,6 +59,7 @@ impl ShortNumeric {
 
     /// Adds, subtracts or multiplies, with the scale that PostgreSQL gives the result; `None` where the result is long,
     /// and for other operations.
+    #[inline]
     pub fn compute(self, operation: Arithmetic, other: Self) -> Option<Self> {
         match operation {
             Arithmetic::Add | Arithmetic::Subtract => {
@@ -64,6 +80,7 @@ impl ShortNumeric {
         }
     }
 
+    #[inline]
     fn at_scale(self, scale: u32) -> Option<i128> {
         if scale == self.scale {
             return Some(self.unscaled);
@@ -128,6 +145,7 @@ impl<'a> ShortNumerics<'a> {
     }
 
     /// The value of a row that is not NULL; `None` where it is long, or no number.
+    #[inline]
     pub fn get(self, row: usize) -> Option<ShortNumeric> {
         let integer = |unscaled: i128| ShortNumeric { unscaled, scale: 0 };
         match self {

@@ -20,20 +20,23 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
+use super::semantics::decimals;
 use super::view_barrier::BarrierPlanner;
 
-/// What a session lets go to the sources, beyond what `atoll.pushdown` forbids.
+/// What a session lets go to the sources, beyond what `atoll.pushdown` forbids, and lets be computed faster here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switches {
     /// `atoll.pushdown_joins`.
     pub joins: bool,
     /// `atoll.pushdown_aggregates`.
     pub aggregates: bool,
+    /// `atoll.decimal_sums`.
+    pub decimal_sums: bool,
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { joins: true, aggregates: true }
+        Self { joins: true, aggregates: true, decimal_sums: true }
     }
 }
 
@@ -53,7 +56,8 @@ impl QueryPlanner for PushDownPlanner {
             Arc::new(node::RemoteQueryPlanner),
             Arc::new(BarrierPlanner),
         ]);
-        planner.create_physical_plan(&plan, session).await
+        let plan = planner.create_physical_plan(&plan, session).await?;
+        if switches(session.config()).decimal_sums { decimals::fused(plan) } else { Ok(plan) }
     }
 }
 

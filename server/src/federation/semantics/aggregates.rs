@@ -17,6 +17,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimpl
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, GroupsAccumulator, Signature, Volatility,
 };
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::datetime::IntervalSum;
 use super::float_extremes::FloatExtremes;
@@ -67,6 +68,16 @@ const EXTREMES: &[u32] = &[
 ];
 
 const PG_LSN: u32 = 3220;
+
+/// Whether an aggregate adds up numbers of any size, however they are stored.
+pub(super) fn adds_numerics(aggregate: &AggregateFunctionExpr) -> bool {
+    let Some(own) = aggregate.fun().inner().downcast_ref::<Aggregate>() else { return false };
+    let field = aggregate.field();
+    matches!(own.kind, Kind::Sum | Kind::Average)
+        && !aggregate.is_distinct()
+        && PgType::of_field(&field) == PgType::new(oids::NUMERIC)
+        && field.data_type() == &DataType::Utf8View
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
-use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, FieldRef, Float64Type, Int64Type};
 pub(super) use atoll_connector_api::types::Arithmetic;
 use atoll_connector_api::types::text::{OutputStyle, TextWriter};
-use atoll_connector_api::types::{ColumnBuilder, Numeric, PgType, ShortNumerics, oids};
+use atoll_connector_api::types::{ColumnBuilder, Numeric, PgType, ShortNumeric, ShortNumerics, oids};
 use datafusion::common::{DFSchema, ScalarValue, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::float_sums::one_nan;
 use super::operators::take_type;
@@ -123,6 +125,40 @@ pub(super) fn plan(
     Ok(Some(function(operation, Some(planned)).call(vec![narrow_literal(left), narrow_literal(right)])))
 }
 
+/// An operation over constants with a point as the constant that it makes, as it would be written: what sources can be
+/// asked, and what is stored as columns are.
+pub(super) fn constant(expr: Expr) -> Expr {
+    match short_constant(&expr) {
+        Some((value, true)) if matches!(expr, Expr::ScalarFunction(_)) => literal(value).unwrap_or(expr),
+        _ => expr,
+    }
+}
+
+/// A constant, and whether it is a `numeric`.
+fn short_constant(expr: &Expr) -> Option<(ShortNumeric, bool)> {
+    let decimal = |value: i128, scale: i8| Some((ShortNumeric::new(value, u32::try_from(scale).ok()?)?, true));
+    match expr {
+        Expr::Literal(ScalarValue::Int32(Some(value)), None) => Some((ShortNumeric::new((*value).into(), 0)?, false)),
+        Expr::Literal(ScalarValue::Int64(Some(value)), None) => Some((ShortNumeric::new((*value).into(), 0)?, false)),
+        Expr::Literal(ScalarValue::Decimal128(Some(value), _, scale), None) => decimal(*value, *scale),
+        Expr::ScalarFunction(call) => {
+            let own = call.func.inner().downcast_ref::<Operation>()?;
+            let [left, right] = call.args.as_slice() else { return None };
+            let ((left, left_numeric), (right, right_numeric)) = (short_constant(left)?, short_constant(right)?);
+            // Integers overflow, and divide otherwise.
+            (left_numeric || right_numeric).then_some((left.compute(own.operation, right)?, true))
+        }
+        _ => None,
+    }
+}
+
+fn literal(value: ShortNumeric) -> Option<Expr> {
+    let digits = value.unscaled().unsigned_abs().to_string().len().max(usize::try_from(value.scale()).ok()?);
+    let precision = u8::try_from(digits).ok().filter(|digits| *digits <= DECIMAL128_MAX_PRECISION)?;
+    let scale = i8::try_from(value.scale()).ok()?;
+    Some(Expr::Literal(ScalarValue::Decimal128(Some(value.unscaled()), precision, scale), None))
+}
+
 /// An integer literal in PostgreSQL's type for it.
 pub(super) fn narrow_literal(expr: Expr) -> Expr {
     match expr {
@@ -192,6 +228,26 @@ impl ScalarUDFImpl for Operation {
         }
         Ok(ColumnarValue::Array(result))
     }
+}
+
+/// What an expression computes of two numbers, and these.
+pub(super) fn operation_of(expr: &dyn PhysicalExpr) -> Option<(Arithmetic, &[Arc<dyn PhysicalExpr>; 2])> {
+    let call = expr.downcast_ref::<ScalarFunctionExpr>()?;
+    let own = call.fun().inner().downcast_ref::<Operation>()?;
+    Some((own.operation, call.args().try_into().ok()?))
+}
+
+/// An operation over two arrays of exact numbers, as a `numeric`.
+///
+/// # Errors
+/// `22003`, `22012`.
+pub(super) fn numeric_operation(
+    operation: Arithmetic,
+    left: (&ArrayRef, &PgType),
+    right: (&ArrayRef, &PgType),
+) -> Result<ArrayRef> {
+    let own = Operation { operation, planned: None, signature: Signature::any(2, Volatility::Immutable) };
+    own.numerics(left, right, &PgType::new(oids::NUMERIC))
 }
 
 fn division_by_zero() -> SqlError {

@@ -21,6 +21,7 @@ mod column_lists;
 mod compare;
 mod conditions;
 mod datetime;
+pub(super) mod decimals;
 mod fields;
 mod float;
 mod float_extremes;

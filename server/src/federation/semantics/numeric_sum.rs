@@ -181,8 +181,9 @@ impl Accumulator for NumericSum {
         let writer = TextWriter::new(values.as_ref(), &self.data_type, &style).map_err(external)?;
         // A moving frame takes numbers away again, and knows their scales.
         let short = ShortNumerics::of(values.as_ref(), &self.data_type).filter(|_| self.scales.is_none());
+        let nulls = values.nulls();
         let mut text = String::new();
-        for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
+        for row in (0..values.len()).filter(|row| nulls.is_none_or(|nulls| nulls.is_valid(*row))) {
             if let Some(value) = short.and_then(|values| values.get(row)) {
                 self.add_short(value);
                 self.count += 1;

@@ -119,10 +119,11 @@ impl GroupsAccumulator for NumericSums {
         let short = ShortNumerics::of(values.as_ref(), &data_type);
         let style = OutputStyle::default();
         let writer = TextWriter::new(values.as_ref(), &data_type, &style).map_err(external)?;
+        let nulls = values.nulls();
         let mut text = String::new();
         for (row, group) in group_indices.iter().copied().enumerate().take(values.len()) {
             let counts = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            if !counts || values.is_null(row) {
+            if !counts || nulls.is_some_and(|nulls| nulls.is_null(row)) {
                 continue;
             }
             self.count(group, 1);

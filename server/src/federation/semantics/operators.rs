@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
-use super::arithmetic::{self, Arithmetic, narrow_literal, planned_operand};
+use super::arithmetic::{self, Arithmetic, constant, narrow_literal, planned_operand};
 use super::cast::{self, cast_to, fold};
 use super::float::{self, Comparable};
 use super::{
@@ -377,7 +377,7 @@ pub(super) fn plan_comparison(
     right: Expr,
     schema: &DFSchema,
 ) -> Result<Expr> {
-    let (left, right) = (fold(settings, left)?, fold(settings, right)?);
+    let (left, right) = (constant(fold(settings, left)?), constant(fold(settings, right)?));
     let (Some(left_type), Some(right_type)) = (operand(&left, schema), operand(&right, schema)) else {
         return Ok(binary(left, operator, right));
     };

@@ -63,6 +63,12 @@ pub static DEFINITIONS: &[Definition] = &[
         "Sets the application name to be reported in statistics and logs.",
     )),
     setting(
+        "atoll.decimal_sums",
+        "on",
+        Kind::Bool,
+        "Adds up what is computed of decimals in machine integers while they hold it.",
+    ),
+    setting(
         "atoll.dynamic_filters",
         "on",
         Kind::Bool,

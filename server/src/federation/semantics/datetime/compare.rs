@@ -1,10 +1,12 @@
 //! Comparisons between dates, timestamps and times of different types.
 
 use atoll_connector_api::types::oids::{DATE, TIME, TIMESTAMP, TIMESTAMPTZ, TIMETZ};
-use atoll_connector_api::types::temporal::USECS_PER_SEC;
+use atoll_connector_api::types::temporal::{USECS_PER_DAY, USECS_PER_SEC};
 use atoll_connector_api::types::{PgType, oids};
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::interval_arithmetic::Interval;
 
 use super::moment::{is_infinite, of_date};
 use super::overload::{Overload, function};
@@ -24,6 +26,17 @@ static AS_MOMENT: Overload = function("pg_date_timestamptz", &[DATE], TIMESTAMPT
 static LOCAL_MOMENT: Overload = function("pg_timestamp_timestamptz", &[TIMESTAMP], TIMESTAMPTZ, |call| {
     Ok(Value::TimestampTz(clamped(call.timestamp(0)?, call.zone())))
 });
+
+/// The days that a conversion makes the constant of, half open: a date that is compared with midnight may as well be
+/// compared with the day, which is what sources and files know of it.
+pub(super) fn days_before(conversion: &Overload, constant: &Expr) -> Option<Interval> {
+    let Expr::Literal(ScalarValue::TimestampMicrosecond(Some(usecs), None), _) = constant else { return None };
+    let is_midnight = conversion.name == AS_TIMESTAMP.name && usecs.rem_euclid(USECS_PER_DAY) == 0;
+    // No date is infinite that is before the last day that can be told.
+    let day = i32::try_from(usecs.div_euclid(USECS_PER_DAY)).ok().filter(|_| is_midnight && !is_infinite(*usecs))?;
+    let (day, next) = (ScalarValue::Date32(Some(day)), ScalarValue::Date32(Some(day.checked_add(1)?)));
+    Interval::try_new(day, next).ok()
+}
 
 /// The moment of a local time, kept within what can be compared.
 fn clamped(local: i64, zone: chrono_tz::Tz) -> i64 {

@@ -8,11 +8,14 @@ use arrow::datatypes::{DataType, FieldRef};
 use atoll_connector_api::types::{ColumnBuilder, PgType};
 use datafusion::common::{DFSchema, ScalarValue, exec_err};
 use datafusion::error::Result;
+use datafusion::logical_expr::preimage::PreimageResult;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
 };
 
+use super::compare::days_before;
 use super::overload::{Call, Overload, Resolution, resolve, unresolved};
 use super::value::{Reader, Value, append};
 use crate::federation::semantics::cast::cast_to;
@@ -220,6 +223,13 @@ impl ScalarUDFImpl for Resolved {
 
     fn return_field_from_args(&self, _: ReturnFieldArgs) -> Result<FieldRef> {
         Ok(Arc::new(PgType::new(self.overload.result).field(self.overload.name, true)))
+    }
+
+    fn preimage(&self, args: &[Expr], constant: &Expr, _: &SimplifyContext) -> Result<PreimageResult> {
+        let ([expr], Some(interval)) = (args, days_before(self.overload, constant)) else {
+            return Ok(PreimageResult::None);
+        };
+        Ok(PreimageResult::Range { expr: expr.clone(), interval: Box::new(interval) })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -331,7 +331,7 @@ impl Planner {
             let error = locate::locate(error, statement);
             self.with_argument_types(error, &written, system, &sources, parameters)
         })?;
-        let planned = Planned { plan, relations: named, constants: locate::cast_constants(&written, text), origins };
+        let planned = Planned { plan, relations: named, constants: locate::cast_constants(&written), origins };
         Ok(Analyzed { planned, query, sources, system, unreachable })
     }
 

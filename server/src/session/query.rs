@@ -27,7 +27,7 @@ use super::planning::Planning;
 use super::plans::KeptPlan;
 use super::{Outcome, Prepared, ResultColumn, Rows, RowsTag, Session};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::federation::locate::CastConstant;
+use crate::federation::locate::{CastConstant, Stage};
 use crate::federation::pg_catalog::PgCatalogContext;
 use crate::federation::planner::{Planned, Planner};
 use crate::statement::ast::{
@@ -251,7 +251,7 @@ impl Session {
             if current { physical.map(Some) } else { Ok(None) }
         };
         let made = limits.run(self.engine.cpu(), made).await;
-        made.map_err(|error| CastConstant::locate(&kept.planned.constants, error))
+        made.map_err(|error| CastConstant::locate(&kept.planned.constants, error, Stage::Planning))
     }
 
     /// Runs a query that has no parameters.
@@ -280,7 +280,7 @@ impl Session {
         );
         if !planned.constants.is_empty() {
             let constants = planned.constants;
-            batches = batches.map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error))).boxed();
+            batches = batches.map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error, Stage::Running))).boxed();
         }
         Ok(Rows { columns: columns.into(), batches, tag: RowsTag::Select })
     }

@@ -74,7 +74,7 @@ pub(super) fn fold(settings: &Settings, expr: Expr) -> Result<Expr> {
 }
 
 /// `22023` for a length or a precision that a type does not take: `varchar(0)`.
-pub(super) fn wrong_modifier(name: &str) -> Option<SqlError> {
+pub fn wrong_modifier(name: &str) -> Option<SqlError> {
     let lower = name.trim_end_matches("[]").to_lowercase();
     let (base, rest) = lower.split_once('(')?;
     let (arguments, more) = rest.split_once(')')?;

@@ -1,0 +1,90 @@
+//! The tokens of a statement's text, by their places.
+
+use datafusion::sql::sqlparser::ast::{Ident, ValueWithSpan};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use crate::statement::{WrittenKind, WrittenToken, written_tokens};
+
+/// Statements of more tokens are not searched.
+const TOKENS_MAX: usize = 20_000;
+
+/// A text's tokens.
+pub(super) struct Source {
+    tokens: Vec<WrittenToken>,
+}
+
+impl Source {
+    pub(super) fn of(text: &str) -> Self {
+        let tokens = written_tokens(text);
+        Self { tokens: if tokens.len() > TOKENS_MAX { Vec::new() } else { tokens } }
+    }
+
+    /// The token that begins at a position.
+    pub(super) fn index_at(&self, position: usize) -> Option<usize> {
+        self.tokens.binary_search_by_key(&position, |token| token.position).ok()
+    }
+
+    pub(super) fn position(&self, index: usize) -> Option<usize> {
+        self.tokens.get(index).map(|token| token.position)
+    }
+
+    /// A word or symbol; nothing for quoted names and constants.
+    pub(super) fn text(&self, index: usize) -> &str {
+        match self.tokens.get(index) {
+            Some(token) if matches!(token.kind, WrittenKind::Word | WrittenKind::Symbol) => &token.text,
+            _ => "",
+        }
+    }
+
+    /// The text before a token, as [`Self::text`].
+    pub(super) fn before(&self, index: usize) -> &str {
+        index.checked_sub(1).map_or("", |index| self.text(index))
+    }
+
+    /// Whether a token is a name, with or without quotes.
+    pub(super) fn is_name(&self, index: usize, name: &str) -> bool {
+        let named = |token: &WrittenToken| matches!(token.kind, WrittenKind::Word | WrittenKind::Quoted);
+        self.tokens.get(index).is_some_and(|token| named(token) && token.text == name)
+    }
+
+    pub(super) fn is_constant(&self, index: usize) -> bool {
+        self.tokens.get(index).is_some_and(|token| token.kind == WrittenKind::Constant)
+    }
+
+    /// Constants and numbers as they are written.
+    pub(super) fn raw(&self, index: usize) -> &str {
+        self.tokens.get(index).map_or("", |token| &token.text)
+    }
+
+    /// The first token between two positions that is wanted.
+    pub(super) fn between(&self, after: usize, before: usize, wanted: impl Fn(usize) -> bool) -> Option<usize> {
+        let first = self.tokens.partition_point(|token| token.position <= after);
+        let last = self.tokens.partition_point(|token| token.position < before);
+        (first..last).find(|index| wanted(*index)).and_then(|index| self.position(index))
+    }
+
+    /// The only token that is wanted.
+    pub(super) fn only(&self, wanted: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut found = (0..self.tokens.len()).filter(|index| wanted(*index));
+        let first = found.next()?;
+        if found.next().is_some() { None } else { self.position(first) }
+    }
+
+    /// The first token that is wanted.
+    pub(super) fn first(&self, wanted: impl Fn(usize) -> bool) -> Option<usize> {
+        (0..self.tokens.len()).find(|index| wanted(*index)).and_then(|index| self.position(index))
+    }
+}
+
+/// The character position of a node: the parser counts columns in the whole text, on one line.
+pub(super) fn begin(span: Span) -> Option<usize> {
+    if span.start.line == 0 { None } else { usize::try_from(span.start.column).ok() }
+}
+
+pub(super) fn of_ident(ident: &Ident) -> Option<usize> {
+    begin(ident.span)
+}
+
+pub(super) fn of_value(value: &ValueWithSpan) -> Option<usize> {
+    begin(value.span)
+}

@@ -245,7 +245,9 @@ fn append_text(builder: &mut ColumnBuilder, value: &[u8]) -> Result<()> {
 fn located(error: ConnectorError, field: &Field, table: &str, server: &str) -> ConnectorError {
     let place = format!("column \"{}\" of foreign table \"{table}\" on server \"{server}\"", field.name);
     match error {
-        ConnectorError::Value { sqlstate, message, .. } => ConnectorError::value(sqlstate, format!("{message} in {place}")),
+        ConnectorError::Value { sqlstate, message, .. } => {
+            ConnectorError::value(sqlstate, format!("{message} in {place}"))
+        }
         ConnectorError::Unsupported { message, hint } => {
             ConnectorError::Unsupported { message: format!("{message} in {place}"), hint }
         }

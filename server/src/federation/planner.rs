@@ -251,7 +251,8 @@ impl Planner {
             semantics::rewrite_catalog(&mut query);
         } else {
             whole_wildcards(&mut query);
-            semantics::rewrite_casts(&mut query).map_err(|error| locate::locate(error, statement))?;
+            semantics::rewrite_casts(&mut query)
+                .map_err(|error| locate::locate(self.of_missing_schema(error), statement))?;
         }
         let mut sources = ResolvedRelations::new();
         let mut named = HashMap::new();
@@ -328,8 +329,8 @@ impl Planner {
         let (plan, query, origins) = checked.map_err(|mut error| {
             error.message = unmarked(&error.message);
             let error = naming::ambiguous(error, &hidden);
-            let error = locate::locate(error, statement);
-            self.with_argument_types(error, &written, system, &sources, parameters)
+            let error = self.with_argument_types(error, &written, system, &sources, parameters);
+            locate::locate(self.of_missing_schema(error), statement)
         })?;
         let planned = Planned { plan, relations: named, constants: locate::cast_constants(&written), origins };
         Ok(Analyzed { planned, query, sources, system, unreachable })
@@ -348,7 +349,10 @@ impl Planner {
             return error;
         }
         let named = error.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist"));
-        let Some(name) = named.filter(|name| !name.contains('(')) else { return error };
+        if let Some((name, types)) = named.and_then(|named| named.strip_suffix(')')?.split_once('(')) {
+            return with_unknown_types(name, types, written).unwrap_or(error);
+        }
+        let Some(name) = named else { return error };
         if let Some((schema, _)) = name.split_once('.')
             && self.system.schema_oid(schema).is_none()
         {
@@ -376,6 +380,20 @@ impl Planner {
             error.message = format!("function {name}({}) does not exist", call.type_names(&types).join(", "));
         }
         error
+    }
+
+    /// `3F000` for a type or collation of a schema that is not there.
+    fn of_missing_schema(&self, error: SqlError) -> SqlError {
+        let named =
+            |what: &str| Some(error.message.strip_prefix(what)?.split('"').next()?.split_once('.')?.0.to_owned());
+        let schema = match error.sqlstate {
+            SqlState::UNDEFINED_OBJECT => named("type \"").or_else(|| named("collation \"")),
+            _ => None,
+        };
+        match schema.filter(|schema| self.system.schema_oid(schema).is_none()) {
+            Some(schema) => SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist")),
+            None => error,
+        }
     }
 
     fn without_pushdown(&self, meaning: &Named, provider: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
@@ -492,6 +510,48 @@ fn missing_name(error: &SqlError) -> Option<String> {
     let message = unmarked(&error.message);
     let name = message.strip_prefix("column \"")?.strip_suffix("\" does not exist")?;
     Some(name.to_owned())
+}
+
+/// Functions that take numbers of several types only: of an untyped constant it cannot be told which.
+const OF_NUMBERS: &[&str] = &[
+    "sum",
+    "avg",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "variance",
+    "var_pop",
+    "var_samp",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+];
+
+/// DataFusion takes an untyped constant for text, in its messages too.
+fn with_unknown_types(name: &str, types: &str, written: &Query) -> Option<SqlError> {
+    let call = unknown_call(written, name)?;
+    let own: Vec<String> = call.unknown_types();
+    let mut types: Vec<&str> = if types.is_empty() { Vec::new() } else { types.split(", ").collect() };
+    if own.len() != types.len() {
+        return None;
+    }
+    for (shown, own) in types.iter_mut().zip(&own) {
+        if *shown == "text" && own == "unknown" {
+            *shown = "unknown";
+        }
+    }
+    if let (["unknown"], true) = (types.as_slice(), OF_NUMBERS.contains(&name)) {
+        let message = format!("function {name}(unknown) is not unique");
+        return Some(
+            SqlError::new(SqlState::AMBIGUOUS_FUNCTION, message)
+                .hint("Could not choose a best candidate function. You might need to add explicit type casts."),
+        );
+    }
+    let message = format!("function {name}({}) does not exist", types.join(", "));
+    Some(
+        SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
+            .hint("No function matches the given name and argument types. You might need to add explicit type casts."),
+    )
 }
 
 /// The columns that an optimized plan reads, by relation as the query names it. Views' own scans are among them under

@@ -23,6 +23,12 @@ pub(super) fn unknown_call(query: &Query, name: &str) -> Option<UnknownCall> {
 }
 
 impl UnknownCall {
+    /// `unknown` for each argument that is an untyped constant, nothing for the others.
+    pub(super) fn unknown_types(&self) -> Vec<String> {
+        let name = |argument: &Expr| if is_unknown(argument) { "unknown".to_owned() } else { String::new() };
+        self.arguments.iter().map(name).collect()
+    }
+
     /// PostgreSQL's names of the types; `columns` are those of [`Self::query`].
     pub(super) fn type_names(&self, columns: &[PgType]) -> Vec<String> {
         let name = |(index, argument): (usize, &Expr)| {

@@ -280,7 +280,9 @@ impl Session {
         );
         if !planned.constants.is_empty() {
             let constants = planned.constants;
-            batches = batches.map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error, Stage::Running))).boxed();
+            batches = batches
+                .map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error, Stage::Running)))
+                .boxed();
         }
         Ok(Rows { columns: columns.into(), batches, tag: RowsTag::Select })
     }

@@ -236,8 +236,11 @@ impl Settings {
                     Ok(_) => Err(invalid(definition, value).hint("Value exceeds integer range.")),
                     Err(_) => Err(out_of_range(definition, &format!("{time} ms"), 0)),
                 },
-                None => Err(invalid(definition, value)
-                    .hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")),
+                None => Err(with_units(
+                    invalid(definition, value),
+                    value,
+                    "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".",
+                )),
             },
             Kind::Memory(least) => match parse_memory(value) {
                 Some(bytes) if bytes / 1024 > INTEGER_MAX => {
@@ -247,8 +250,11 @@ impl Settings {
                     Err(out_of_range(definition, &format!("{} kB", bytes / 1024), least))
                 }
                 Some(bytes) => Ok(show_memory(bytes)),
-                None => Err(invalid(definition, value)
-                    .hint("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".")),
+                None => Err(with_units(
+                    invalid(definition, value),
+                    value,
+                    "Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".",
+                )),
             },
             Kind::Choice(choices) => {
                 let lower = value.trim().to_ascii_lowercase();
@@ -358,6 +364,12 @@ pub(super) fn split_value(name: &str, value: &str) -> Vec<String> {
 
 fn unrecognized(name: &str) -> SqlError {
     SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+}
+
+/// What follows a number is no unit; what is no number has none.
+fn with_units(error: SqlError, value: &str, hint: &str) -> SqlError {
+    let number = value.trim().trim_start_matches(['-', '+']);
+    if number.starts_with(|first: char| first.is_ascii_digit() || first == '.') { error.hint(hint) } else { error }
 }
 
 fn invalid(definition: &Definition, value: &str) -> SqlError {

@@ -525,9 +525,9 @@ fn power_of_ten(exponent: u16) -> i128 {
 /// A value as a `Decimal128` of a precision and scale.
 pub(crate) fn to_decimal128(value: Numeric, precision: u16, scale: i16) -> Result<i128> {
     match value.bounded(precision, scale)? {
-        Numeric::Finite(decimal) => {
-            decimal.unscaled_128(usize::try_from(scale).unwrap_or(0)).ok_or_else(|| ConnectorError::value("22003", "numeric field overflow"))
-        }
+        Numeric::Finite(decimal) => decimal
+            .unscaled_128(usize::try_from(scale).unwrap_or(0))
+            .ok_or_else(|| ConnectorError::value("22003", "numeric field overflow")),
         _ => Ok(DECIMAL128_NAN),
     }
 }
@@ -535,9 +535,9 @@ pub(crate) fn to_decimal128(value: Numeric, precision: u16, scale: i16) -> Resul
 /// A value as a `Decimal256` of a precision and scale.
 pub(crate) fn to_decimal256(value: Numeric, precision: u16, scale: i16) -> Result<i256> {
     match value.bounded(precision, scale)? {
-        Numeric::Finite(decimal) => {
-            decimal.unscaled_256(usize::try_from(scale).unwrap_or(0)).ok_or_else(|| ConnectorError::value("22003", "numeric field overflow"))
-        }
+        Numeric::Finite(decimal) => decimal
+            .unscaled_256(usize::try_from(scale).unwrap_or(0))
+            .ok_or_else(|| ConnectorError::value("22003", "numeric field overflow")),
         _ => Ok(DECIMAL256_NAN),
     }
 }

@@ -189,9 +189,8 @@ pub(super) fn columns(message: &str, statement: Statement<'_>, source: &Source) 
             }
         }),
         _ => {
-            let operation = message
-                .strip_prefix("each ")?
-                .strip_suffix(" query must have the same number of columns")?;
+            let operation =
+                message.strip_prefix("each ")?.strip_suffix(" query must have the same number of columns")?;
             each_body(statement.query, &mut |body| {
                 let SetExpr::SetOperation { op, left, right, .. } = body else { return };
                 let (Some(left), Some(right)) = (select_items(left), select_items(right)) else { return };

@@ -57,6 +57,11 @@ enum Cause {
     Constant(String),
 }
 
+/// PostgreSQL's name of the type that an expression has by its form alone, `unknown` included.
+pub(super) fn type_by_form(expr: &Expr) -> Option<String> {
+    expressions::type_of(expr).name().map(str::to_owned)
+}
+
 /// Adds the position of the place that an error is about.
 pub(super) fn locate(error: SqlError, statement: Statement<'_>) -> SqlError {
     if error.position.is_some() {
@@ -83,9 +88,8 @@ pub(super) fn locate(error: SqlError, statement: Statement<'_>) -> SqlError {
 fn place(error: &SqlError, statement: Statement<'_>) -> Option<usize> {
     let message = error.message.as_str();
     let source = Source::of(statement.text);
-    if let Some(operands) = message
-        .strip_prefix("operator does not exist: ")
-        .or_else(|| message.strip_prefix("operator is not unique: "))
+    if let Some(operands) =
+        message.strip_prefix("operator does not exist: ").or_else(|| message.strip_prefix("operator is not unique: "))
     {
         return operators::find(operands, statement, &source);
     }

@@ -12,7 +12,8 @@ pub(super) fn find(operands: &str, statement: Statement<'_>, source: &Source) ->
     let mut candidates = Vec::new();
     let mut add = |candidate: Option<Candidate>| candidates.extend(candidate);
     each_expr(statement.query, &mut |expr| uses(expr, operands, source, &mut add));
-    let is_hidden = [" = ", " < ", " > "].iter().any(|operator| operands.contains(operator)) && joins_by_name(statement);
+    let is_hidden =
+        [" = ", " < ", " > "].iter().any(|operator| operands.contains(operator)) && joins_by_name(statement);
     match candidates.as_slice() {
         // It may be the one that a join by names has.
         [only] if is_hidden && !only.certain => None,
@@ -72,7 +73,8 @@ fn uses(expr: &Expr, operands: &str, source: &Source, add: &mut dyn FnMut(Option
         Expr::AnyOp { left, compare_op: op, right, .. } | Expr::AllOp { left, compare_op: op, right } => {
             let name = name_of(op);
             let words: &[&str] = if name == "<>" { &["<>", "!="] } else { &[name.as_str()] };
-            let own = if matches!(right.as_ref(), Expr::Subquery(_)) { type_of(right) } else { element(type_of(right)) };
+            let own =
+                if matches!(right.as_ref(), Expr::Subquery(_)) { type_of(right) } else { element(type_of(right)) };
             pair(left, &name, (&type_of(left), &own), right, words);
         }
         Expr::Like { negated, expr: left, pattern, .. } | Expr::ILike { negated, expr: left, pattern, .. } => {
@@ -148,6 +150,7 @@ fn sign(op: &UnaryOperator) -> Option<&'static str> {
         UnaryOperator::PGSquareRoot => "|/",
         UnaryOperator::PGCubeRoot => "||/",
         UnaryOperator::PGAbs => "@",
+        UnaryOperator::BangNot => "!",
         _ => return None,
     })
 }

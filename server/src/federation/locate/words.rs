@@ -81,9 +81,8 @@ fn frame(message: &str, source: &Source) -> Option<usize> {
     if let Some(name) = message.strip_prefix("window \"").and_then(|rest| rest.strip_suffix("\" does not exist")) {
         return source.only(|index| source.is_name(index, name) && source.before(index) == "over");
     }
-    let is_frame = |index: usize| {
-        source.text(index) == "between" && matches!(source.before(index), "rows" | "range" | "groups")
-    };
+    let is_frame =
+        |index: usize| source.text(index) == "between" && matches!(source.before(index), "rows" | "range" | "groups");
     let between = source.index_at(source.only(is_frame)?)?;
     let end = || source.only(|index| index > between && source.text(index) == "and");
     let start_is_offset = !matches!(source.text(between + 1), "unbounded" | "current");

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as AstExpr};
 use std::sync::Arc;
 
 use super::array_subquery::array_of;
-use super::operators::take_type;
+use super::operators::{check_operator, take_type};
 use super::{Operand, Settings, choice, external, operand, parameters, typed_literal};
 use crate::error::{SqlError, SqlState};
 
@@ -108,11 +108,32 @@ pub(super) fn plan(
         *value = take_type(settings, value.clone(), &element)?;
         changed = true;
     }
+    check_elements(&args, schema)?;
     if let Some(list) = in_list(func.name(), &args, schema)? {
         return Ok(Transformed::yes(list));
     }
     let call = Expr::ScalarFunction(ScalarFunction { func, args });
     Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
+}
+
+/// Refuses an operator that there is not for the value and the elements.
+fn check_elements(args: &[Expr], schema: &DFSchema) -> Result<()> {
+    let [value, Expr::Literal(operator, _), array] = args else { return Ok(()) };
+    let operator = match operator.try_as_str().flatten() {
+        Some("=") => Operator::Eq,
+        Some("<>" | "!=") => Operator::NotEq,
+        Some("<") => Operator::Lt,
+        Some("<=") => Operator::LtEq,
+        Some(">") => Operator::Gt,
+        Some(">=") => Operator::GtEq,
+        _ => return Ok(()),
+    };
+    if let (Some(Operand::Typed(value)), Some(Operand::Typed(array))) = (operand(value, schema), operand(array, schema))
+        && let Some(element) = array.element()
+    {
+        check_operator(&value, operator, &element)?;
+    }
+    Ok(())
 }
 
 fn in_list(function: &str, args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {

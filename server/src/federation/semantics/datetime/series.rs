@@ -57,6 +57,9 @@ impl TableFunctionImpl for Series {
     fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
         let schema = DFSchema::empty();
         let operands: Vec<_> = args.exprs().iter().filter_map(|arg| operand(arg, &schema)).collect();
+        if !matches!(args.exprs().len(), 2 | 3) && operands.len() == args.exprs().len() {
+            return Err(unresolved(NAME, &operands, false).into());
+        }
         if operands.len() != args.exprs().len() || !operands.iter().any(is_temporal) {
             return match &self.numbers {
                 Some(numbers) => numbers.create_table_provider_with_args(args),

@@ -433,7 +433,8 @@ fn object(call: &Call<'_>, colon: &str, comma: &str) -> SqlResult<String> {
     let mut held = 0;
     for index in (0..call.args.len()).step_by(2) {
         if call.is_null(index) {
-            return Err(invalid(format!("argument {} cannot be null", index + 1)));
+            let error = invalid(format!("argument {} cannot be null", index + 1));
+            return Err(if colon == " : " { error.hint("Object keys should be text.") } else { error });
         }
         crate::interrupt::check()?;
         let name = super::strings::shown(call, index)?;

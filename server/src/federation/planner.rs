@@ -236,7 +236,7 @@ impl Planner {
         plain_positions(&mut query);
         plain_fields(&mut query);
         let hidden = naming::name_columns(&mut query);
-        semantics::rewrite_windows(&mut query, &is_aggregate)?;
+        semantics::rewrite_windows(&mut query, &is_aggregate).map_err(|error| locate::locate(error, statement))?;
         let mut system = pg_catalog::mentions_system_catalog(&query);
         if system {
             let mut plain = query.clone();

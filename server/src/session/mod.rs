@@ -560,6 +560,10 @@ impl Session {
                 self.characteristics(modes, *session)?;
                 "SET"
             }
+            Transaction::Prepared(name) => {
+                let message = format!("prepared transaction with identifier \"{name}\" does not exist");
+                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+            }
             Transaction::TwoPhase => {
                 return Err(SqlError::unsupported("two-phase commit is not supported"));
             }

@@ -27,7 +27,7 @@ use super::planning::Planning;
 use super::plans::KeptPlan;
 use super::{Outcome, Prepared, ResultColumn, Rows, RowsTag, Session};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::federation::locate::{CastConstant, Stage};
+use crate::federation::locate::{CastConstant, Stage, locate_planning, only_word};
 use crate::federation::pg_catalog::PgCatalogContext;
 use crate::federation::planner::{Planned, Planner};
 use crate::statement::ast::{
@@ -200,11 +200,6 @@ impl Session {
         limits: &Limits,
     ) -> SqlResult<(KeptPlan, Arc<dyn ExecutionPlan>)> {
         let types = prepared.parameters.as_slice();
-        if let Some((kept, asked)) = self.kept_plan(prepared, limits).await?
-            && let Some(physical) = self.physical(&kept, asked, types, parameters.clone(), limits).await?
-        {
-            return Ok((kept, physical));
-        }
         let (query, text) = match &prepared.statement {
             Some(ParsedStatement { statement: Statement::Query(query), text, .. }) => (query, text),
             Some(ParsedStatement { statement: Statement::DeclareCursor(declare), .. }) => {
@@ -215,13 +210,20 @@ impl Session {
             }
             _ => return Err(SqlError::internal("a query without its statement")),
         };
+        if let Some((kept, asked)) = self.kept_plan(prepared, limits).await? {
+            let made = self.physical(&kept, asked, types, parameters.clone(), limits).await;
+            if let Some(physical) = made.map_err(|error| locate_planning(error, query, text))? {
+                return Ok((kept, physical));
+            }
+        }
         let kept = self.plan_again(prepared, (query, text), limits).await?;
         // The client decodes rows by what Describe said: a result of another shape must not reach it.
         if prepared.columns.as_ref().is_some_and(|columns| !same_row_type(columns, &kept.columns)) {
             return Err(SqlError::unsupported("cached plan must not change result type"));
         }
         self.kept_plans.keep_again(&prepared.planned, &kept);
-        let physical = self.physical(&kept, Vec::new(), types, parameters, limits).await?;
+        let made = self.physical(&kept, Vec::new(), types, parameters, limits).await;
+        let physical = made.map_err(|error| locate_planning(error, query, text))?;
         let physical = physical.ok_or_else(|| SqlError::internal("a new plan was not made"))?;
         Ok((kept, physical))
     }
@@ -250,15 +252,15 @@ impl Session {
             };
             if current { physical.map(Some) } else { Ok(None) }
         };
-        let made = limits.run(self.engine.cpu(), made).await;
-        made.map_err(|error| CastConstant::locate(&kept.planned.constants, error, Stage::Planning))
+        limits.run(self.engine.cpu(), made).await
     }
 
     /// Runs a query that has no parameters.
     async fn run_alone(&mut self, query: &sql::Query, text: &str, limits: &Limits) -> SqlResult<Rows> {
         let kept = self.plan(query, text, &[], limits).await?;
         let columns = kept.columns.clone();
-        let physical = self.physical(&kept, Vec::new(), &[], Vec::new(), limits).await?;
+        let made = self.physical(&kept, Vec::new(), &[], Vec::new(), limits).await;
+        let physical = made.map_err(|error| locate_planning(error, query, text))?;
         let physical = physical.ok_or_else(|| SqlError::internal("a new plan was not made"))?;
         self.stream(kept, physical, limits, columns)
     }
@@ -372,7 +374,8 @@ impl Session {
             .iter()
             .map(|data_type| {
                 from_sql(data_type).map(Some).ok_or_else(|| {
-                    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist"))
+                    let message = format!("type \"{data_type}\" does not exist");
+                    SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(only_word(text, &data_type.to_string()))
                 })
             })
             .collect::<SqlResult<Vec<_>>>()?;

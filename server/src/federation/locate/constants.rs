@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 
 use atoll_connector_api::types::{PgType, from_sql, parse_scalar};
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, LimitClause, Query, TypedString, Value, ValueWithSpan, Visit, Visitor,
+    DataType, Expr, LimitClause, Query, SetExpr, TypedString, Value, ValueWithSpan, Visit, Visitor,
 };
 
-use super::expressions::{Known, arguments, plain_name, type_of};
+use super::expressions::{Known, arguments, item_expr, plain_name, select_items, type_of};
 use super::source::of_value;
-use crate::error::SqlError;
+use crate::error::{SqlError, SqlState};
 use crate::wire::sqlstate::connector_error;
 
 /// Constants of one statement that are kept: beyond them none is looked for.
@@ -30,6 +30,8 @@ enum Target {
     Type(Box<PgType>),
     /// Cast to `regclass` or its like.
     Object(String),
+    /// `$1`.
+    Parameter,
     /// It stands beside others of these types.
     Beside(Vec<String>),
     /// A type that its place gives it.
@@ -81,6 +83,7 @@ impl CastConstant {
                 let missing = format!("{kind} \"{}\" does not exist", self.text);
                 error.message == missing
             }
+            Target::Parameter => error.message.strip_prefix("there is no parameter ") == Some(self.text.as_str()),
             Target::Beside(types) => is_text && types.iter().any(|name| is_type(name)),
             Target::Open => false,
         }
@@ -88,7 +91,9 @@ impl CastConstant {
 }
 
 fn is_of_a_value(error: &SqlError) -> bool {
-    error.sqlstate.0.starts_with(b"22") || error.message.ends_with(" does not exist")
+    error.sqlstate.0.starts_with(b"22")
+        || error.sqlstate == SqlState::UNDEFINED_PARAMETER
+        || error.message.ends_with(" does not exist")
 }
 
 /// Whether to read a text as a value of a type says the same.
@@ -150,7 +155,8 @@ fn string_of(constant: &ValueWithSpan) -> Option<&str> {
         Value::SingleQuotedString(text)
         | Value::EscapedStringLiteral(text)
         | Value::SingleQuotedByteStringLiteral(text)
-        | Value::HexStringLiteral(text) => Some(text),
+        | Value::HexStringLiteral(text)
+        | Value::Placeholder(text) => Some(text),
         _ => None,
     }
 }
@@ -183,6 +189,10 @@ impl Constants {
 
     /// Constants that take the type of what they stand beside.
     fn beside(&mut self, parts: &[&Expr]) -> ControlFlow<()> {
+        let is_open = |part: &&Expr| matches!(part, Expr::Value(value) if string_of(value).is_some());
+        if !parts.iter().any(is_open) {
+            return ControlFlow::Continue(());
+        }
         let types: Vec<String> = parts
             .iter()
             .filter_map(|part| match type_of(part) {
@@ -191,11 +201,42 @@ impl Constants {
             })
             .collect();
         for part in parts {
-            if let (Expr::Value(constant), false) = (part, types.is_empty()) {
+            if let (Expr::Value(constant), false) = (part, types.is_empty())
+                && matches!(constant.value, Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_))
+            {
                 self.add(constant, Target::Beside(types.clone()))?;
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl Constants {
+    /// The columns of set operations and lists of rows.
+    fn body(&mut self, body: &SetExpr) -> ControlFlow<()> {
+        match body {
+            SetExpr::SetOperation { left, right, .. } => {
+                let (Some(left_items), Some(right_items)) = (select_items(left), select_items(right)) else {
+                    self.body(left)?;
+                    return self.body(right);
+                };
+                for pair in left_items.iter().zip(right_items) {
+                    if let (Some(left), Some(right)) = (item_expr(pair.0), item_expr(pair.1)) {
+                        self.beside(&[left, right])?;
+                    }
+                }
+                ControlFlow::Continue(())
+            }
+            SetExpr::Values(values) => {
+                let width = values.rows.first().map_or(0, |row| row.content.len());
+                for column in 0..width {
+                    let parts: Vec<&Expr> = values.rows.iter().filter_map(|row| row.content.get(column)).collect();
+                    self.beside(&parts)?;
+                }
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -222,7 +263,7 @@ impl Visitor for Constants {
                 }
             }
         }
-        ControlFlow::Continue(())
+        self.body(&query.body)
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
@@ -237,6 +278,7 @@ impl Visitor for Constants {
                     let bits = atoll_connector_api::types::oids::VARBIT;
                     self.add(constant, Target::Type(Box::new(PgType::new(bits))))
                 }
+                Value::Placeholder(_) => self.add(constant, Target::Parameter),
                 _ => self.add(constant, Target::Open),
             },
             Expr::BinaryOp { left, right, .. } => self.beside(&[left, right]),

@@ -44,8 +44,16 @@ pub(super) fn type_name(data_type: &DataType) -> Option<String> {
 
 /// The type of an expression.
 pub(super) fn type_of(expr: &Expr) -> Known {
+    typed(expr, DEPTH_MAX)
+}
+
+/// Levels that are looked at: a chain of operators is as deep as it is long, and this is asked at each of them.
+const DEPTH_MAX: usize = 32;
+
+fn typed(expr: &Expr, depth: usize) -> Known {
+    let Some(depth) = depth.checked_sub(1) else { return Known::Any };
     match expr {
-        Expr::Nested(inner) => type_of(inner),
+        Expr::Nested(inner) => typed(inner, depth),
         Expr::Value(value) => match &value.value {
             Value::Number(digits, _) => {
                 let digits = digits.to_string();
@@ -64,7 +72,7 @@ pub(super) fn type_of(expr: &Expr) -> Known {
             type_name(data_type).map_or(Known::Any, Known::Type)
         }
         Expr::Interval(_) => Known::of("interval"),
-        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => match type_of(expr) {
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => match typed(expr, depth) {
             Known::Unknown => Known::Any,
             known => known,
         },
@@ -88,12 +96,12 @@ pub(super) fn type_of(expr: &Expr) -> Known {
         | Expr::AnyOp { .. }
         | Expr::AllOp { .. }
         | Expr::Exists { .. } => Known::of("boolean"),
-        Expr::BinaryOp { left, op, right } => binary_type(left, op, right),
-        Expr::Array(array) => array_type(&array.elem),
+        Expr::BinaryOp { left, op, right } => binary_type(left, op, right, depth),
+        Expr::Array(array) => array_type(&array.elem, depth),
         Expr::Tuple(_) => Known::of("record"),
         Expr::Function(call) => call_type(call),
         Expr::Subquery(query) => match only_column(query) {
-            Some(expr) => match type_of(expr) {
+            Some(expr) => match typed(expr, depth) {
                 Known::Unknown => Known::of("text"),
                 known => known,
             },
@@ -103,7 +111,7 @@ pub(super) fn type_of(expr: &Expr) -> Known {
     }
 }
 
-fn binary_type(left: &Expr, op: &BinaryOperator, right: &Expr) -> Known {
+fn binary_type(left: &Expr, op: &BinaryOperator, right: &Expr, depth: usize) -> Known {
     match op {
         BinaryOperator::And
         | BinaryOperator::Or
@@ -114,12 +122,12 @@ fn binary_type(left: &Expr, op: &BinaryOperator, right: &Expr) -> Known {
         | BinaryOperator::Gt
         | BinaryOperator::GtEq => Known::of("boolean"),
         BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply => {
-            match (type_of(left), type_of(right)) {
+            match (typed(left, depth), typed(right, depth)) {
                 (Known::Type(left), Known::Type(right)) if left == right && is_number(&left) => Known::Type(left),
                 _ => Known::Any,
             }
         }
-        BinaryOperator::StringConcat => match (type_of(left), type_of(right)) {
+        BinaryOperator::StringConcat => match (typed(left, depth), typed(right, depth)) {
             (Known::Unknown, Known::Unknown) => Known::of("text"),
             (Known::Unknown, Known::Type(other)) | (Known::Type(other), Known::Unknown)
                 if is_number(&other) || matches!(other.as_str(), "text" | "boolean") =>
@@ -138,8 +146,8 @@ fn is_number(name: &str) -> bool {
     matches!(name, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision")
 }
 
-fn array_type(elements: &[Expr]) -> Known {
-    let mut types = elements.iter().map(type_of).filter(|known| *known != Known::Unknown);
+fn array_type(elements: &[Expr], depth: usize) -> Known {
+    let mut types = elements.iter().map(|element| typed(element, depth)).filter(|known| *known != Known::Unknown);
     match types.next() {
         None if elements.is_empty() => Known::Any,
         None => Known::of("text[]"),

@@ -84,10 +84,29 @@ pub(super) fn locate(error: SqlError, statement: Statement<'_>) -> SqlError {
     error.at(position(statement.text, start))
 }
 
+/// As [`locate`], for what is found when a plan is optimized: no row has been read yet.
+pub fn locate_planning(error: SqlError, query: &Query, text: &str) -> SqlError {
+    let error = CastConstant::locate(&cast_constants(query), error, Stage::Planning);
+    if error.position.is_some() {
+        return error;
+    }
+    let position = place(&error, Statement { query, text, is_aggregate: &|_| false });
+    error.at(position)
+}
+
+/// Where a name stands in a text, if it does so once.
+pub fn only_word(text: &str, name: &str) -> Option<usize> {
+    let source = Source::of(text);
+    source.only(|index| source.is_name(index, name))
+}
+
 /// The place of what a message describes.
 fn place(error: &SqlError, statement: Statement<'_>) -> Option<usize> {
     let message = error.message.as_str();
     let source = Source::of(statement.text);
+    if source.is_empty() {
+        return None;
+    }
     if let Some(operands) =
         message.strip_prefix("operator does not exist: ").or_else(|| message.strip_prefix("operator is not unique: "))
     {

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use crate::statement::{WrittenKind, WrittenToken, written_tokens};
 
 /// Statements of more tokens are not searched.
-const TOKENS_MAX: usize = 20_000;
+const TOKENS_MAX: usize = 4_000;
 
 /// A text's tokens.
 pub(super) struct Source {
@@ -17,6 +17,10 @@ impl Source {
     pub(super) fn of(text: &str) -> Self {
         let tokens = written_tokens(text);
         Self { tokens: if tokens.len() > TOKENS_MAX { Vec::new() } else { tokens } }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
     }
 
     /// The token that begins at a position.

@@ -135,8 +135,8 @@ fn other(message: &str, source: &Source) -> Option<usize> {
         let word = source.only(|index| is_quantifier(index) && source.text(index + 1) == "(")?;
         return source.position(source.index_at(word)?.checked_sub(1)?);
     }
-    if message == "DISTINCT is not implemented for window functions" {
-        return None;
+    if message == "syntax error at or near \"*\"" {
+        return source.only(|index| source.text(index) == "*" && source.before(index) == "distinct");
     }
     None
 }

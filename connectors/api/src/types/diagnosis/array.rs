@@ -69,13 +69,12 @@ impl Walk<'_> {
                 break;
             }
             self.at += 1;
-            let missing = || "Missing array dimension value.".to_owned();
-            let mut upper = self.number().ok_or_else(missing)?;
+            let mut upper = self.number().ok_or("\"[\" must introduce explicitly-specified array dimensions.")?;
             let mut lower = 1;
             if self.peek() == Some(b':') {
                 self.at += 1;
                 lower = upper;
-                upper = self.number().ok_or_else(missing)?;
+                upper = self.number().ok_or("Missing array dimension value.")?;
             }
             if self.peek() != Some(b']') {
                 return Err("Missing \"]\" after array dimensions.".to_owned());
@@ -118,7 +117,7 @@ impl Walk<'_> {
         };
         let (mut state, mut quoted, mut level, mut dimensions, mut empty) = (NoLevel, false, 0_usize, 0_usize, true);
         let mut members = [1_i64; DIMENSIONS_MAX];
-        let mut members_before = [1_i64; DIMENSIONS_MAX];
+        let mut members_before = [0_i64; DIMENSIONS_MAX];
         loop {
             if matches!(state, ElementStarted | QuotedStarted) {
                 empty = false;
@@ -162,7 +161,7 @@ impl Walk<'_> {
                     let (Some(now), Some(before)) = (members.get_mut(level), members_before.get_mut(level)) else {
                         return Err(unexpected(byte));
                     };
-                    if *before != 1 && now != before {
+                    if *before != 0 && now != before {
                         return Err("Multidimensional arrays must have sub-arrays with matching dimensions.".to_owned());
                     }
                     *before = std::mem::replace(now, 1);
@@ -220,7 +219,8 @@ mod tests {
             ("[1:2={1,2}", Some("Missing \"]\" after array dimensions.")),
             ("[1:2]{1,2}", Some("Missing \"=\" after array dimensions.")),
             ("[1:2]=1", Some("Array contents must start with \"{\".")),
-            ("[a]={1}", Some("Missing array dimension value.")),
+            ("[a]={1}", Some("\"[\" must introduce explicitly-specified array dimensions.")),
+            ("[1:]={1}", Some("Missing array dimension value.")),
             ("[1:3]={1,2}", Some("Specified array dimensions do not match array contents.")),
         ] {
             assert_eq!(array(text, b',').as_deref(), detail, "{text}");

@@ -364,7 +364,7 @@ impl Session {
             Statement::Reset { name } => self.reset(name.as_deref()),
             Statement::Discard(target) => self.discard(*target),
             Statement::Prepare { name, types, statement: inner } => {
-                self.sql_prepare(name, types, inner, &statement.text).await
+                self.sql_prepare(name, types, inner, (&statement.text, statement.offset)).await
             }
             Statement::Execute { name, arguments } => self.sql_execute(name, arguments, &limits).await,
             Statement::Deallocate { name } => self.deallocate(name.as_deref()),

@@ -367,7 +367,7 @@ impl Session {
         name: &str,
         types: &[sql::DataType],
         statement: &ParsedStatement,
-        text: &str,
+        (text, offset): (&str, usize),
     ) -> SqlResult<Outcome> {
         self.check_new_prepared(name)?;
         let given = types
@@ -375,7 +375,8 @@ impl Session {
             .map(|data_type| {
                 from_sql(data_type).map(Some).ok_or_else(|| {
                     let message = format!("type \"{data_type}\" does not exist");
-                    SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(only_word(text, &data_type.to_string()))
+                    SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+                        .at(only_word(text, &data_type.to_string()).map(|place| offset + place))
                 })
             })
             .collect::<SqlResult<Vec<_>>>()?;

@@ -287,6 +287,15 @@ impl Visitor for Constants {
                 let parts: Vec<&Expr> = std::iter::once(expr.as_ref()).chain(list).collect();
                 self.beside(&parts)
             }
+            Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
+                match (type_of(left), right.as_ref()) {
+                    (Known::Type(own), Expr::Value(constant)) => match PgType::parse_name(&format!("{own}[]")) {
+                        Some(array) => self.add(constant, Target::Type(Box::new(array))),
+                        None => ControlFlow::Continue(()),
+                    },
+                    _ => ControlFlow::Continue(()),
+                }
+            }
             Expr::Array(array) => self.beside(&array.elem.iter().collect::<Vec<_>>()),
             Expr::Case { conditions, else_result, .. } => {
                 let parts: Vec<&Expr> =

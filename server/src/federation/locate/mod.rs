@@ -96,14 +96,14 @@ pub fn locate_planning(error: SqlError, query: &Query, text: &str) -> SqlError {
 
 /// Where a name stands in a text, if it does so once.
 pub fn only_word(text: &str, name: &str) -> Option<usize> {
-    let source = Source::of(text);
+    let source = Source::of_text(text);
     source.only(|index| source.is_name(index, name))
 }
 
 /// The place of what a message describes.
 fn place(error: &SqlError, statement: Statement<'_>) -> Option<usize> {
     let message = error.message.as_str();
-    let source = Source::of(statement.text);
+    let source = Source::of(statement.text, statement.query);
     if source.is_empty() {
         return None;
     }

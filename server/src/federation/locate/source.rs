@@ -1,6 +1,8 @@
 //! The tokens of a statement's text, by their places.
 
-use datafusion::sql::sqlparser::ast::{Ident, ValueWithSpan};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Ident, Query, SetExpr, ValueWithSpan, Visit, Visitor};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::statement::{WrittenKind, WrittenToken, written_tokens};
@@ -14,9 +16,35 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn of(text: &str) -> Self {
-        let tokens = written_tokens(text);
-        Self { tokens: if tokens.len() > TOKENS_MAX { Vec::new() } else { tokens } }
+    /// The tokens of a query's statement. The places in the query count in all that the client sent, of which the
+    /// statement's text is a part: the first SELECT of both is the same.
+    pub(super) fn of(text: &str, query: &Query) -> Self {
+        let mut tokens = written_tokens(text);
+        if tokens.len() > TOKENS_MAX {
+            return Self { tokens: Vec::new() };
+        }
+        let word = |wanted: &str| tokens.iter().find(|token| token.kind == WrittenKind::Word && token.text == wanted);
+        let opening = || {
+            let values = tokens.iter().position(|token| token.kind == WrittenKind::Word && token.text == "values")?;
+            tokens.get(values + 1).map(|token| token.position)
+        };
+        let mut first = First::default();
+        let _ = query.visit(&mut first);
+        let shift = match first {
+            First { select: Some(place), .. } => word("select").map(|token| (place, token.position)),
+            First { row: Some(place), .. } => opening().map(|own| (place, own)),
+            _ => None,
+        };
+        let Some((place, own)) = shift.filter(|(place, own)| place >= own) else { return Self { tokens: Vec::new() } };
+        for token in &mut tokens {
+            token.position += place - own;
+        }
+        Self { tokens }
+    }
+
+    /// The tokens of a text by itself.
+    pub(super) fn of_text(text: &str) -> Self {
+        Self { tokens: written_tokens(text) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -77,6 +105,34 @@ impl Source {
     /// The first token that is wanted.
     pub(super) fn first(&self, wanted: impl Fn(usize) -> bool) -> Option<usize> {
         (0..self.tokens.len()).find(|index| wanted(*index)).and_then(|index| self.position(index))
+    }
+}
+
+/// The first SELECT and the first row of VALUES.
+#[derive(Default)]
+struct First {
+    select: Option<usize>,
+    row: Option<usize>,
+}
+
+impl Visitor for First {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let mut open = vec![query.body.as_ref()];
+        let least = |one: Option<usize>, other: Option<usize>| one.into_iter().chain(other).min();
+        while let Some(body) = open.pop() {
+            match body {
+                SetExpr::Select(select) => self.select = least(self.select, begin(select.select_token.0.span)),
+                SetExpr::SetOperation { left, right, .. } => open.extend([left.as_ref(), right.as_ref()]),
+                SetExpr::Values(values) => {
+                    let row = values.rows.first().and_then(|row| begin(row.opening_token.0.span));
+                    self.row = least(self.row, row);
+                }
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -128,12 +128,21 @@ fn check_elements(args: &[Expr], schema: &DFSchema) -> Result<()> {
         Some(">=") => Operator::GtEq,
         _ => return Ok(()),
     };
-    if let (Some(Operand::Typed(value)), Some(Operand::Typed(array))) = (operand(value, schema), operand(array, schema))
-        && let Some(element) = array.element()
-    {
-        check_operator(&value, operator, &element)?;
+    let Some(Operand::Typed(array)) = operand(array, schema) else { return Ok(()) };
+    match (array.element(), operand(value, schema)) {
+        (Some(element), Some(Operand::Typed(value))) => check_operator(&value, operator, &element),
+        (None, _) if array.user.is_none() && is_plain(array.oid) => Err(no_array().into()),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Types that are no vector and no other list.
+const fn is_plain(oid: u32) -> bool {
+    matches!(oid, oids::BOOL | oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC | oids::TEXT | oids::DATE)
+}
+
+fn no_array() -> SqlError {
+    SqlError::new(SqlState::WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires array on right side")
 }
 
 fn in_list(function: &str, args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
@@ -194,11 +203,7 @@ impl ScalarUDFImpl for Quantified {
         };
         let array_type = PgType::of_field(array_field);
         let Some(element_type) = array_type.element() else {
-            return Err(SqlError::new(
-                SqlState::WRONG_OBJECT_TYPE,
-                format!("op {} (array) requires array on right side", if self.all { "ALL" } else { "ANY/ALL" }),
-            )
-            .into());
+            return Err(no_array().into());
         };
         let value_type = PgType::of_field(value_field);
         let common = choice::comparable(&value_type, &element_type).ok_or_else(|| {

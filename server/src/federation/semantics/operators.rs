@@ -65,8 +65,16 @@ impl ExprPlanner for PostgresOperators {
             return Err(no_operator(left, &op, right).into());
         }
         check_ranges(&op, sides.0.as_ref(), sides.1.as_ref())?;
+        if op == BinaryOperator::PGBitwiseXor
+            && is_all_ones(&right)
+            && let Some(Operand::Typed(own)) = &sides.0
+            && own.user.is_none()
+            && matches!(own.oid, oids::NUMERIC | oids::FLOAT4 | oids::FLOAT8 | oids::TEXT | oids::BOOL | oids::DATE)
+        {
+            return Err(no_sign("~", own).into());
+        }
         if op == BinaryOperator::StringConcat {
-            check_sides(&op, sides.0.as_ref(), sides.1.as_ref(), false)?;
+            check_sides(&op, sides.0.as_ref(), sides.1.as_ref())?;
         }
         check_rows(&op, (&left, sides.0.as_ref()), (&right, sides.1.as_ref()), schema)?;
         let name = function_of(&op, sides.0.as_ref(), sides.1.as_ref())
@@ -91,7 +99,7 @@ impl ExprPlanner for PostgresOperators {
         if let Some(operator) = comparison_operator(&op) {
             return plan_comparison(&self.settings, left, operator, right, schema).map(PlannerResult::Planned);
         }
-        check_sides(&op, sides.0.as_ref(), sides.1.as_ref(), is_all_ones(&right))?;
+        check_sides(&op, sides.0.as_ref(), sides.1.as_ref())?;
         let (left, right) = match (is_bitwise(&op), &sides) {
             // An untyped literal beside an integer is one; a shift is by an `integer`.
             (true, (Some(Operand::Typed(own)), Some(Operand::Unknown))) => {
@@ -163,7 +171,7 @@ const fn is_bitwise(op: &BinaryOperator) -> bool {
 }
 
 /// Refuses operators of bits, patterns and numbers whose sides are of other types: DataFusion would find a type for them.
-fn check_sides(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Operand>, inverts: bool) -> Result<()> {
+fn check_sides(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Operand>) -> Result<()> {
     let (Some(left), Some(right)) = (left, right) else { return Ok(()) };
     let is_builtin = |side: &Operand, oids: &[u32]| match side {
         Operand::Unknown => true,
@@ -177,10 +185,6 @@ fn check_sides(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
     let is_boolean =
         |side: &Operand| matches!(side, Operand::Typed(own) if own.user.is_none() && own.oid == oids::BOOL);
     let missing = match op {
-        BinaryOperator::PGBitwiseXor if inverts && !is_builtin(left, integers) => {
-            let Operand::Typed(own) = left else { return Ok(()) };
-            return Err(no_sign("~", own).into());
-        }
         op if is_bitwise(op) => !is_builtin(left, integers) || !is_builtin(right, integers),
         BinaryOperator::PGRegexMatch
         | BinaryOperator::PGRegexIMatch

@@ -50,6 +50,17 @@ const STUBBORN: &[(&str, &str)] = &[
         "one call of a regular expression's matches",
         "SELECT length(regexp_replace(repeat('ab', 20000000), 'a', 'cd', 'g'))",
     ),
+    ("one call of md5", "SELECT md5(repeat('ab', 120000000)) || md5(repeat('ba', 120000000))"),
+    ("one search for a large regular expression", "SELECT repeat('ab', 50000000) ~ '(a|b)[ab]{800}c'"),
+    (
+        "one match of a large regular expression",
+        "SELECT substring(string_agg(md5(x::text), '') from '[0-7][0-9a-f]{500}g') FROM generate_series(1, 100000) AS g(x)",
+    ),
+    (
+        "patterns of a column",
+        "SELECT count(*) FROM (SELECT repeat('ab', 2000) || x AS t FROM generate_series(1, 8000) AS g(x)) AS v \
+         JOIN (SELECT '%' || repeat('a%b', 90) || y AS p FROM generate_series(1, 8000) AS h(y)) AS w ON t LIKE p",
+    ),
     (
         "one call that compares two lists of JSON",
         "SELECT (SELECT jsonb_agg(x) FROM generate_series(1, 30000) AS g(x)) \

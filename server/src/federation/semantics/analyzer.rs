@@ -15,7 +15,7 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Operator, Sort as SortPlan, Subquery, lit,
+    Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, Sort as SortPlan, Subquery, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -23,7 +23,7 @@ use crate::error::SqlError;
 
 use super::arithmetic::narrow_literal;
 use super::operators::{
-    common_sides, have_no_common_storage, is_text, is_upscaled, needs_key, plan_comparison, take_type, trimmed,
+    common_sides, have_no_common_storage, is_upscaled, needs_key, plan_comparison, take_type, trimmed,
 };
 use super::subqueries::{outer_references, single, where_true};
 use super::{
@@ -120,8 +120,8 @@ impl PostgresComparisons {
                 }
                 let padded = self.padded(*like.expr, schema)?;
                 like.expr = Box::new(padded.data);
-                let bounded = self.bounded_pattern(like, schema)?;
-                Ok(if padded.transformed { Transformed::yes(bounded.data) } else { bounded })
+                let matched = self.like_text(like, schema)?;
+                Ok(if padded.transformed { Transformed::yes(matched.data) } else { matched })
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right })
                 if matches!(
@@ -244,10 +244,6 @@ impl PostgresComparisons {
                 let call = Expr::ScalarFunction(ScalarFunction { func, args: typed });
                 Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
             }
-            Expr::ScalarFunction(call) if call.func.name() == "md5" => {
-                check_md5(&call, schema)?;
-                Ok(Transformed::no(Expr::ScalarFunction(call)))
-            }
             Expr::ScalarFunction(call) => functions::bind(&self.settings, call, schema),
             expr => Ok(Transformed::no(expr)),
         }
@@ -255,10 +251,12 @@ impl PostgresComparisons {
 
     /// Whether a row is NULL as SQL has it: by its fields.
     fn fields_are(&self, function: &'static str, row: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-        let Some(func) = functions::function(&self.settings, function).map(Arc::new) else {
-            return Err(SqlError::internal("a function of ours is missing").into());
-        };
-        functions::bind(&self.settings, ScalarFunction { func, args: vec![row] }, schema)
+        functions::bind(&self.settings, ScalarFunction { func: self.ours(function)?, args: vec![row] }, schema)
+    }
+
+    fn ours(&self, function: &'static str) -> Result<Arc<ScalarUDF>> {
+        let missing = || SqlError::internal("a function of ours is missing").into();
+        functions::function(&self.settings, function).map(Arc::new).ok_or_else(missing)
     }
 
     /// A `char(n)` that is matched with a pattern has its padding.
@@ -272,37 +270,19 @@ impl PostgresComparisons {
         }
     }
 
-    /// `LIKE` whose pattern has few wildcards: DataFusion makes of each one a part of a regular expression, whose search
-    /// of a long text nothing stops. A constant with many goes to a matcher of ours; of what is not known yet many are
-    /// refused. Columns stay as they are, for their sources to compare.
-    fn bounded_pattern(&self, mut like: Like, schema: &DFSchema) -> Result<Transformed<Expr>> {
-        let is_text = |own: PgType| own.user.is_none() && matches!(own.oid, oids::TEXT | oids::VARCHAR);
-        match like.pattern.as_ref() {
-            Expr::Literal(value, _) => {
-                let wildcards = value.try_as_str().flatten().map_or(0, |pattern| pattern.matches('%').count());
-                if wildcards <= functions::LIKE_WILDCARDS {
-                    return Ok(Transformed::no(Expr::Like(like)));
-                }
-                if like.case_insensitive || like.escape_char.is_some() {
-                    functions::check_like_pattern(value.try_as_str().flatten().unwrap_or_default())?;
-                    return Ok(Transformed::no(Expr::Like(like)));
-                }
-                self.like_by(like, "text_like", schema)
+    /// `LIKE` of text. DataFusion makes a regular expression of each pattern, whose search of a long text nothing stops:
+    /// constants with few wildcards, which sources take too, stay its own, everything else goes to a matcher of ours.
+    fn like_text(&self, like: Like, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        if let Expr::Literal(value, _) = like.pattern.as_ref() {
+            let pattern = value.try_as_str().flatten().unwrap_or_default();
+            // One that ends with an escape is an error of PostgreSQL's as soon as a value gets that far.
+            let ends_whole = pattern.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0;
+            if ends_whole && pattern.matches('%').count() <= functions::LIKE_WILDCARDS {
+                return Ok(Transformed::no(Expr::Like(like)));
             }
-            Expr::Column(_) | Expr::Placeholder(_) => Ok(Transformed::no(Expr::Like(like))),
-            Expr::ScalarFunction(call) if call.func.name().ends_with(functions::LIKE_PATTERN) => {
-                Ok(Transformed::no(Expr::Like(like)))
-            }
-            pattern if type_of(pattern, schema).is_some_and(is_text) => {
-                let Some(func) = functions::function(&self.settings, functions::LIKE_PATTERN).map(Arc::new) else {
-                    return Err(SqlError::internal("a function of ours is missing").into());
-                };
-                let call = ScalarFunction { func, args: vec![*like.pattern] };
-                like.pattern = Box::new(functions::bind(&self.settings, call, schema)?.data);
-                Ok(Transformed::yes(Expr::Like(like)))
-            }
-            _ => Ok(Transformed::no(Expr::Like(like))),
         }
+        let function = if like.case_insensitive { "text_ilike" } else { "text_like" };
+        self.like_by(like, function, schema)
     }
 
     /// `LIKE` of bytes.
@@ -315,10 +295,7 @@ impl PostgresComparisons {
 
     /// `LIKE` by a function of ours.
     fn like_by(&self, like: Like, function: &'static str, schema: &DFSchema) -> Result<Transformed<Expr>> {
-        let Some(func) = functions::function(&self.settings, function).map(Arc::new) else {
-            return Err(SqlError::internal("a function of ours is missing").into());
-        };
-        let call = ScalarFunction { func, args: vec![*like.expr, *like.pattern] };
+        let call = ScalarFunction { func: self.ours(function)?, args: vec![*like.expr, *like.pattern] };
         let call = functions::bind(&self.settings, call, schema)?.data;
         Ok(Transformed::yes(if like.negated { Expr::Not(Box::new(call)) } else { call }))
     }
@@ -331,11 +308,8 @@ impl PostgresComparisons {
         if insensitive {
             args.push(lit("i"));
         }
-        let function = functions::function(&self.settings, functions::REGEXP_LIKE);
-        let Some(func) = function.map(Arc::new) else {
-            return Err(SqlError::internal("a function of ours is missing").into());
-        };
-        let call = functions::bind(&self.settings, ScalarFunction { func, args }, schema)?.data;
+        let call = ScalarFunction { func: self.ours(functions::REGEXP_LIKE)?, args };
+        let call = functions::bind(&self.settings, call, schema)?.data;
         let negated = matches!(op, Operator::RegexNotMatch | Operator::RegexNotIMatch);
         Ok(Transformed::yes(if negated { Expr::Not(Box::new(call)) } else { call }))
     }
@@ -606,21 +580,6 @@ fn pattern_of(expr: &Expr) -> Option<&str> {
 
 fn is_composite(expr: &Expr, schema: &DFSchema) -> bool {
     type_of(expr, schema).is_some_and(|own| own.is_composite())
-}
-
-/// `42883` for `md5` of what is text here only.
-fn check_md5(call: &ScalarFunction, schema: &DFSchema) -> Result<()> {
-    let operands: Option<Vec<Operand>> = call.args.iter().map(|arg| operand(arg, schema)).collect();
-    let Some(operands) = operands else { return Ok(()) };
-    match operands.as_slice() {
-        [Operand::Typed(own)] if own.is_extension() => {
-            Err(SqlError::unsupported(format!("md5 of values of type {} is not supported", own.sql_name())).into())
-        }
-        [Operand::Typed(own)] if !is_text(own) && (own.user.is_some() || own.oid != oids::BYTEA) => {
-            Err(functions::undefined("md5", &operands).into())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Whether an expression is the word NULL.

@@ -2,7 +2,7 @@
 
 use atoll_connector_api::types::oids;
 
-use super::{BOOL, BYTEA, Call, Datum, Function, INT4, INT8, Kind, TEXT, invalid, strict, text};
+use super::{BOOL, BYTEA, Call, Datum, Function, INT4, INT8, Kind, TEXT, invalid, strict, strings, text};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::interrupt::Pace;
 
@@ -60,28 +60,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Datum::Bool(!like(call.text(0).as_bytes(), call.text(1).as_bytes(), true)?))
     }),
     strict("notlike", &[BYTEA, BYTEA], BOOL, |call| Ok(Datum::Bool(!like(call.bytes(0), call.bytes(1), false)?))),
-    strict(LIKE_PATTERN, &[TEXT], TEXT, |call| {
-        check_like_pattern(call.text(0))?;
-        text(call.text(0))
+    strict("text_ilike", &[TEXT, TEXT], BOOL, |call| {
+        let (value, pattern) = (strings::lower(call.text(0)), strings::lower(call.text(1)));
+        Ok(Datum::Bool(like(value.as_bytes(), pattern.as_bytes(), true)?))
     }),
 ];
 
-/// The function that gives a pattern of `LIKE`, if it is one that may be searched for.
-pub(in crate::federation::semantics) const LIKE_PATTERN: &str = "like_pattern";
-/// How many wildcards a pattern has that is searched for as a regular expression.
+/// How many wildcards a pattern may have that is searched for as a regular expression.
 pub(in crate::federation::semantics) const LIKE_WILDCARDS: usize = 100;
-
-/// Refuses a pattern of too many wildcards.
-///
-/// # Errors
-/// `54001`.
-pub(in crate::federation::semantics) fn check_like_pattern(pattern: &str) -> SqlResult<()> {
-    if pattern.matches('%').count() <= LIKE_WILDCARDS {
-        return Ok(());
-    }
-    let message = format!("LIKE pattern has more than {LIKE_WILDCARDS} wildcards");
-    Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message).hint("Write the pattern as a constant."))
-}
 
 /// The second argument, a place among the bytes of the first.
 pub(super) fn byte_index_in(call: &Call<'_>) -> SqlResult<usize> {
@@ -240,14 +226,5 @@ mod tests {
         }
         assert_eq!(matches(&"a".repeat(3000), &format!("{}b", "%a".repeat(300))), Some(false));
         assert_eq!(matches("a", "\\"), None);
-    }
-
-    #[test]
-    fn wildcards_are_counted() {
-        assert!(check_like_pattern(&"%".repeat(LIKE_WILDCARDS)).is_ok());
-        assert_eq!(
-            check_like_pattern(&"%".repeat(LIKE_WILDCARDS + 1)).map_err(|error| error.sqlstate),
-            Err(SqlState::STATEMENT_TOO_COMPLEX)
-        );
     }
 }

@@ -34,7 +34,7 @@ pub(super) const PADDED: &str = "pg_padded";
 pub(super) const REGEXP_LIKE: &str = "regexp_like";
 
 pub(super) use bind::{bind, function, functions, named};
-pub(super) use bits::{LIKE_PATTERN, LIKE_WILDCARDS, check_like_pattern};
+pub(super) use bits::LIKE_WILDCARDS;
 pub(super) use decimal::sqrt_to_scale;
 pub(super) use json::to_json_text;
 pub(super) use regex::is_plain_pattern;

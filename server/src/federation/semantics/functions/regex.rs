@@ -4,13 +4,15 @@
 //! far it goes is found by an automaton that keeps all matches. Groups are what the backtracking order says, and where
 //! that would end elsewhere than the longest match, the call is refused.
 
+mod search;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use regex::{Captures, Regex, RegexBuilder};
-use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input, MatchKind};
+
+use search::Automata;
 
 use super::{BOOL, Call, Datum, Function, INT4, TEXT, TEXTS, invalid, lenient, optional, regex_fault, strict, text};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -129,9 +131,7 @@ fn matches_any(call: &Call<'_>) -> SqlResult<Datum> {
         let found = match (is_like, folds) {
             (true, false) => super::bits::like(value.as_bytes(), source.as_bytes(), true)?,
             (true, true) => super::bits::like(folded.as_bytes(), super::strings::lower(&source).as_bytes(), true)?,
-            (false, _) => {
-                pattern(&source, &format!("{WHETHER}{}", if folds { "i" } else { "" }))?.regex.is_match(value)
-            }
+            (false, _) => pattern(&source, &format!("{WHETHER}{}", if folds { "i" } else { "" }))?.is_match(value)?,
         };
         if (found != negated) != all {
             return Ok(Datum::Bool(!all));
@@ -175,10 +175,9 @@ fn nth(number: i64) -> SqlResult<Option<usize>> {
 /// A compiled pattern.
 struct Pattern {
     regex: Regex,
-    /// `None` where only whether there is a match is asked for.
-    longest: Option<DFA>,
-    /// What that one has built of itself.
-    cache: RefCell<Option<Cache>>,
+    /// Whether only whether it matches is asked: how much it takes does not matter then.
+    whether: bool,
+    automata: Automata,
 }
 
 /// Before the flags of a pattern of which is asked only whether it matches: how much it takes does not matter then.
@@ -241,15 +240,13 @@ fn compile(source: &str, flags: &str) -> SqlResult<Pattern> {
         .size_limit(PATTERN_BYTES_MAX)
         .build()
         .map_err(invalid_pattern)?;
-    if whether {
-        return Ok(Pattern { regex, longest: None, cache: RefCell::default() });
+    let syntax =
+        syntax::Config::new().case_insensitive(insensitive).dot_matches_new_line(dot_newline).multi_line(lines);
+    let automata = Automata::new(translated, syntax);
+    if !whether {
+        automata.all_matches()?;
     }
-    let longest = DFA::builder()
-        .configure(DFA::config().match_kind(MatchKind::All).unicode_word_boundary(true).skip_cache_capacity_check(true))
-        .syntax(syntax::Config::new().case_insensitive(insensitive).dot_matches_new_line(dot_newline).multi_line(lines))
-        .build(&translated)
-        .map_err(|_| unsupported("this pattern"))?;
-    Ok(Pattern { regex, longest: Some(longest), cache: RefCell::default() })
+    Ok(Pattern { regex, whether, automata })
 }
 
 /// The options before a pattern, `(?i)`, and what follows them.
@@ -369,15 +366,29 @@ fn translate(source: &str, whether: bool) -> SqlResult<String> {
 }
 
 impl Pattern {
+    /// Whether there is a match anywhere.
+    fn is_match(&self, value: &str) -> SqlResult<bool> {
+        if value.len() > search::AT_ONCE_MAX
+            && let Some(found) = self.automata.is_match(value)?
+        {
+            return Ok(found);
+        }
+        Ok(self.regex.is_match(value))
+    }
+
     /// The leftmost longest match from a byte on.
     fn find(&self, value: &str, from: usize) -> SqlResult<Option<(usize, usize)>> {
+        if self.whether {
+            return Err(unsupported("this pattern"));
+        }
+        if value.len() - from > search::AT_ONCE_MAX
+            && let Some(found) = self.automata.find(value, from)?
+        {
+            return Ok(found);
+        }
         let Some(found) = self.regex.find_at(value, from) else { return Ok(None) };
-        let longest = self.longest.as_ref().ok_or_else(|| unsupported("this pattern"))?;
-        let mut cache = self.cache.borrow_mut();
-        let cache = cache.get_or_insert_with(|| longest.create_cache());
-        let input = Input::new(value).range(found.start()..).anchored(Anchored::Yes);
-        let end = longest.try_search_fwd(cache, &input).map_err(|_| unsupported("this pattern"))?;
-        Ok(Some((found.start(), end.map_or(found.end(), |end| end.offset()))))
+        let end = self.automata.longest_from(value, found.start())?;
+        Ok(Some((found.start(), end.unwrap_or(found.end()))))
     }
 
     /// The groups of a match.
@@ -529,7 +540,7 @@ pub(super) fn all_matched(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
 }
 
 fn like(call: &Call<'_>, flags: &str) -> SqlResult<Datum> {
-    Ok(Datum::Bool(pattern(call.text(1), &format!("{WHETHER}{flags}"))?.regex.is_match(call.text(0))))
+    Ok(Datum::Bool(pattern(call.text(1), &format!("{WHETHER}{flags}"))?.is_match(call.text(0))?))
 }
 
 fn count(call: &Call<'_>, flags: &str, start: i64) -> SqlResult<Datum> {
@@ -634,5 +645,5 @@ fn similar(call: &Call<'_>, escape: Option<char>) -> SqlResult<Datum> {
         }
     }
     out.push_str(")$");
-    Ok(Datum::Bool(pattern(&out, "")?.regex.is_match(call.text(0))))
+    Ok(Datum::Bool(pattern(&out, "")?.is_match(call.text(0))?))
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use atoll_connector_api::types::{PgType, oids};
 use base64::Engine as _;
+use md5::{Digest, Md5};
 
 use super::arrays::Elements;
 use super::{
@@ -109,6 +110,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("like_escape", &[TEXT, TEXT], TEXT, |call| text(like_escape(call.text(0), call.text(1))?)),
     strict("encode", &[BYTEA, TEXT], TEXT, encode),
     strict("decode", &[TEXT, TEXT], BYTEA, decode),
+    strict("md5", &[TEXT], TEXT, |call| md5(call.text(0).as_bytes())),
+    strict("md5", &[BYTEA], TEXT, |call| md5(call.bytes(0))),
     strict("sha256", &[BYTEA], BYTEA, |call| digest(&ring::digest::SHA256, call.bytes(0))),
     strict("sha512", &[BYTEA], BYTEA, |call| digest(&ring::digest::SHA512, call.bytes(0))),
     lenient("string_to_array", &[TEXT, TEXT], TEXTS, |call| string_to_array(call, None)),
@@ -504,6 +507,16 @@ fn hex(bytes: &[u8]) -> SqlResult<String> {
     Ok(out)
 }
 
+/// In parts, so that a value of any size can be let go of.
+fn md5(bytes: &[u8]) -> SqlResult<Datum> {
+    let mut context = Md5::new();
+    for part in bytes.chunks(1 << 16) {
+        crate::interrupt::check()?;
+        context.update(part);
+    }
+    text(context.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
 fn digest(algorithm: &'static ring::digest::Algorithm, bytes: &[u8]) -> SqlResult<Datum> {
     let mut context = ring::digest::Context::new(algorithm);
     for part in bytes.chunks(1 << 16) {
@@ -650,9 +663,6 @@ pub(in crate::federation::semantics) fn like_escape(pattern: &str, escape: &str)
         }
         out.push(character);
         escaped = false;
-    }
-    if escaped {
-        return Err(SqlError::new(SqlState(*b"22025"), "LIKE pattern must not end with escape character"));
     }
     Ok(out)
 }

@@ -22,7 +22,8 @@ use super::aliases::{
 };
 use super::ctes;
 use super::distinct_keys::distinct_positions;
-use super::locate::{self, CastConstant, check_aggregates};
+use super::from_items::from_items;
+use super::locate::{self, CastConstant, Columns, check_aggregates};
 use super::no_pushdown::NoPushdown;
 use super::opening::Opened;
 use super::ordinals::{check_ordinals, plain_positions};
@@ -226,10 +227,11 @@ impl Planner {
         view: Option<&View>,
         depth: usize,
     ) -> SqlResult<Analyzed> {
-        refused::refuse(&query)?;
         let written = query.clone();
         let is_aggregate = |name: &str| self.state.aggregate_functions().contains_key(name);
-        let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
+        let unknown = Columns::default();
+        let statement = locate::Statement { query: &written, text, columns: &unknown, is_aggregate: &is_aggregate };
+        refused::refuse(&query).map_err(|error| locate::locate(error, statement))?;
         check_aggregates(statement)?;
         check_ordinals(statement)?;
         distinct_positions(&mut query, text)?;
@@ -330,9 +332,16 @@ impl Planner {
             error.message = unmarked(&error.message);
             let error = naming::ambiguous(error, &hidden);
             let error = self.with_argument_types(error, &written, system, &sources, parameters);
-            locate::locate(self.of_missing_schema(error), statement)
+            let columns = match error.position {
+                None if error.sqlstate.0.starts_with(b"42") || error.sqlstate.0.starts_with(b"22") => {
+                    self.column_types(&written, system, &sources, parameters)
+                }
+                _ => Columns::default(),
+            };
+            locate::locate(self.of_missing_schema(error), locate::Statement { columns: &columns, ..statement })
         })?;
-        let planned = Planned { plan, relations: named, constants: locate::cast_constants(&written), origins };
+        let planned =
+            Planned { plan, relations: named, constants: locate::cast_constants(&written, &unknown), origins };
         Ok(Analyzed { planned, query, sources, system, unreachable })
     }
 
@@ -349,6 +358,10 @@ impl Planner {
             return error;
         }
         let named = error.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist"));
+        if let Some(call) = named.filter(|call| is_of_special_syntax(call, written)) {
+            error.message = format!("function pg_catalog.{call} does not exist");
+            return error;
+        }
         if let Some((name, types)) = named.and_then(|named| named.strip_suffix(')')?.split_once('(')) {
             return with_unknown_types(name, types, written).unwrap_or(error);
         }
@@ -380,6 +393,31 @@ impl Planner {
             error.message = format!("function {name}({}) does not exist", call.type_names(&types).join(", "));
         }
         error
+    }
+
+    /// The types of the columns that a query's FROM items have, for the place of an error.
+    fn column_types(
+        &self,
+        written: &Query,
+        system: bool,
+        sources: &ResolvedRelations,
+        parameters: &[Option<PgType>],
+    ) -> Columns {
+        let mut columns = Columns::default();
+        for mut query in from_items(written) {
+            let rewritten = if system {
+                pg_catalog::rewrite(&mut query);
+                semantics::rewrite_catalog(&mut query);
+                Ok(())
+            } else {
+                semantics::rewrite_casts(&mut query)
+            };
+            let described = rewritten.and_then(|()| self.describe(query, sources, parameters));
+            for column in described.unwrap_or_default() {
+                columns.add(column.relation.as_deref(), &column.name, &column.data_type);
+            }
+        }
+        columns
     }
 
     /// `3F000` for a type or collation of a schema that is not there.
@@ -526,6 +564,14 @@ const OF_NUMBERS: &[&str] = &[
     "bit_or",
     "bit_xor",
 ];
+
+/// `substring(x FROM y)` and its like mean the functions of `pg_catalog`, and PostgreSQL's messages say so.
+fn is_of_special_syntax(call: &str, written: &Query) -> bool {
+    const NAMES: [&str; 6] = ["substring", "position", "overlay", "btrim", "ltrim", "rtrim"];
+    let Some((name, _)) = call.split_once('(') else { return false };
+    // Called by its name it is found.
+    NAMES.contains(&name) && unknown_call(written, name).is_none()
+}
 
 /// DataFusion takes an untyped constant for text, in its messages too.
 fn with_unknown_types(name: &str, types: &str, written: &Query) -> Option<SqlError> {

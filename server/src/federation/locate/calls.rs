@@ -3,8 +3,8 @@
 use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::Statement;
-use super::candidates::{Candidate, each_expr, is_type};
-use super::expressions::{arguments, type_of};
+use super::candidates::{Candidate, choose, each_expr, is_type};
+use super::expressions::arguments;
 use super::source::{Source, of_ident};
 
 /// What a message says of a call.
@@ -61,7 +61,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    fn fit(&self, call: &Function) -> Option<bool> {
+    fn fit(&self, call: &Function, source: &Source<'_>) -> Option<bool> {
         let last = call.name.0.last()?.as_ident()?;
         let name = if last.quote_style.is_some() { last.value.clone() } else { last.value.to_lowercase() };
         if name != self.name || !(self.matches)(call) {
@@ -73,25 +73,50 @@ impl<'a> Wanted<'a> {
             return None;
         }
         let fits: Option<Vec<bool>> =
-            arguments.iter().zip(types).map(|(argument, name)| is_type(&type_of(argument), name)).collect();
+            arguments.iter().zip(types).map(|(argument, name)| is_type(&source.type_of(argument), name)).collect();
         fits.map(|fits| fits.into_iter().all(|certain| certain))
     }
 }
 
+/// The only window function of a statement, where it may not be.
+pub(super) fn window(message: &str, statement: Statement<'_>, _source: &Source<'_>) -> Option<usize> {
+    let known = message.starts_with("window functions are not allowed in ")
+        || message == "window function calls cannot be nested"
+        || message == "aggregate function calls cannot contain window function calls";
+    if !known {
+        return None;
+    }
+    let mut candidates = Vec::new();
+    each_expr(statement.query, &mut |expr| {
+        if let Expr::Function(call) = expr
+            && call.over.is_some()
+        {
+            let position = call.name.0.first().and_then(|part| part.as_ident()).and_then(of_ident);
+            candidates.push(Candidate { certain: false, position });
+        }
+    });
+    choose(&candidates)
+}
+
 /// Finds the call that a message is about.
-pub(super) fn find(message: &str, statement: Statement<'_>, source: &Source) -> Option<usize> {
+pub(super) fn find(message: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
     let wanted = Wanted::of(message)?;
     let mut candidates = Vec::new();
     each_expr(statement.query, &mut |expr| {
         let Expr::Function(call) = expr else { return };
-        let Some(certain) = wanted.fit(call) else { return };
+        let Some(certain) = wanted.fit(call, source) else { return };
         let position = call.name.0.first().and_then(|part| part.as_ident()).and_then(of_ident);
         candidates.push(Candidate { certain, position });
     });
     match candidates.as_slice() {
         // In FROM, or with words between its arguments.
-        [] => source.only(|index| source.is_name(index, wanted.name) && source.text(index + 1) == "("),
-        // The first that is called so: what does not exist does not for any of them.
-        [first, ..] => first.position,
+        [] => {
+            // `trim(x)`, `trim(LEADING FROM x)`
+            let is_trim = matches!(wanted.name, "btrim" | "ltrim" | "rtrim");
+            let is_called =
+                |index: usize| source.is_name(index, wanted.name) || (is_trim && source.text(index) == "trim");
+            source.only(|index| is_called(index) && source.text(index + 1) == "(")
+        }
+        candidates => choose(candidates),
     }
 }

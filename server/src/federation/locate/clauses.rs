@@ -1,22 +1,23 @@
 //! Clauses and constructs whose parts are of the wrong type or number.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, LimitClause, Query, Select, SetExpr, UnaryOperator,
+    AccessExpr, BinaryOperator, Expr, Function, LimitClause, Query, Select, SelectItem, SetExpr, Subscript,
+    UnaryOperator,
 };
 
 use super::Statement;
 use super::candidates::{Candidate, choose, each_body, each_expr, each_query, each_select, is_type};
-use super::expressions::{Known, arguments, item_expr, plain_name, select_items, start_of, type_of};
+use super::expressions::{Known, arguments, item_expr, plain_name, select_items, start_of};
 use super::operators::{token_after, token_between};
 use super::source::Source;
 
 /// `argument of AND must be type boolean, not type integer`.
-pub(super) fn argument(message: &str, statement: Statement<'_>, source: &Source) -> Option<usize> {
+pub(super) fn argument(message: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
     let (place, rest) = message.strip_prefix("argument of ")?.split_once(" must be type ")?;
     let (_, own) = rest.split_once(", not type ")?;
     let mut candidates = Vec::new();
     let mut offer = |expr: &Expr| {
-        let fit = is_type(&type_of(expr), own);
+        let fit = is_type(&source.type_of(expr), own);
         candidates.extend(fit.map(|certain| Candidate { certain, position: start_of(expr, source) }));
     };
     match place {
@@ -54,7 +55,7 @@ pub(super) fn argument(message: &str, statement: Statement<'_>, source: &Source)
 }
 
 /// `CASE types integer and text cannot be matched`: the first part of the second type.
-pub(super) fn unmatched(message: &str, statement: Statement<'_>, source: &Source) -> Option<usize> {
+pub(super) fn unmatched(message: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
     let (construct, types) = message.strip_suffix(" cannot be matched")?.split_once(" types ")?;
     let (_, other) = types.split_once(" and ")?;
     let mut candidates = Vec::new();
@@ -73,7 +74,7 @@ pub(super) fn unmatched(message: &str, statement: Statement<'_>, source: &Source
             if op.to_string() != construct {
                 return;
             }
-            let (Some(left), Some(right)) = (select_items(left), select_items(right)) else { return };
+            let (Some(left), Some(right)) = (first_items(left), select_items(right)) else { return };
             for (left, right) in left.iter().zip(right) {
                 if let (Some(left), Some(right)) = (item_expr(left), item_expr(right)) {
                     offer(&[left, right]);
@@ -98,8 +99,16 @@ pub(super) fn unmatched(message: &str, statement: Statement<'_>, source: &Source
     choose(&candidates)
 }
 
-fn second(parts: &[&Expr], other: &str, source: &Source) -> Option<Candidate> {
-    let types: Vec<Known> = parts.iter().map(|part| type_of(part)).collect();
+/// The columns of the first SELECT of a set operation.
+fn first_items(body: &SetExpr) -> Option<&[SelectItem]> {
+    match body {
+        SetExpr::SetOperation { left, .. } => first_items(left),
+        body => select_items(body),
+    }
+}
+
+fn second(parts: &[&Expr], other: &str, source: &Source<'_>) -> Option<Candidate> {
+    let types: Vec<Known> = parts.iter().map(|part| source.type_of(part)).collect();
     let (index, certain) = types.iter().enumerate().skip(1).find_map(|(index, own)| {
         let certain = is_type(own, other)?;
         Some((index, certain && types.iter().take(index).all(|before| *before != Known::Any)))
@@ -109,7 +118,7 @@ fn second(parts: &[&Expr], other: &str, source: &Source) -> Option<Candidate> {
 }
 
 /// `ORDER BY position 2 is not in select list`.
-pub(super) fn ordinal(message: &str, statement: Statement<'_>, source: &Source) -> Option<usize> {
+pub(super) fn ordinal(message: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
     use datafusion::sql::sqlparser::ast::{GroupByExpr, OrderByKind};
     let (clause, number) = message.strip_suffix(" is not in select list")?.split_once(" position ")?;
     let mut candidates = Vec::new();
@@ -137,8 +146,39 @@ pub(super) fn ordinal(message: &str, statement: Statement<'_>, source: &Source) 
     }
 }
 
+/// The first key of ORDER BY that DISTINCT does not have.
+pub(super) fn distinct_key(message: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
+    use datafusion::sql::sqlparser::ast::{OrderByKind, Spanned, Value};
+    if message != "for SELECT DISTINCT, ORDER BY expressions must appear in select list" {
+        return None;
+    }
+    let mut candidates = Vec::new();
+    each_query(statement.query, &mut |query| {
+        let SetExpr::Select(select) = query.body.as_ref() else { return };
+        let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|order| &order.kind) else { return };
+        if select.distinct.is_none() || select.projection.iter().any(|item| item_expr(item).is_none()) {
+            return;
+        }
+        let is_shown = |key: &Expr| {
+            matches!(key, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+                || select.projection.iter().any(|item| {
+                    let text = item.to_string();
+                    let shown = key.to_string();
+                    item_expr(item).is_some_and(|expr| expr.to_string() == shown)
+                        || text.ends_with(&format!(" AS {shown}"))
+                        || text.ends_with(&format!(".{shown}"))
+                })
+        };
+        if let Some(key) = keys.iter().find(|key| !is_shown(&key.expr)) {
+            let position = start_of(&key.expr, source).filter(|_| key.expr.span().start.line > 0);
+            candidates.push(Candidate { certain: true, position });
+        }
+    });
+    choose(&candidates)
+}
+
 /// What is said of the numbers of columns.
-pub(super) fn columns(message: &str, statement: Statement<'_>, source: &Source) -> Option<usize> {
+pub(super) fn columns(message: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
     let mut candidates = Vec::new();
     let count = |query: &Query| {
         let items = select_items(&query.body)?;
@@ -219,7 +259,7 @@ fn width(expr: &Expr) -> usize {
 }
 
 /// `cannot subscript type integer because it does not support subscripting`, and the arguments of GROUPING.
-pub(super) fn part(message: &str, statement: Statement<'_>, source: &Source) -> Option<usize> {
+pub(super) fn part(message: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
     let mut candidates = Vec::new();
     if let Some(own) = message
         .strip_prefix("cannot subscript type ")
@@ -227,8 +267,22 @@ pub(super) fn part(message: &str, statement: Statement<'_>, source: &Source) -> 
     {
         each_expr(statement.query, &mut |expr| {
             if let Expr::CompoundFieldAccess { root, .. } = expr {
-                let fit = is_type(&type_of(root), own);
+                let fit = is_type(&source.type_of(root), own);
                 candidates.extend(fit.map(|certain| Candidate { certain, position: start_of(root, source) }));
+            }
+        });
+    } else if message == "array subscript must have type integer" {
+        each_expr(statement.query, &mut |expr| {
+            let Expr::CompoundFieldAccess { access_chain, .. } = expr else { return };
+            for access in access_chain {
+                let AccessExpr::Subscript(Subscript::Index { index }) = access else { continue };
+                let certain = match source.type_of(index) {
+                    Known::Type(own) if matches!(own.as_str(), "smallint" | "integer" | "bigint") => continue,
+                    Known::Type(_) => true,
+                    Known::Unknown => continue,
+                    Known::Any => false,
+                };
+                candidates.push(Candidate { certain, position: start_of(index, source) });
             }
         });
     } else if message == "arguments to GROUPING must be grouping expressions of the associated query level" {
@@ -249,7 +303,7 @@ pub(super) fn part(message: &str, statement: Statement<'_>, source: &Source) -> 
         each_expr(statement.query, &mut |expr| {
             let Expr::Cast { kind, expr: inner, data_type, .. } = expr else { return };
             let named = super::expressions::type_name(data_type).is_none_or(|name| name == to);
-            let Some(certain) = is_type(&type_of(inner), from).filter(|_| named) else { return };
+            let Some(certain) = is_type(&source.type_of(inner), from).filter(|_| named) else { return };
             let position = match kind {
                 datafusion::sql::sqlparser::ast::CastKind::DoubleColon => token_after(inner, &["::"], source),
                 _ => start_of(expr, source),

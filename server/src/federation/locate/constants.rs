@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, LimitClause, Query, SetExpr, TypedString, Value, ValueWithSpan, Visit, Visitor,
 };
 
-use super::expressions::{Known, arguments, item_expr, plain_name, select_items, type_of};
+use super::expressions::{Columns, Known, arguments, item_expr, plain_name, select_items, type_of};
 use super::source::of_value;
 use crate::error::{SqlError, SqlState};
 use crate::wire::sqlstate::connector_error;
@@ -84,7 +84,12 @@ impl CastConstant {
                 error.message == missing
             }
             Target::Parameter => error.message.strip_prefix("there is no parameter ") == Some(self.text.as_str()),
-            Target::Beside(types) => is_text && types.iter().any(|name| is_type(name)),
+            Target::Beside(types) => {
+                let fails = |name: &String| {
+                    PgType::parse_name(name).is_some_and(|target| reading_fails_so(&self.text, &target, error))
+                };
+                (is_text && types.iter().any(|name| is_type(name))) || types.iter().any(fails)
+            }
             Target::Open => false,
         }
     }
@@ -114,8 +119,8 @@ fn reading_fails_so(text: &str, target: &PgType, error: &SqlError) -> bool {
 }
 
 /// What an error says of a value that it rejects.
-pub(super) struct Rejected<'a> {
-    pub(super) text: &'a str,
+struct Rejected<'a> {
+    text: &'a str,
     type_name: Option<&'a str>,
 }
 
@@ -142,10 +147,10 @@ impl<'a> Rejected<'a> {
 }
 
 /// The constants of a query that take a type where they stand.
-pub(in crate::federation) fn cast_constants(query: &Query) -> Vec<CastConstant> {
-    let mut finder = Constants { found: Vec::new() };
+pub(in crate::federation) fn cast_constants(query: &Query, columns: &Columns) -> Vec<CastConstant> {
+    let mut finder = Constants { found: Vec::new(), columns };
     let _ = query.visit(&mut finder);
-    let Constants { mut found } = finder;
+    let Constants { mut found, .. } = finder;
     found.dedup_by(|one, other| one.position == other.position && one.position.is_some());
     found
 }
@@ -161,11 +166,12 @@ fn string_of(constant: &ValueWithSpan) -> Option<&str> {
     }
 }
 
-struct Constants {
+struct Constants<'a> {
     found: Vec<CastConstant>,
+    columns: &'a Columns,
 }
 
-impl Constants {
+impl Constants<'_> {
     fn add(&mut self, constant: &ValueWithSpan, target: Target) -> ControlFlow<()> {
         let Some(text) = string_of(constant) else { return ControlFlow::Continue(()) };
         let position = of_value(constant);
@@ -195,7 +201,7 @@ impl Constants {
         }
         let types: Vec<String> = parts
             .iter()
-            .filter_map(|part| match type_of(part) {
+            .filter_map(|part| match type_of(part, self.columns) {
                 Known::Type(name) => Some(name),
                 _ => None,
             })
@@ -211,7 +217,7 @@ impl Constants {
     }
 }
 
-impl Constants {
+impl Constants<'_> {
     /// The columns of set operations and lists of rows.
     fn body(&mut self, body: &SetExpr) -> ControlFlow<()> {
         match body {
@@ -252,7 +258,7 @@ fn object_kind(data_type: &DataType) -> Option<&'static str> {
     })
 }
 
-impl Visitor for Constants {
+impl Visitor for Constants<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
@@ -288,7 +294,7 @@ impl Visitor for Constants {
                 self.beside(&parts)
             }
             Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
-                match (type_of(left), right.as_ref()) {
+                match (type_of(left, self.columns), right.as_ref()) {
                     (Known::Type(own), Expr::Value(constant)) => match PgType::parse_name(&format!("{own}[]")) {
                         Some(array) => self.add(constant, Target::Type(Box::new(array))),
                         None => ControlFlow::Continue(()),

@@ -1,10 +1,11 @@
 //! Where an expression begins, and the type that it has by its form alone.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use atoll_connector_api::types::{PgType, from_sql};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
     ObjectNamePart, Query, SelectItem, SetExpr, TypedString, UnaryOperator, Value, Visit, Visitor,
 };
 
@@ -42,18 +43,52 @@ pub(super) fn type_name(data_type: &DataType) -> Option<String> {
     Some(if name == "bpchar" { "character".to_owned() } else { name })
 }
 
+/// The types of a statement's columns, by their names, with the relation's or without. Nothing is said of a name that
+/// stands for columns of different types.
+#[derive(Debug, Default)]
+pub(in crate::federation) struct Columns(HashMap<(Option<String>, String), Option<String>>);
+
+impl Columns {
+    /// Adds a column of a relation.
+    pub(in crate::federation) fn add(&mut self, relation: Option<&str>, name: &str, data_type: &PgType) {
+        let shown = PgType { modifier: -1, ..data_type.clone() }.sql_name();
+        let shown = if shown == "bpchar" { "character".to_owned() } else { shown };
+        let named = relation.map(|relation| (Some(relation.to_owned()), name.to_owned()));
+        for key in named.into_iter().chain([(None, name.to_owned())]) {
+            let known = self.0.entry(key).or_insert_with(|| Some(shown.clone()));
+            if known.as_ref() != Some(&shown) {
+                *known = None;
+            }
+        }
+    }
+
+    fn get(&self, relation: Option<&Ident>, name: &Ident) -> Known {
+        let folded = |ident: &Ident| match ident.quote_style {
+            Some(_) => ident.value.clone(),
+            None => ident.value.to_lowercase(),
+        };
+        let found = self.0.get(&(relation.map(folded), folded(name))).cloned().flatten();
+        found.map_or(Known::Any, Known::Type)
+    }
+}
+
 /// The type of an expression.
-pub(super) fn type_of(expr: &Expr) -> Known {
-    typed(expr, DEPTH_MAX)
+pub(super) fn type_of(expr: &Expr, columns: &Columns) -> Known {
+    typed(expr, columns, DEPTH_MAX)
 }
 
 /// Levels that are looked at: a chain of operators is as deep as it is long, and this is asked at each of them.
 const DEPTH_MAX: usize = 32;
 
-fn typed(expr: &Expr, depth: usize) -> Known {
+fn typed(expr: &Expr, columns: &Columns, depth: usize) -> Known {
     let Some(depth) = depth.checked_sub(1) else { return Known::Any };
     match expr {
-        Expr::Nested(inner) => typed(inner, depth),
+        Expr::Identifier(name) => columns.get(None, name),
+        Expr::CompoundIdentifier(names) => match names.as_slice() {
+            [.., relation, name] => columns.get(Some(relation), name),
+            _ => Known::Any,
+        },
+        Expr::Nested(inner) => typed(inner, columns, depth),
         Expr::Value(value) => match &value.value {
             Value::Number(digits, _) => {
                 let digits = digits.to_string();
@@ -72,7 +107,7 @@ fn typed(expr: &Expr, depth: usize) -> Known {
             type_name(data_type).map_or(Known::Any, Known::Type)
         }
         Expr::Interval(_) => Known::of("interval"),
-        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => match typed(expr, depth) {
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => match typed(expr, columns, depth) {
             Known::Unknown => Known::Any,
             known => known,
         },
@@ -96,12 +131,12 @@ fn typed(expr: &Expr, depth: usize) -> Known {
         | Expr::AnyOp { .. }
         | Expr::AllOp { .. }
         | Expr::Exists { .. } => Known::of("boolean"),
-        Expr::BinaryOp { left, op, right } => binary_type(left, op, right, depth),
-        Expr::Array(array) => array_type(&array.elem, depth),
+        Expr::BinaryOp { left, op, right } => binary_type((left, right), op, columns, depth),
+        Expr::Array(array) => array_type(&array.elem, columns, depth),
         Expr::Tuple(_) => Known::of("record"),
         Expr::Function(call) => call_type(call),
         Expr::Subquery(query) => match only_column(query) {
-            Some(expr) => match typed(expr, depth) {
+            Some(expr) => match typed(expr, columns, depth) {
                 Known::Unknown => Known::of("text"),
                 known => known,
             },
@@ -111,7 +146,7 @@ fn typed(expr: &Expr, depth: usize) -> Known {
     }
 }
 
-fn binary_type(left: &Expr, op: &BinaryOperator, right: &Expr, depth: usize) -> Known {
+fn binary_type((left, right): (&Expr, &Expr), op: &BinaryOperator, columns: &Columns, depth: usize) -> Known {
     match op {
         BinaryOperator::And
         | BinaryOperator::Or
@@ -122,12 +157,12 @@ fn binary_type(left: &Expr, op: &BinaryOperator, right: &Expr, depth: usize) -> 
         | BinaryOperator::Gt
         | BinaryOperator::GtEq => Known::of("boolean"),
         BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply => {
-            match (typed(left, depth), typed(right, depth)) {
+            match (typed(left, columns, depth), typed(right, columns, depth)) {
                 (Known::Type(left), Known::Type(right)) if left == right && is_number(&left) => Known::Type(left),
                 _ => Known::Any,
             }
         }
-        BinaryOperator::StringConcat => match (typed(left, depth), typed(right, depth)) {
+        BinaryOperator::StringConcat => match (typed(left, columns, depth), typed(right, columns, depth)) {
             (Known::Unknown, Known::Unknown) => Known::of("text"),
             (Known::Unknown, Known::Type(other)) | (Known::Type(other), Known::Unknown)
                 if is_number(&other) || matches!(other.as_str(), "text" | "boolean") =>
@@ -146,8 +181,9 @@ fn is_number(name: &str) -> bool {
     matches!(name, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision")
 }
 
-fn array_type(elements: &[Expr], depth: usize) -> Known {
-    let mut types = elements.iter().map(|element| typed(element, depth)).filter(|known| *known != Known::Unknown);
+fn array_type(elements: &[Expr], columns: &Columns, depth: usize) -> Known {
+    let mut types =
+        elements.iter().map(|element| typed(element, columns, depth)).filter(|known| *known != Known::Unknown);
     match types.next() {
         None if elements.is_empty() => Known::Any,
         None => Known::of("text[]"),
@@ -250,7 +286,7 @@ fn leading(expr: &Expr) -> Option<&Expr> {
 }
 
 /// The index of an expression's first token, parentheses around it included.
-pub(super) fn first_token(expr: &Expr, source: &Source) -> Option<usize> {
+pub(super) fn first_token(expr: &Expr, source: &Source<'_>) -> Option<usize> {
     match (expr, leading(expr)) {
         (Expr::Nested(inner), _) => opening(first_token(inner, source)?, source),
         (_, Some(leading)) => first_token(leading, source),
@@ -259,12 +295,12 @@ pub(super) fn first_token(expr: &Expr, source: &Source) -> Option<usize> {
 }
 
 /// The parenthesis before a token.
-fn opening(index: usize, source: &Source) -> Option<usize> {
+fn opening(index: usize, source: &Source<'_>) -> Option<usize> {
     (source.before(index) == "(").then(|| index - 1)
 }
 
 /// Where PostgreSQL says that an expression is: its leftmost part without the parentheses around it.
-pub(super) fn start_of(expr: &Expr, source: &Source) -> Option<usize> {
+pub(super) fn start_of(expr: &Expr, source: &Source<'_>) -> Option<usize> {
     if let Some(leading) = leading(expr) {
         return start_of(leading, source);
     }
@@ -285,7 +321,7 @@ pub(super) fn start_of(expr: &Expr, source: &Source) -> Option<usize> {
         Expr::Tuple(fields) => source.position(opening(first_token(fields.first()?, source)?, source)?),
         Expr::Subquery(query) => source.position(opening(source.index_at(select_start(&query.body)?)?, source)?),
         // A string takes its type at once, and stays where it is.
-        Expr::Cast { kind: CastKind::Cast, expr, .. } => match type_of(expr) {
+        Expr::Cast { kind: CastKind::Cast, expr, .. } => match source.type_of(expr) {
             Known::Unknown => start_of(expr, source),
             _ => source.position(opening(first_token(expr, source)?, source)?.checked_sub(1)?),
         },

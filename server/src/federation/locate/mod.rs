@@ -18,15 +18,14 @@ mod words;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, Ident, ObjectNamePart, OrderByKind, Query, SelectItem, SetExpr, TypedString, Value, ValueWithSpan,
-    Visit, Visitor,
+    Expr, Function, Ident, ObjectNamePart, OrderByKind, Query, SelectItem, SetExpr, Visit, Visitor,
 };
 
 use super::relations::position;
 use crate::error::{SqlError, SqlState};
-use constants::Rejected;
 pub(super) use constants::cast_constants;
 pub use constants::{CastConstant, Stage};
+pub(super) use expressions::Columns;
 pub(super) use misplaced::check_aggregates;
 use source::Source;
 
@@ -37,6 +36,8 @@ pub(super) struct Statement<'a> {
     pub(super) query: &'a Query,
     /// The text that the query's locations count in.
     pub(super) text: &'a str,
+    /// What its columns are, as far as it is known.
+    pub(super) columns: &'a Columns,
     /// Whether a function is an aggregate.
     pub(super) is_aggregate: &'a (dyn Fn(&str) -> bool + Sync),
 }
@@ -53,13 +54,11 @@ enum Cause {
     AggregateOfWhere,
     /// An aggregate within an aggregate.
     NestedAggregate,
-    /// A string constant.
-    Constant(String),
 }
 
 /// PostgreSQL's name of the type that an expression has by its form alone, `unknown` included.
 pub(super) fn type_by_form(expr: &Expr) -> Option<String> {
-    expressions::type_of(expr).name().map(str::to_owned)
+    expressions::type_of(expr, &Columns::default()).name().map(str::to_owned)
 }
 
 /// Adds the position of the place that an error is about.
@@ -67,7 +66,7 @@ pub(super) fn locate(error: SqlError, statement: Statement<'_>) -> SqlError {
     if error.position.is_some() {
         return error;
     }
-    let error = CastConstant::locate(&cast_constants(statement.query), error, Stage::Planning);
+    let error = CastConstant::locate(&cast_constants(statement.query, statement.columns), error, Stage::Planning);
     if error.position.is_some() {
         return error;
     }
@@ -86,24 +85,26 @@ pub(super) fn locate(error: SqlError, statement: Statement<'_>) -> SqlError {
 
 /// As [`locate`], for what is found when a plan is optimized: no row has been read yet.
 pub fn locate_planning(error: SqlError, query: &Query, text: &str) -> SqlError {
-    let error = CastConstant::locate(&cast_constants(query), error, Stage::Planning);
+    let columns = Columns::default();
+    let error = CastConstant::locate(&cast_constants(query, &columns), error, Stage::Planning);
     if error.position.is_some() {
         return error;
     }
-    let position = place(&error, Statement { query, text, is_aggregate: &|_| false });
+    let position = place(&error, Statement { query, text, columns: &columns, is_aggregate: &|_| false });
     error.at(position)
 }
 
 /// Where a name stands in a text, if it does so once.
 pub fn only_word(text: &str, name: &str) -> Option<usize> {
-    let source = Source::of_text(text);
+    let columns = Columns::default();
+    let source = Source::of_text(text, &columns);
     source.only(|index| source.is_name(index, name))
 }
 
 /// The place of what a message describes.
 fn place(error: &SqlError, statement: Statement<'_>) -> Option<usize> {
     let message = error.message.as_str();
-    let source = Source::of(statement.text, statement.query);
+    let source = Source::of(statement.text, statement.query, statement.columns);
     if source.is_empty() {
         return None;
     }
@@ -112,7 +113,15 @@ fn place(error: &SqlError, statement: Statement<'_>) -> Option<usize> {
     {
         return operators::find(operands, statement, &source);
     }
-    let rules = [clauses::argument, clauses::unmatched, clauses::ordinal, clauses::columns, clauses::part];
+    let rules = [
+        clauses::argument,
+        clauses::unmatched,
+        clauses::ordinal,
+        clauses::columns,
+        clauses::part,
+        clauses::distinct_key,
+        calls::window,
+    ];
     rules
         .iter()
         .find_map(|rule| rule(message, statement, &source))
@@ -146,7 +155,7 @@ fn cause_of(error: &SqlError) -> Option<Cause> {
             Some(Cause::NestedAggregate)
         }
         SqlState::GROUPING_ERROR => name(message.strip_prefix("column ")?).map(Cause::Ungrouped),
-        _ => Rejected::of(error).map(|rejected| Cause::Constant(rejected.text.to_owned())),
+        _ => None,
     }
 }
 
@@ -227,11 +236,6 @@ impl Visitor for Finder<'_> {
             (Expr::Function(call), _) => self.call(call),
             (Expr::Identifier(ident), _) if named => self.offer(&[ident]),
             (Expr::CompoundIdentifier(idents), _) if named => self.offer(&idents.iter().collect::<Vec<_>>()),
-            (Expr::Value(constant) | Expr::TypedString(TypedString { value: constant, .. }), Cause::Constant(text))
-                if string_of(constant) == Some(text) =>
-            {
-                self.take(Some((constant.span.start.line, constant.span.start.column)))
-            }
             _ => ControlFlow::Continue(()),
         }
     }
@@ -269,12 +273,5 @@ impl Visitor for Clauses<'_, '_> {
             }
         }
         ControlFlow::Continue(())
-    }
-}
-
-fn string_of(constant: &ValueWithSpan) -> Option<&String> {
-    match &constant.value {
-        Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text),
-        _ => None,
     }
 }

@@ -2,26 +2,29 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Ident, Query, SetExpr, ValueWithSpan, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SetExpr, ValueWithSpan, Visit, Visitor};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::expressions::{Columns, Known, type_of};
 use crate::statement::{WrittenKind, WrittenToken, written_tokens};
 
 /// Statements of more tokens are not searched.
 const TOKENS_MAX: usize = 4_000;
 
-/// A text's tokens.
-pub(super) struct Source {
+/// A text's tokens, and the types of the columns that it names.
+pub(super) struct Source<'a> {
     tokens: Vec<WrittenToken>,
+    columns: &'a Columns,
 }
 
-impl Source {
+impl<'a> Source<'a> {
     /// The tokens of a query's statement. The places in the query count in all that the client sent, of which the
     /// statement's text is a part: the first SELECT of both is the same.
-    pub(super) fn of(text: &str, query: &Query) -> Self {
+    pub(super) fn of(text: &str, query: &Query, columns: &'a Columns) -> Self {
+        let nothing = || Self { tokens: Vec::new(), columns };
         let mut tokens = written_tokens(text);
         if tokens.len() > TOKENS_MAX {
-            return Self { tokens: Vec::new() };
+            return nothing();
         }
         let word = |wanted: &str| tokens.iter().find(|token| token.kind == WrittenKind::Word && token.text == wanted);
         let opening = || {
@@ -35,16 +38,21 @@ impl Source {
             First { row: Some(place), .. } => opening().map(|own| (place, own)),
             _ => None,
         };
-        let Some((place, own)) = shift.filter(|(place, own)| place >= own) else { return Self { tokens: Vec::new() } };
+        let Some((place, own)) = shift.filter(|(place, own)| place >= own) else { return nothing() };
         for token in &mut tokens {
             token.position += place - own;
         }
-        Self { tokens }
+        Self { tokens, columns }
     }
 
     /// The tokens of a text by itself.
-    pub(super) fn of_text(text: &str) -> Self {
-        Self { tokens: written_tokens(text) }
+    pub(super) fn of_text(text: &str, columns: &'a Columns) -> Self {
+        Self { tokens: written_tokens(text), columns }
+    }
+
+    /// The type of an expression, as far as it is known.
+    pub(super) fn type_of(&self, expr: &Expr) -> Known {
+        type_of(expr, self.columns)
     }
 
     pub(super) fn is_empty(&self) -> bool {

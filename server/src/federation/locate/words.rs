@@ -8,7 +8,7 @@ use super::source::{Source, of_ident};
 use crate::federation::semantics;
 
 /// Finds what a message names.
-pub(super) fn find(message: &str, statement: Statement<'_>, source: &Source) -> Option<usize> {
+pub(super) fn find(message: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
     missing_type(message, source)
         .or_else(|| modifier(message, source))
         .or_else(|| collation(message, source))
@@ -18,14 +18,14 @@ pub(super) fn find(message: &str, statement: Statement<'_>, source: &Source) -> 
 }
 
 /// Whether a token begins a type's name.
-fn is_type(index: usize, source: &Source) -> bool {
+fn is_type(index: usize, source: &Source<'_>) -> bool {
     matches!(source.before(index), "::" | "as") || source.is_constant(index + 1)
 }
 
-fn missing_type(message: &str, source: &Source) -> Option<usize> {
+fn missing_type(message: &str, source: &Source<'_>) -> Option<usize> {
     if let Some(name) = message.strip_prefix("type \"").and_then(|rest| rest.strip_suffix("\" does not exist")) {
         let first = name.trim_end_matches("[]").split('.').next()?;
-        return source.only(|index| source.is_name(index, first) && is_type(index, source));
+        return source.first(|index| source.is_name(index, first) && is_type(index, source));
     }
     let name = message.strip_prefix("schema \"")?.strip_suffix("\" does not exist")?;
     let names = |index: usize| source.is_name(index, name) && source.text(index + 1) == ".";
@@ -37,7 +37,7 @@ fn missing_type(message: &str, source: &Source) -> Option<usize> {
 }
 
 /// `length for type varchar must be at least 1`: the type whose modifier says so.
-fn modifier(message: &str, source: &Source) -> Option<usize> {
+fn modifier(message: &str, source: &Source<'_>) -> Option<usize> {
     if let Some(name) =
         message.strip_prefix("type modifier is not allowed for type \"").and_then(|rest| rest.strip_suffix('"'))
     {
@@ -64,7 +64,7 @@ fn modifier(message: &str, source: &Source) -> Option<usize> {
     })
 }
 
-fn collation(message: &str, source: &Source) -> Option<usize> {
+fn collation(message: &str, source: &Source<'_>) -> Option<usize> {
     let is_collate = |index: usize| source.text(index) == "collate";
     if message.starts_with("collations are not supported by type ") {
         return source.only(is_collate);
@@ -77,7 +77,7 @@ fn collation(message: &str, source: &Source) -> Option<usize> {
 }
 
 /// The bounds of the only window frame.
-fn frame(message: &str, source: &Source) -> Option<usize> {
+fn frame(message: &str, source: &Source<'_>) -> Option<usize> {
     if let Some(name) = message.strip_prefix("window \"").and_then(|rest| rest.strip_suffix("\" does not exist")) {
         return source.only(|index| source.is_name(index, name) && source.before(index) == "over");
     }
@@ -122,7 +122,7 @@ fn missing_table(message: &str, statement: Statement<'_>) -> Option<usize> {
     found.first().copied().flatten()
 }
 
-fn other(message: &str, source: &Source) -> Option<usize> {
+fn other(message: &str, source: &Source<'_>) -> Option<usize> {
     if let Some(parameter) = message.strip_prefix("there is no parameter ") {
         return source.first(|index| source.raw(index) == parameter);
     }

@@ -73,7 +73,7 @@ impl ExprPlanner for PostgresOperators {
         {
             return Err(no_sign("~", own).into());
         }
-        if op == BinaryOperator::StringConcat {
+        if matches!(op, BinaryOperator::StringConcat | BinaryOperator::PGExp) {
             check_sides(&op, sides.0.as_ref(), sides.1.as_ref())?;
         }
         check_rows(&op, (&left, sides.0.as_ref()), (&right, sides.1.as_ref()), schema)?;
@@ -178,23 +178,38 @@ fn check_sides(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
         Operand::Typed(own) => own.is_extension() || (own.user.is_none() && oids.contains(&own.oid)),
     };
     let integers = &[oids::INT2, oids::INT4, oids::INT8];
-    let is_text = |side: &Operand| match side {
+    const STRINGS: &[u32] = &[oids::TEXT, oids::VARCHAR, oids::BPCHAR];
+    const NO_NUMBERS: &[u32] = &[oids::TEXT, oids::VARCHAR, oids::BPCHAR, oids::BOOL, oids::DATE];
+    let is_string = |side: &Operand| match side {
         Operand::Unknown => true,
         Operand::Typed(own) => own.is_extension() || own.is_collated() || is_text(own),
     };
-    let is_boolean =
-        |side: &Operand| matches!(side, Operand::Typed(own) if own.user.is_none() && own.oid == oids::BOOL);
+    let is_one_of = |side: &Operand, oids: &[u32]| matches!(side, Operand::Typed(own) if own.user.is_none() && oids.contains(&own.oid));
     let missing = match op {
+        // A shift is by an `integer`.
+        BinaryOperator::PGBitwiseShiftLeft | BinaryOperator::PGBitwiseShiftRight => {
+            !is_builtin(left, integers) || !is_builtin(right, &[oids::INT2, oids::INT4])
+        }
         op if is_bitwise(op) => !is_builtin(left, integers) || !is_builtin(right, integers),
         BinaryOperator::PGRegexMatch
         | BinaryOperator::PGRegexIMatch
         | BinaryOperator::PGRegexNotMatch
-        | BinaryOperator::PGRegexNotIMatch => !is_text(left) || !is_text(right),
-        op if arithmetic_operator(op).is_some() => is_boolean(left) || is_boolean(right),
+        | BinaryOperator::PGRegexNotIMatch => !is_string(left) || !is_string(right),
+        BinaryOperator::PGExp => is_one_of(left, NO_NUMBERS) || is_one_of(right, NO_NUMBERS),
+        op if arithmetic_operator(op).is_some() => {
+            let texts = is_one_of(left, STRINGS) || is_one_of(right, STRINGS);
+            // `jsonb - text` is one.
+            let json = is_one_of(left, &[oids::JSONB]) && op == &BinaryOperator::Minus;
+            let typed = matches!((left, right), (Operand::Typed(left), Operand::Typed(right))
+                if !left.is_extension() && !right.is_extension());
+            (typed && texts && !json) || is_one_of(left, &[oids::BOOL]) || is_one_of(right, &[oids::BOOL])
+        }
         BinaryOperator::StringConcat => match (left, right) {
             (Operand::Typed(left), Operand::Typed(right)) => match (left.element(), right.element()) {
                 (Some(left), Some(right)) => choice::unify(&left, &right).is_none(),
-                _ => false,
+                (Some(element), None) => right.user.is_none() && choice::unify(&element, right).is_none(),
+                (None, Some(element)) => left.user.is_none() && choice::unify(&element, left).is_none(),
+                (None, None) => false,
             },
             _ => false,
         },
@@ -710,7 +725,11 @@ const fn is_equality(operator: Operator) -> bool {
 pub(super) fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<()> {
     let shown = |data_type: &PgType| PgType { modifier: -1, ..data_type.clone() }.sql_name();
     let missing = |left: &PgType, right: &PgType| {
-        let operator = if operator == Operator::NotEq { "<>".to_owned() } else { operator.to_string() };
+        let operator = match operator {
+            Operator::NotEq => "<>".to_owned(),
+            Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => "=".to_owned(),
+            operator => operator.to_string(),
+        };
         SqlError::new(
             SqlState::UNDEFINED_FUNCTION,
             format!("operator does not exist: {} {operator} {}", shown(left), shown(right)),

@@ -95,6 +95,9 @@ pub(in crate::federation::semantics) fn undefined(name: &str, args: &[Operand]) 
         let message = format!("ARRAY types {} and {} cannot be matched", shown(&one), shown(&other));
         return SqlError::new(SqlState::DATATYPE_MISMATCH, message);
     }
+    if let ("array_subscript" | "array_slice", Some(true)) = (name, shown.first().map(|own| own.ends_with("[]"))) {
+        return SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer");
+    }
     if let ("array_subscript" | "array_slice", Some(value)) = (name, shown.first()) {
         let message = format!("cannot subscript type {value} because it does not support subscripting");
         return SqlError::new(SqlState::DATATYPE_MISMATCH, message);

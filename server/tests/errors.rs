@@ -49,6 +49,39 @@ async fn errors_say_where_their_cause_stands() {
 }
 
 #[tokio::test]
+async fn errors_have_the_fields_that_postgresql_sends() {
+    let server = TestServer::start(&[]).await;
+    let client = server.connect().await;
+    let mut wrong = Vec::new();
+    let records = include_str!("error_fields.tsv").lines().filter(|line| !line.starts_with('#'));
+    for record in records {
+        let expected: Vec<&str> = record.split('\t').collect();
+        let error = match client.simple_query(expected[0]).await {
+            Err(error) => error,
+            Ok(_) => panic!("{} was accepted", expected[0]),
+        };
+        let error = error.as_db_error().unwrap();
+        let position = match error.position() {
+            Some(ErrorPosition::Original(position)) => position.to_string(),
+            _ => String::new(),
+        };
+        let sent = [
+            expected[0],
+            error.code().code(),
+            error.message(),
+            error.detail().unwrap_or_default(),
+            error.hint().unwrap_or_default(),
+            &position,
+            error.where_().unwrap_or_default(),
+        ];
+        if expected != sent {
+            wrong.push(format!("{expected:?}\n  is {sent:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
 async fn a_value_that_the_data_hold_has_no_place_in_the_statement() {
     let server = TestServer::start(&[]).await;
     let client = server.connect().await;

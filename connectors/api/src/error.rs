@@ -67,7 +67,7 @@ pub enum ConnectorError {
     TypeUnsupported { server: String, column: String, type_name: String },
     /// A value cannot be represented, or is not of its column's type; `sqlstate` says which of class 22.
     #[error("{message}")]
-    Value { sqlstate: &'static str, message: String },
+    Value { sqlstate: &'static str, message: String, notes: Option<Box<Notes>> },
     /// A file could not be opened or read: `58030`, or `58P01` where it does not exist.
     #[error("could not read \"{path}\" for {object}: {reason}")]
     File { path: String, object: String, reason: String, missing: bool, hint: Option<String> },
@@ -91,10 +91,36 @@ pub enum ConnectorError {
     Internal { message: String },
 }
 
+/// What is said of a value's error beside its message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Sentences.
+    pub detail: Option<String>,
+    /// Sentences.
+    pub hint: Option<String>,
+    /// Where in the value.
+    pub context: Option<String>,
+}
+
 impl ConnectorError {
     /// A value error of class 22, with its SQLSTATE.
     pub fn value(sqlstate: &'static str, message: impl Into<String>) -> Self {
-        Self::Value { sqlstate, message: message.into() }
+        Self::Value { sqlstate, message: message.into(), notes: None }
+    }
+
+    /// The same with what PostgreSQL says beside the message.
+    #[must_use]
+    pub fn with_notes(self, notes: Notes) -> Self {
+        match self {
+            Self::Value { sqlstate, message, .. } => Self::Value { sqlstate, message, notes: Some(Box::new(notes)) },
+            other => other,
+        }
+    }
+
+    /// The same with a DETAIL.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<String>) -> Self {
+        self.with_notes(Notes { detail: Some(detail.into()), ..Notes::default() })
     }
 
     /// A column of the foreign table that is not, or no longer, at the source, where it is called `remote`.

@@ -19,7 +19,7 @@ pub mod statement;
 pub mod subplan;
 pub mod types;
 
-pub use error::{ConnectorError, Result};
+pub use error::{ConnectorError, Notes, Result};
 pub use options::{OptionScope, OptionSpec, Options};
 pub use remote::RemoteText;
 pub use source::{

@@ -590,7 +590,7 @@ async fn refused_text_has_postgresqls_code_and_message() {
             let theirs = format!("{} {}", error.code().code(), error.message());
             let ours = match ColumnBuilder::new(&data_type, 1).append_text(literal) {
                 Ok(()) => "accepted".to_owned(),
-                Err(atoll_connector_api::ConnectorError::Value { sqlstate, message }) => {
+                Err(atoll_connector_api::ConnectorError::Value { sqlstate, message, .. }) => {
                     format!("{sqlstate} {message}")
                 }
                 Err(error) => error.to_string(),

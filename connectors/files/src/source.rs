@@ -210,7 +210,7 @@ fn divide<'a>(spec: &'a TableSpec, files: &[FileEntry], owner: &Owner) -> Result
             continue;
         };
         let values = hive::column(&column.data_type, partition_values(files, key)).map_err(|error| match error {
-            ConnectorError::Value { sqlstate, message } => ConnectorError::value(
+            ConnectorError::Value { sqlstate, message, .. } => ConnectorError::value(
                 sqlstate,
                 format!("{message} ({}, partition column \"{}\")", owner.object, column.name),
             ),

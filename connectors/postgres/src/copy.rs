@@ -245,7 +245,9 @@ fn append_text(builder: &mut ColumnBuilder, value: &[u8]) -> Result<()> {
 fn located(error: ConnectorError, field: &Field, table: &str, server: &str) -> ConnectorError {
     let place = format!("column \"{}\" of foreign table \"{table}\" on server \"{server}\"", field.name);
     match error {
-        ConnectorError::Value { sqlstate, message } => ConnectorError::value(sqlstate, format!("{message} in {place}")),
+        ConnectorError::Value { sqlstate, message, .. } => {
+            ConnectorError::value(sqlstate, format!("{message} in {place}"))
+        }
         ConnectorError::Unsupported { message, hint } => {
             ConnectorError::Unsupported { message: format!("{message} in {place}"), hint }
         }
@@ -396,7 +398,7 @@ mod tests {
         let mut fields = fields();
         fields[0].nullable = false;
         let error = Decoder::new("s", "public.t", fields, 100).push(&stream(ROWS)).unwrap_err();
-        let ConnectorError::Value { sqlstate, message } = error else { panic!("{error}") };
+        let ConnectorError::Value { sqlstate, message, .. } = error else { panic!("{error}") };
         assert_eq!(sqlstate, "23502");
         assert!(message.contains("column \"a\" of foreign table \"public.t\""), "{message}");
     }

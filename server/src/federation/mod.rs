@@ -3,6 +3,7 @@
 mod aliases;
 pub mod ctes;
 mod distinct_keys;
+mod from_items;
 pub mod lazy;
 pub mod locate;
 pub mod name_barrier;

@@ -187,6 +187,18 @@ impl Ordinals<'_> {
     fn select(&self, select: &Select) -> ControlFlow<SqlError> {
         if let Some(Distinct::On(keys)) = &select.distinct {
             keys.iter().try_for_each(|key| self.check(key, "DISTINCT ON"))?;
+            let is_expr =
+                |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+            let beyond = |key: &&Expr| position_of(key).is_some_and(|place| place >= select.projection.len());
+            if select.projection.iter().all(is_expr)
+                && let Some(key) = keys.iter().find(beyond)
+            {
+                let number = position_of(key).map_or(0, |place| place + 1);
+                let message = format!("DISTINCT ON position {number} is not in select list");
+                let start = key.span().start;
+                let error = SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message);
+                return ControlFlow::Break(error.at(position(self.0, (start.line, start.column))));
+            }
         }
         match &select.group_by {
             GroupByExpr::Expressions(keys, _) => keys.iter().try_for_each(|key| self.group(key)),

@@ -22,7 +22,8 @@ use super::aliases::{
 };
 use super::ctes;
 use super::distinct_keys::distinct_positions;
-use super::locate::{self, CastConstant, check_aggregates};
+use super::from_items::from_items;
+use super::locate::{self, CastConstant, Columns, check_aggregates};
 use super::no_pushdown::NoPushdown;
 use super::opening::Opened;
 use super::ordinals::{check_ordinals, plain_positions};
@@ -226,17 +227,18 @@ impl Planner {
         view: Option<&View>,
         depth: usize,
     ) -> SqlResult<Analyzed> {
-        refused::refuse(&query)?;
         let written = query.clone();
         let is_aggregate = |name: &str| self.state.aggregate_functions().contains_key(name);
-        let statement = locate::Statement { query: &written, text, is_aggregate: &is_aggregate };
+        let unknown = Columns::default();
+        let statement = locate::Statement { query: &written, text, columns: &unknown, is_aggregate: &is_aggregate };
+        refused::refuse(&query).map_err(|error| locate::locate(error, statement))?;
         check_aggregates(statement)?;
         check_ordinals(statement)?;
         distinct_positions(&mut query, text)?;
         plain_positions(&mut query);
         plain_fields(&mut query);
         let hidden = naming::name_columns(&mut query);
-        semantics::rewrite_windows(&mut query, &is_aggregate)?;
+        semantics::rewrite_windows(&mut query, &is_aggregate).map_err(|error| locate::locate(error, statement))?;
         let mut system = pg_catalog::mentions_system_catalog(&query);
         if system {
             let mut plain = query.clone();
@@ -251,7 +253,8 @@ impl Planner {
             semantics::rewrite_catalog(&mut query);
         } else {
             whole_wildcards(&mut query);
-            semantics::rewrite_casts(&mut query).map_err(|error| locate::locate(error, statement))?;
+            semantics::rewrite_casts(&mut query)
+                .map_err(|error| locate::locate(self.of_missing_schema(error), statement))?;
         }
         let mut sources = ResolvedRelations::new();
         let mut named = HashMap::new();
@@ -328,10 +331,17 @@ impl Planner {
         let (plan, query, origins) = checked.map_err(|mut error| {
             error.message = unmarked(&error.message);
             let error = naming::ambiguous(error, &hidden);
-            let error = locate::locate(error, statement);
-            self.with_argument_types(error, &written, system, &sources, parameters)
+            let error = self.with_argument_types(error, &written, system, &sources, parameters);
+            let columns = match error.position {
+                None if error.sqlstate.0.starts_with(b"42") || error.sqlstate.0.starts_with(b"22") => {
+                    self.column_types(&written, system, &sources, parameters)
+                }
+                _ => Columns::default(),
+            };
+            locate::locate(self.of_missing_schema(error), locate::Statement { columns: &columns, ..statement })
         })?;
-        let planned = Planned { plan, relations: named, constants: locate::cast_constants(&written, text), origins };
+        let planned =
+            Planned { plan, relations: named, constants: locate::cast_constants(&written, &unknown), origins };
         Ok(Analyzed { planned, query, sources, system, unreachable })
     }
 
@@ -348,7 +358,14 @@ impl Planner {
             return error;
         }
         let named = error.message.strip_prefix("function ").and_then(|rest| rest.strip_suffix(" does not exist"));
-        let Some(name) = named.filter(|name| !name.contains('(')) else { return error };
+        if let Some(call) = named.filter(|call| is_of_special_syntax(call, written)) {
+            error.message = format!("function pg_catalog.{call} does not exist");
+            return error;
+        }
+        if let Some((name, types)) = named.and_then(|named| named.strip_suffix(')')?.split_once('(')) {
+            return with_unknown_types(name, types, written).unwrap_or(error);
+        }
+        let Some(name) = named else { return error };
         if let Some((schema, _)) = name.split_once('.')
             && self.system.schema_oid(schema).is_none()
         {
@@ -376,6 +393,45 @@ impl Planner {
             error.message = format!("function {name}({}) does not exist", call.type_names(&types).join(", "));
         }
         error
+    }
+
+    /// The types of the columns that a query's FROM items have, for the place of an error.
+    fn column_types(
+        &self,
+        written: &Query,
+        system: bool,
+        sources: &ResolvedRelations,
+        parameters: &[Option<PgType>],
+    ) -> Columns {
+        let mut columns = Columns::default();
+        for mut query in from_items(written) {
+            let rewritten = if system {
+                pg_catalog::rewrite(&mut query);
+                semantics::rewrite_catalog(&mut query);
+                Ok(())
+            } else {
+                semantics::rewrite_casts(&mut query)
+            };
+            let described = rewritten.and_then(|()| self.describe(query, sources, parameters));
+            for column in described.unwrap_or_default() {
+                columns.add(column.relation.as_deref(), &column.name, &column.data_type);
+            }
+        }
+        columns
+    }
+
+    /// `3F000` for a type or collation of a schema that is not there.
+    fn of_missing_schema(&self, error: SqlError) -> SqlError {
+        let named =
+            |what: &str| Some(error.message.strip_prefix(what)?.split('"').next()?.split_once('.')?.0.to_owned());
+        let schema = match error.sqlstate {
+            SqlState::UNDEFINED_OBJECT => named("type \"").or_else(|| named("collation \"")),
+            _ => None,
+        };
+        match schema.filter(|schema| self.system.schema_oid(schema).is_none()) {
+            Some(schema) => SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist")),
+            None => error,
+        }
     }
 
     fn without_pushdown(&self, meaning: &Named, provider: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
@@ -492,6 +548,56 @@ fn missing_name(error: &SqlError) -> Option<String> {
     let message = unmarked(&error.message);
     let name = message.strip_prefix("column \"")?.strip_suffix("\" does not exist")?;
     Some(name.to_owned())
+}
+
+/// Functions that take numbers of several types only: of an untyped constant it cannot be told which.
+const OF_NUMBERS: &[&str] = &[
+    "sum",
+    "avg",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "variance",
+    "var_pop",
+    "var_samp",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+];
+
+/// `substring(x FROM y)` and its like mean the functions of `pg_catalog`, and PostgreSQL's messages say so.
+fn is_of_special_syntax(call: &str, written: &Query) -> bool {
+    const NAMES: [&str; 6] = ["substring", "position", "overlay", "btrim", "ltrim", "rtrim"];
+    let Some((name, _)) = call.split_once('(') else { return false };
+    // Called by its name it is found.
+    NAMES.contains(&name) && unknown_call(written, name).is_none()
+}
+
+/// DataFusion takes an untyped constant for text, in its messages too.
+fn with_unknown_types(name: &str, types: &str, written: &Query) -> Option<SqlError> {
+    let call = unknown_call(written, name)?;
+    let own: Vec<String> = call.unknown_types();
+    let mut types: Vec<&str> = if types.is_empty() { Vec::new() } else { types.split(", ").collect() };
+    if own.len() != types.len() {
+        return None;
+    }
+    for (shown, own) in types.iter_mut().zip(&own) {
+        if *shown == "text" && own == "unknown" {
+            *shown = "unknown";
+        }
+    }
+    if let (["unknown"], true) = (types.as_slice(), OF_NUMBERS.contains(&name)) {
+        let message = format!("function {name}(unknown) is not unique");
+        return Some(
+            SqlError::new(SqlState::AMBIGUOUS_FUNCTION, message)
+                .hint("Could not choose a best candidate function. You might need to add explicit type casts."),
+        );
+    }
+    let message = format!("function {name}({}) does not exist", types.join(", "));
+    Some(
+        SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
+            .hint("No function matches the given name and argument types. You might need to add explicit type casts."),
+    )
 }
 
 /// The columns that an optimized plan reads, by relation as the query names it. Views' own scans are among them under

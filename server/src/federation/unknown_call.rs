@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use atoll_connector_api::types::PgType;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectNamePart, Query, SelectItem,
-    SetExpr, Value, ValueWithSpan, Visit, Visitor,
+    SetExpr, TableFactor, Value, ValueWithSpan, Visit, Visitor,
 };
 
 /// The first call of a function: its arguments, and a query that yields them as its columns.
@@ -23,6 +23,12 @@ pub(super) fn unknown_call(query: &Query, name: &str) -> Option<UnknownCall> {
 }
 
 impl UnknownCall {
+    /// `unknown` for each argument that is an untyped constant, nothing for the others.
+    pub(super) fn unknown_types(&self) -> Vec<String> {
+        let name = |argument: &Expr| if is_unknown(argument) { "unknown".to_owned() } else { String::new() };
+        self.arguments.iter().map(name).collect()
+    }
+
     /// PostgreSQL's names of the types; `columns` are those of [`Self::query`].
     pub(super) fn type_names(&self, columns: &[PgType]) -> Vec<String> {
         let name = |(index, argument): (usize, &Expr)| {
@@ -72,6 +78,29 @@ impl Visitor for Finder<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let (name, args) = match factor {
+            TableFactor::Table { name, args: Some(args), .. } => (name, &args.args),
+            TableFactor::Function { name, args, .. } => (name, args),
+            _ => return ControlFlow::Continue(()),
+        };
+        if name.0.last().and_then(ObjectNamePart::as_ident).is_none_or(|name| name.value != self.name) {
+            return ControlFlow::Continue(());
+        }
+        let plain = args.iter().map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+            _ => None,
+        });
+        if let Some(arguments) = plain.collect::<Option<Vec<_>>>() {
+            let known = arguments.iter().all(is_unknown);
+            let query = if known { None } else { alone(&arguments) };
+            if known || query.is_some() {
+                self.found = Some(UnknownCall { arguments, query });
+            }
+        }
+        ControlFlow::Break(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         let Expr::Function(call) = expr else { return ControlFlow::Continue(()) };
         let last = call.name.0.last().and_then(ObjectNamePart::as_ident);
@@ -101,6 +130,11 @@ impl Visitor for Finder<'_> {
         self.found = Some(UnknownCall { arguments, query });
         ControlFlow::Break(())
     }
+}
+
+/// A query of these columns and no table.
+fn alone(arguments: &[Expr]) -> Option<Query> {
+    selecting(&crate::statement::parse_query("SELECT 1").ok()?, arguments)
 }
 
 /// The query's FROM with other columns.

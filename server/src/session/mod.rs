@@ -364,7 +364,7 @@ impl Session {
             Statement::Reset { name } => self.reset(name.as_deref()),
             Statement::Discard(target) => self.discard(*target),
             Statement::Prepare { name, types, statement: inner } => {
-                self.sql_prepare(name, types, inner, &statement.text).await
+                self.sql_prepare(name, types, inner, (&statement.text, statement.offset)).await
             }
             Statement::Execute { name, arguments } => self.sql_execute(name, arguments, &limits).await,
             Statement::Deallocate { name } => self.deallocate(name.as_deref()),
@@ -559,6 +559,10 @@ impl Session {
                 }
                 self.characteristics(modes, *session)?;
                 "SET"
+            }
+            Transaction::Prepared(name) => {
+                let message = format!("prepared transaction with identifier \"{name}\" does not exist");
+                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
             }
             Transaction::TwoPhase => {
                 return Err(SqlError::unsupported("two-phase commit is not supported"));

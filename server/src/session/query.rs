@@ -26,7 +26,7 @@ use super::planning::Planning;
 use super::plans::{KeptPlan, MadeBy};
 use super::{Outcome, Prepared, ResultColumn, Rows, RowsTag, Session};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::federation::locate::CastConstant;
+use crate::federation::locate::{CastConstant, Stage, locate_planning, only_word};
 use crate::federation::pg_catalog::PgCatalogContext;
 use crate::federation::planner::{Planned, Planner};
 use crate::statement::ast::{
@@ -199,11 +199,6 @@ impl Session {
         limits: &Limits,
     ) -> SqlResult<(Vec<ResultColumn>, Batches)> {
         let types = prepared.parameters.as_slice();
-        if let Some((kept, asked)) = self.kept_plan(prepared, limits).await?
-            && let Some(batches) = self.start_kept(&kept, asked, types, parameters.clone(), limits).await?
-        {
-            return Ok((kept.columns, batches));
-        }
         let (query, text) = match &prepared.statement {
             Some(ParsedStatement { statement: Statement::Query(query), text, .. }) => (query, text),
             Some(ParsedStatement { statement: Statement::DeclareCursor(declare), .. }) => {
@@ -214,13 +209,20 @@ impl Session {
             }
             _ => return Err(SqlError::internal("a query without its statement")),
         };
+        if let Some((kept, asked)) = self.kept_plan(prepared, limits).await? {
+            let started = self.start_kept(&kept, asked, types, parameters.clone(), limits).await;
+            if let Some(batches) = started.map_err(|error| locate_planning(error, query, text))? {
+                return Ok((kept.columns, batches));
+            }
+        }
         let kept = self.plan_again(prepared, (query, text), limits).await?;
         // The client decodes rows by what Describe said: a result of another shape must not reach it.
         if prepared.columns.as_ref().is_some_and(|columns| !same_row_type(columns, &kept.columns)) {
             return Err(SqlError::unsupported("cached plan must not change result type"));
         }
         self.kept_plans.keep_again(&prepared.planned, &kept);
-        let batches = self.start_kept(&kept, Vec::new(), types, parameters, limits).await?;
+        let started = self.start_kept(&kept, Vec::new(), types, parameters, limits).await;
+        let batches = started.map_err(|error| locate_planning(error, query, text))?;
         Ok((kept.columns, batches.ok_or_else(|| SqlError::internal("a new plan was not made"))?))
     }
 
@@ -249,18 +251,20 @@ impl Session {
             if current { physical.map(Some) } else { Ok(None) }
         };
         let constants = kept.planned.constants.clone();
-        let started = self.run_of(&kept.made_by, limits).start(made).await;
-        let batches = started.map_err(|error| CastConstant::locate(&constants, error))?;
+        let batches = self.run_of(&kept.made_by, limits).start(made).await?;
         Ok(batches.map(|batches| match constants.is_empty() {
             true => batches,
-            false => batches.map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error))).boxed(),
+            false => batches
+                .map(move |batch| batch.map_err(|error| CastConstant::locate(&constants, error, Stage::Running)))
+                .boxed(),
         }))
     }
 
     /// Runs a query that has no parameters.
     async fn run_alone(&mut self, query: &sql::Query, text: &str, limits: &Limits) -> SqlResult<Rows> {
         let kept = self.plan(query, text, &[], limits).await?;
-        let batches = self.start_kept(&kept, Vec::new(), &[], Vec::new(), limits).await?;
+        let started = self.start_kept(&kept, Vec::new(), &[], Vec::new(), limits).await;
+        let batches = started.map_err(|error| locate_planning(error, query, text))?;
         let batches = batches.ok_or_else(|| SqlError::internal("a new plan was not made"))?;
         Ok(Rows { columns: kept.columns.into(), batches, tag: RowsTag::Select })
     }
@@ -349,14 +353,16 @@ impl Session {
         name: &str,
         types: &[sql::DataType],
         statement: &ParsedStatement,
-        text: &str,
+        (text, offset): (&str, usize),
     ) -> SqlResult<Outcome> {
         self.check_new_prepared(name)?;
         let given = types
             .iter()
             .map(|data_type| {
                 from_sql(data_type).map(Some).ok_or_else(|| {
-                    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist"))
+                    let message = format!("type \"{data_type}\" does not exist");
+                    SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+                        .at(only_word(text, &data_type.to_string()).map(|place| offset + place))
                 })
             })
             .collect::<SqlResult<Vec<_>>>()?;

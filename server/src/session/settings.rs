@@ -75,6 +75,9 @@ impl Settings {
             if definition(name).is_none() && self.get(name).is_none() {
                 return Err(unrecognized(name));
             }
+            if matches!(key.as_str(), "server_version" | "server_version_num" | "server_encoding") {
+                return Err(cannot_be_changed(name, "cannot be changed"));
+            }
             self.local.remove(&key);
             if !local {
                 self.session.remove(&key);
@@ -201,6 +204,10 @@ impl Settings {
             if BOOLEANS.contains(&key.as_str()) {
                 return boolean(name, &joined());
             }
+            if custom && values.len() > 1 {
+                let message = format!("SET {name} takes only one argument");
+                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+            }
             if custom && self.session.len() + self.local.len() >= CUSTOM_SETTINGS_MAX {
                 return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many custom settings"));
             }
@@ -212,49 +219,53 @@ impl Settings {
         if !matches!(definition.kind, Kind::SearchPath | Kind::DateStyle) && values.len() > 1 {
             return Err(SqlError::new(
                 SqlState::INVALID_PARAMETER_VALUE,
-                format!("SET {} takes only one argument", definition.name),
+                format!("SET {name} takes only one argument"),
             ));
         }
         let value = values.first().map_or("", String::as_str);
         match definition.kind {
             Kind::Text => Ok(value.to_owned()),
-            Kind::Bool => boolean(definition.name, value),
+            Kind::Bool => boolean(name, value),
             Kind::Integer(low, high) => match value.trim().parse::<i64>() {
                 Ok(number) if (low..=high).contains(&number) => Ok(number.to_string()),
                 Ok(number) => Err(SqlError::new(
                     SqlState::INVALID_PARAMETER_VALUE,
-                    format!(
-                        "{number} is outside the valid range for parameter \"{}\" ({low} .. {high})",
-                        definition.name
-                    ),
+                    format!("{number} is outside the valid range for parameter \"{name}\" ({low} .. {high})"),
                 )),
-                Err(_) => Err(invalid(definition, value)),
+                Err(_) => Err(invalid(name, value)),
             },
             Kind::Time => match parse_signed_time_ms(value) {
                 Some(time) => match u64::try_from(time) {
                     Ok(time) if time <= INTEGER_MAX => Ok(show_time_ms(time)),
-                    Ok(_) => Err(invalid(definition, value).hint("Value exceeds integer range.")),
-                    Err(_) => Err(out_of_range(definition, &format!("{time} ms"), 0)),
+                    Ok(_) => Err(invalid(name, value).hint("Value exceeds integer range.")),
+                    Err(_) => Err(out_of_range(name, &format!("{time} ms"), 0)),
                 },
-                None => Err(invalid(definition, value)
-                    .hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")),
+                None => Err(with_units(
+                    invalid(name, value),
+                    value,
+                    "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".",
+                )),
             },
             Kind::Memory(least) => match parse_memory(value) {
                 Some(bytes) if bytes / 1024 > INTEGER_MAX => {
-                    Err(invalid(definition, value).hint("Value exceeds integer range."))
+                    Err(invalid(name, value).hint("Value exceeds integer range."))
                 }
-                Some(bytes) if bytes < least * 1024 => {
-                    Err(out_of_range(definition, &format!("{} kB", bytes / 1024), least))
-                }
+                Some(bytes) if bytes < least * 1024 => Err(out_of_range(name, &format!("{} kB", bytes / 1024), least)),
                 Some(bytes) => Ok(show_memory(bytes)),
-                None => Err(invalid(definition, value)
-                    .hint("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".")),
+                None if is_negative(value) => Err(out_of_range(name, &format!("{} kB", value.trim()), least)),
+                None => Err(with_units(
+                    invalid(name, value),
+                    value,
+                    "Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".",
+                )),
             },
             Kind::Choice(choices) => {
                 let lower = value.trim().to_ascii_lowercase();
-                choices.iter().find(|choice| **choice == lower).map(|choice| (*choice).to_owned()).ok_or_else(|| {
-                    invalid(definition, value).hint(format!("Available values: {}.", choices.join(", ")))
-                })
+                choices
+                    .iter()
+                    .find(|choice| **choice == lower)
+                    .map(|choice| (*choice).to_owned())
+                    .ok_or_else(|| invalid(name, value).hint(format!("Available values: {}.", choices.join(", "))))
             }
             Kind::Fixed => {
                 let current = self.get(definition.name).unwrap_or_default();
@@ -263,15 +274,18 @@ impl Settings {
                 {
                     return Ok(current.to_owned());
                 }
+                if parse_bool(current).is_some() && parse_bool(value).is_none() {
+                    return boolean(name, value);
+                }
                 let key = definition.name.to_ascii_lowercase();
                 Err(cannot_be_changed(definition.name, unchangeable(&key).unwrap_or("cannot be changed")))
             }
             Kind::DateStyle => {
                 let (style, order) = date_style(self.get("datestyle").unwrap_or("ISO, MDY"), &joined())
-                    .map_err(|detail| invalid(definition, &joined()).detail(detail))?;
+                    .map_err(|detail| invalid(definition.name, &joined()).detail(detail))?;
                 Ok(format!("{style}, {order}"))
             }
-            Kind::TimeZone => time_zone(value).map(|(shown, _)| shown).ok_or_else(|| invalid(definition, value)),
+            Kind::TimeZone => time_zone(value).map(|(shown, _)| shown).ok_or_else(|| invalid(definition.name, value)),
             Kind::SearchPath => Ok(search_path_text(values)),
             Kind::Encoding => {
                 let plain: String =
@@ -281,7 +295,7 @@ impl Settings {
                     "UNICODE" if value == "UNICODE" => Ok(value.to_owned()),
                     "UTF8" | "UNICODE" => Ok("UTF8".to_owned()),
                     "SQLASCII" => Ok("SQL_ASCII".to_owned()),
-                    plain if !is_encoding(plain) => Err(invalid(definition, value)),
+                    plain if !is_encoding(plain) => Err(invalid(definition.name, value)),
                     _ => Err(SqlError::unsupported(format!("client encoding \"{value}\" is not supported"))
                         .hint("Use UTF8.")),
                 }
@@ -360,11 +374,19 @@ fn unrecognized(name: &str) -> SqlError {
     SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
 }
 
-fn invalid(definition: &Definition, value: &str) -> SqlError {
-    SqlError::new(
-        SqlState::INVALID_PARAMETER_VALUE,
-        format!("invalid value for parameter \"{}\": \"{value}\"", definition.name),
-    )
+/// A negative number without a unit.
+fn is_negative(value: &str) -> bool {
+    value.trim().parse::<i64>().is_ok_and(|number| number < 0)
+}
+
+/// What follows a number is no unit; what is no number has none.
+fn with_units(error: SqlError, value: &str, hint: &str) -> SqlError {
+    let number = value.trim().trim_start_matches(['-', '+']);
+    if number.starts_with(|first: char| first.is_ascii_digit() || first == '.') { error.hint(hint) } else { error }
+}
+
+fn invalid(name: &str, value: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"{name}\": \"{value}\""))
 }
 
 fn boolean(name: &str, value: &str) -> SqlResult<String> {
@@ -377,11 +399,11 @@ fn cannot_be_changed(name: &str, reason: &str) -> SqlError {
     SqlError::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, format!("parameter \"{name}\" {reason}"))
 }
 
-fn out_of_range(definition: &Definition, value: &str, least: u64) -> SqlError {
+fn out_of_range(name: &str, value: &str, least: u64) -> SqlError {
     let range = format!("({least} .. {INTEGER_MAX})");
     SqlError::new(
         SqlState::INVALID_PARAMETER_VALUE,
-        format!("{value} is outside the valid range for parameter \"{}\" {range}", definition.name),
+        format!("{value} is outside the valid range for parameter \"{name}\" {range}"),
     )
 }
 

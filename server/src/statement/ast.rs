@@ -646,6 +646,8 @@ pub enum Transaction {
     },
     /// PREPARE TRANSACTION and its kin: 0A000.
     TwoPhase,
+    /// COMMIT PREPARED, ROLLBACK PREPARED: there is no such transaction.
+    Prepared(String),
 }
 
 /// SET.

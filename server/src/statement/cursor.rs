@@ -339,9 +339,8 @@ impl<'a> Cursor<'a> {
 
     /// A role that is one, not PUBLIC.
     pub(super) fn role_not_public(&mut self) -> SqlResult<RoleSpec> {
-        let position = self.position();
         match self.role()? {
-            RoleSpec::Public => Err(reserved_role("public").at(position)),
+            RoleSpec::Public => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, "role \"public\" does not exist")),
             role => Ok(role),
         }
     }

@@ -36,14 +36,21 @@ pub(super) fn explain(c: &mut Cursor) -> SqlResult<Statement> {
             notices: Vec::new(),
         }),
     };
+    let mut problem = None;
     // `EXPLAIN (SELECT 1)` is a query in parentheses, `EXPLAIN (ANALYZE) …` has options.
     let options = c.sees_symbol_at(0, '(')
         && !c.sees_symbol_at(1, '(')
         && !matches!(c.word_at(1), Some("select" | "values" | "with" | "table"));
     if options {
         c.bump();
-        c.list(|c| explain_option(c, &mut explain))?;
+        let mut asked = Asked::default();
+        c.list(|c| explain_option(c, &mut explain, &mut asked))?;
         c.expect_symbol(')')?;
+        let needing = [("WAL", asked.wal), ("TIMING", asked.timing && explain.timing)];
+        if let (false, Some((name, _))) = (explain.analyze, needing.iter().find(|(_, asked)| *asked)) {
+            let message = format!("EXPLAIN option {name} requires ANALYZE");
+            problem = Some(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
     } else {
         explain.analyze = c.eat_any(&["analyze", "analyse"]).is_some();
         explain.verbose = c.eat(&["verbose"]);
@@ -60,16 +67,36 @@ pub(super) fn explain(c: &mut Cursor) -> SqlResult<Statement> {
             execute(c)?
         }
         Some("insert" | "update" | "delete" | "merge") => refused::write(c)?,
+        Some("create")
+            if !matches!(
+                c.word_at(1),
+                Some("table" | "temp" | "temporary" | "local" | "global" | "unlogged" | "materialized")
+            ) =>
+        {
+            c.bump();
+            return c.unexpected();
+        }
         Some("create" | "refresh") => {
             return Err(SqlError::unsupported("EXPLAIN of this kind of statement is not supported"));
         }
         _ => return c.unexpected(),
     };
     explain.statement = Box::new(c.parsed(statement, start));
-    Ok(Statement::Explain(explain))
+    match problem {
+        // What the grammar finds wrong comes first.
+        Some(problem) => c.expect_end().and(Err(problem)),
+        None => Ok(Statement::Explain(explain)),
+    }
 }
 
-fn explain_option(c: &mut Cursor, explain: &mut Explain) -> SqlResult<()> {
+/// Options that only ANALYZE takes.
+#[derive(Default)]
+struct Asked {
+    wal: bool,
+    timing: bool,
+}
+
+fn explain_option(c: &mut Cursor, explain: &mut Explain, asked: &mut Asked) -> SqlResult<()> {
     let position = c.position();
     let name = match c.eat_any(&["analyze", "analyse"]) {
         Some(_) => "analyze".to_owned(),
@@ -84,15 +111,16 @@ fn explain_option(c: &mut Cursor, explain: &mut Explain) -> SqlResult<()> {
     }
     let on = || {
         objects::boolean(&name, value.as_deref())
-            .map_err(|_| SqlError::syntax(format!("{name} requires a Boolean value")).at(position))
+            .map_err(|_| SqlError::syntax(format!("{name} requires a Boolean value")))
     };
     match name.as_str() {
         "analyze" => explain.analyze = on()?,
         "verbose" => explain.verbose = on()?,
         "costs" => explain.costs = on()?,
-        "timing" => explain.timing = on()?,
+        "timing" => (explain.timing, asked.timing) = (on()?, true),
         "summary" => explain.summary = Some(on()?),
-        "buffers" | "wal" | "settings" => {
+        "wal" => asked.wal = on()?,
+        "buffers" | "settings" => {
             on()?;
         }
         "format" => match value.as_deref().map(str::to_ascii_lowercase).as_deref() {
@@ -160,7 +188,6 @@ pub(super) fn declare(c: &mut Cursor) -> SqlResult<Statement> {
     let name = c.name()?;
     let (mut binary, mut scroll) = (false, None);
     loop {
-        let position = c.position();
         let wanted = match c.eat_any(&["binary", "insensitive", "asensitive", "scroll"]) {
             Some("binary") => {
                 binary = true;
@@ -173,7 +200,7 @@ pub(super) fn declare(c: &mut Cursor) -> SqlResult<Statement> {
         };
         if scroll.replace(wanted).is_some_and(|earlier| earlier != wanted) {
             let message = "cannot specify both SCROLL and NO SCROLL";
-            return Err(SqlError::new(SqlState(*b"42P11"), message).at(position));
+            return Err(SqlError::new(SqlState(*b"42P11"), message));
         }
     }
     c.expect(&["cursor"])?;
@@ -411,7 +438,7 @@ fn copy_option(c: &mut Cursor, options: &mut CopyOptions) -> SqlResult<()> {
         "encoding" => once(&mut options.encoding, text(value)?, position),
         "freeze" => {
             objects::boolean(&name, value.as_deref())
-                .map_err(|_| SqlError::syntax("freeze requires a Boolean value").at(position))?;
+                .map_err(|_| SqlError::syntax("freeze requires a Boolean value"))?;
             Ok(())
         }
         "header" => {
@@ -422,7 +449,7 @@ fn copy_option(c: &mut Cursor, options: &mut CopyOptions) -> SqlResult<()> {
                 ));
             }
             let on = objects::boolean(&name, value.as_deref())
-                .map_err(|_| SqlError::syntax("header requires a Boolean value or \"match\"").at(position))?;
+                .map_err(|_| SqlError::syntax("header requires a Boolean value or \"match\""))?;
             once(&mut options.header, on, position)
         }
         _ => Err(SqlError::syntax(format!("option \"{name}\" not recognized")).at(position)),

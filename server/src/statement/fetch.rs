@@ -68,7 +68,9 @@ fn whole(expr: &Expr) -> SqlResult<Option<i64>> {
             Value::Number(digits, _) if !is_whole(&digits.to_string()) => rounded(&digits.to_string(), ""),
             Value::SingleQuotedString(text) => text.trim().parse().map(Some).map_err(|_| {
                 let message = format!("invalid input syntax for type bigint: \"{text}\"");
-                SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+                // Columns count in the whole text.
+                let place = usize::try_from(value.span.start.column).ok().filter(|place| *place > 0);
+                SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message).at(place)
             }),
             _ => Ok(None),
         },

@@ -139,7 +139,16 @@ pub(super) fn create_foreign_table(c: &mut Cursor) -> SqlResult<Statement> {
     if c.sees(&["partition"]) {
         return Err(SqlError::unsupported("partitioned foreign tables are not supported"));
     }
-    let columns = if c.eat_symbol('(') { table_elements(c)? } else { None };
+    let columns = if c.eat_symbol('(') {
+        table_elements(c).map_err(|mut error| {
+            if error.message.starts_with(CONFLICTING_NULL) {
+                error.message.push_str(&format!(" of table \"{}\"", name.name()));
+            }
+            error
+        })?
+    } else {
+        None
+    };
     if c.sees(&["inherits"]) {
         return Err(SqlError::unsupported("inheritance is not supported"));
     }
@@ -148,6 +157,8 @@ pub(super) fn create_foreign_table(c: &mut Cursor) -> SqlResult<Statement> {
     let options = c.options()?;
     Ok(Statement::CreateForeignTable(CreateForeignTable { name, if_not_exists, columns, server, options }))
 }
+
+const CONFLICTING_NULL: &str = "conflicting NULL/NOT NULL declarations";
 
 fn table_elements(c: &mut Cursor) -> SqlResult<Option<Vec<ColumnClause>>> {
     if c.eat_symbol(')') {
@@ -214,7 +225,7 @@ pub(super) fn column(c: &mut Cursor) -> SqlResult<ColumnClause> {
             break;
         };
         if nullable.replace(not_null).is_some_and(|earlier| earlier != not_null) {
-            let message = format!("conflicting NULL/NOT NULL declarations for column \"{}\"", clause.name);
+            let message = format!("{CONFLICTING_NULL} for column \"{}\"", clause.name);
             return Err(SqlError::syntax(message).at(position));
         }
     }

@@ -1,7 +1,7 @@
 //! Expressions of PostgreSQL's that sqlparser has not: a string after any type's name, `LIKE ANY`, and a list of rows or
 //! `TABLE t` where a subquery may stand.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, ObjectName};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, ObjectName, UnaryOperator};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -34,8 +34,17 @@ pub(super) fn prefix(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         });
         return Some(query);
     }
+    if parser.peek_nth_token_ref(0).token == Token::ExclamationMark {
+        // PostgreSQL has no such operator, which is found when the operand's type is known.
+        parser.advance_token();
+        let operand = parser.parse_subexpr(SIGN_PRECEDENCE);
+        return Some(operand.map(|operand| Expr::UnaryOp { op: UnaryOperator::BangNot, expr: Box::new(operand) }));
+    }
     typed_literal(parser)
 }
+
+/// Binds as any operator without a precedence of its own.
+const SIGN_PRECEDENCE: u8 = 19;
 
 /// Whether `VALUES (…)` or `TABLE t` is to come.
 fn begins_rows(parser: &Parser, at: usize) -> bool {

@@ -27,8 +27,10 @@ mod shape;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
+mod written;
 
 pub use ast::{ParsedStatement, Statement};
+pub use written::{WrittenKind, WrittenToken, written_tokens};
 
 use crate::error::{SqlResult, SqlState};
 use cursor::Cursor;

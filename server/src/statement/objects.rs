@@ -78,6 +78,9 @@ pub(super) fn create_view(c: &mut Cursor, or_replace: bool, start: usize) -> Sql
     let columns = if c.sees_symbol_at(0, '(') { c.parenthesized_list(Cursor::name)? } else { Vec::new() };
     let options = if c.eat(&["with"]) { view_options(c)? } else { Vec::new() };
     c.expect(&["as"])?;
+    if matches!(c.word_at(0), Some("insert" | "update" | "delete" | "merge")) {
+        return c.unexpected();
+    }
     let query_start = c.index();
     let query = c.query()?;
     let (query_text, query_chars) = c.text_of(query_start, c.index());
@@ -217,7 +220,7 @@ pub(super) fn drop(c: &mut Cursor) -> SqlResult<Statement> {
         | DropKind::MaterializedView => c.list(Cursor::qualified_name)?,
         DropKind::Role => c.list(|c| {
             let position = c.position();
-            match c.role_not_public()? {
+            match c.role()? {
                 RoleSpec::Name(name) => Ok(QualifiedName { parts: vec![name], position }),
                 _ => Err(SqlError::new(
                     SqlState::INVALID_PARAMETER_VALUE,
@@ -264,7 +267,7 @@ fn column_target(c: &mut Cursor) -> SqlResult<CommentTarget> {
         Some(column) if !parts.is_empty() && parts.len() <= 3 => {
             Ok(CommentTarget::Column(QualifiedName { parts, position }, column))
         }
-        Some(_) if parts.is_empty() => Err(SqlError::syntax("column name must be qualified").at(position)),
+        Some(_) if parts.is_empty() => Err(SqlError::syntax("column name must be qualified")),
         _ => Err(SqlError::syntax("improper qualified name (too many dotted names)").at(position)),
     }
 }

@@ -5,8 +5,9 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
-    SetExpr, Spanned, Statement as SqlStatement, TableFactor, Value, VisitMut, VisitorMut,
+    BinaryOperator, DataType, Expr, Function, Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart,
+    Query, Select, SelectItem, SetExpr, Spanned, Statement as SqlStatement, TableFactor, UnaryOperator, Value,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -524,6 +525,16 @@ impl VisitorMut for Checker<'_> {
         balance(expr);
         self.descend(expression_weight(expr))?;
         match expr {
+            // Quantifiers stand behind an operator only.
+            Expr::Function(call) if is_quantifier(call) => found(self.at_column(call.name.span().start.column)),
+            Expr::UnaryOp { op: UnaryOperator::PGPostfixFactorial, expr } => {
+                let column = usize::try_from(expr.span().end.column).unwrap_or(0);
+                let tokens = &self.lexed.tokens;
+                let sign = tokens
+                    .iter()
+                    .position(|token| token.chars as usize + 1 >= column && token.kind == TokenKind::Operator);
+                found(self.lexed.syntax_error(sign.map_or(tokens.len(), |index| index + 1)))
+            }
             Expr::Identifier(ident) => self.reserved(ident),
             Expr::CompoundIdentifier(idents) => match idents.first() {
                 Some(ident) => self.reserved(ident),
@@ -539,6 +550,16 @@ impl VisitorMut for Checker<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> Found {
         self.ascend(expression_weight(expr))
+    }
+}
+
+/// `any(array[1])` by itself.
+fn is_quantifier(call: &Function) -> bool {
+    match call.name.0.as_slice() {
+        [ObjectNamePart::Identifier(name)] => {
+            name.quote_style.is_none() && matches!(name.value.as_str(), "any" | "all" | "some")
+        }
+        _ => false,
     }
 }
 

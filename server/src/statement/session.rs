@@ -273,10 +273,7 @@ pub(super) fn transaction(c: &mut Cursor, command: &str) -> SqlResult<Statement>
             }
             Transaction::Release(c.name()?)
         }
-        "commit" | "rollback" if c.eat(&["prepared"]) => {
-            c.string()?;
-            Transaction::TwoPhase
-        }
+        "commit" | "rollback" if c.eat(&["prepared"]) => Transaction::Prepared(c.string()?),
         "commit" | "end" => {
             c.eat_any(&["work", "transaction"]);
             Transaction::Commit { chain: chain(c)? }

@@ -175,7 +175,7 @@ fn foreign_tables() {
     assert_eq!(syntax("CREATE FOREIGN TABLE t (a int,) SERVER s"), ("syntax error at or near \")\"".into(), 31));
     assert_eq!(
         syntax("CREATE FOREIGN TABLE t (a int NULL NOT NULL) SERVER s").0,
-        "conflicting NULL/NOT NULL declarations for column \"a\""
+        "conflicting NULL/NOT NULL declarations for column \"a\" of table \"t\""
     );
 }
 

@@ -6,7 +6,7 @@ use super::encode::Formats;
 use super::rows::{Cursor, send_copy};
 use crate::error::{SqlError, SqlState};
 use crate::session::{Outcome, RowsTag, TransactionStatus};
-use crate::statement::{ParsedStatement, Statement};
+use crate::statement::{ParsedStatement, Statement, WrittenKind, WrittenToken, written_tokens};
 
 impl Connection {
     /// Runs all statements of a text; the first that fails is the last.
@@ -31,7 +31,7 @@ impl Connection {
         let prepared = self.link.attend(self.session.prepare(Some(statement), &[])).await??;
         self.push_notices()?;
         if !prepared.parameters.is_empty() {
-            return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1").into());
+            return Err(no_parameter(prepared.statement.as_ref()).into());
         }
         let outcome = self.run_prepared(&prepared, Vec::new()).await?;
         let style = self.session.output_style();
@@ -74,4 +74,14 @@ impl Connection {
         }
         self.ready().await
     }
+}
+
+/// The simple protocol has no parameters.
+fn no_parameter(statement: Option<&ParsedStatement>) -> SqlError {
+    let (text, offset) = statement.map_or(("", 0), |statement| (statement.text.as_str(), statement.offset));
+    let is_parameter = |token: &WrittenToken| token.kind == WrittenKind::Constant && token.text.starts_with('$');
+    let is_numbered = |token: &WrittenToken| token.text.bytes().skip(1).all(|byte| byte.is_ascii_digit());
+    let first = written_tokens(text).into_iter().find(|token| is_parameter(token) && is_numbered(token));
+    let (name, position) = first.map_or(("$1".to_owned(), None), |token| (token.text, Some(offset + token.position)));
+    SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {name}")).at(position)
 }

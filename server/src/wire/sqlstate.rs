@@ -222,8 +222,14 @@ pub fn connector_error(error: &ConnectorError) -> SqlError {
         ConnectorError::ColumnChanged { .. } => new(SqlState::FDW_COLUMN_NAME_NOT_FOUND)
             .hint("Import the table again, or change its definition with ALTER FOREIGN TABLE."),
         ConnectorError::TypeUnsupported { .. } => new(SqlState::FDW_INVALID_DATA_TYPE),
-        ConnectorError::Value { sqlstate, message: _ } => {
-            new(SqlState::parse(sqlstate).unwrap_or(SqlState::DATA_EXCEPTION))
+        ConnectorError::Value { sqlstate, message: _, notes } => {
+            let mut value = new(SqlState::parse(sqlstate).unwrap_or(SqlState::DATA_EXCEPTION));
+            if let Some(notes) = notes {
+                value.detail.clone_from(&notes.detail);
+                value.hint.clone_from(&notes.hint);
+                value.context.clone_from(&notes.context);
+            }
+            value
         }
         ConnectorError::File { missing, hint, .. } => {
             let mut file = new(if *missing { SqlState::UNDEFINED_FILE } else { SqlState::IO_ERROR });

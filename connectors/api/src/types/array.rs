@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::diagnosis;
 use super::input::is_space;
 use crate::interrupt::{Pace, reserve};
 use crate::{ConnectorError, Result};
@@ -29,8 +30,12 @@ pub struct ArrayText {
     pub elements: Vec<Option<String>>,
 }
 
-fn malformed(text: &str) -> ConnectorError {
-    ConnectorError::value("22P02", format!("malformed array literal: \"{text}\""))
+fn malformed(text: &str, delimiter: u8) -> ConnectorError {
+    let error = ConnectorError::value("22P02", format!("malformed array literal: \"{text}\""));
+    match diagnosis::array(text, delimiter) {
+        Some(detail) => error.with_detail(detail),
+        None => error,
+    }
 }
 
 /// Elements that dimensions hold; checked against overflow.
@@ -64,14 +69,14 @@ impl ArrayText {
             stopped: None,
         };
         parser.spaces();
-        let bounds = parser.bounds().ok_or_else(|| malformed(text))?;
+        let bounds = parser.bounds().ok_or_else(|| malformed(text, delimiter))?;
         parser.spaces();
         if parser.group(0).is_none() {
-            return Err(parser.stopped.take().unwrap_or_else(|| malformed(text)));
+            return Err(parser.stopped.take().unwrap_or_else(|| malformed(text, delimiter)));
         }
         parser.spaces();
         if parser.at != parser.bytes.len() {
-            return Err(malformed(text));
+            return Err(malformed(text, delimiter));
         }
         if parser.elements.is_empty() {
             return Ok(Self::default());
@@ -84,10 +89,10 @@ impl ArrayText {
         let dimensions: Vec<Dimension> = match bounds {
             None => lengths.iter().map(|length| Dimension { lower: 1, length: *length }).collect(),
             Some(bounds) if bounds.iter().map(|bound| bound.length).eq(lengths.iter().copied()) => bounds,
-            Some(_) => return Err(malformed(text)),
+            Some(_) => return Err(malformed(text, delimiter)),
         };
         if count(&dimensions) != Some(parser.elements.len()) {
-            return Err(malformed(text));
+            return Err(malformed(text, delimiter));
         }
         Ok(Self { dimensions, elements: parser.elements })
     }

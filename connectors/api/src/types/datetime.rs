@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 
 use super::calendar::{self, DAYS_MAX, DAYS_MIN, USECS_PER_DAY, USECS_PER_HOUR, USECS_PER_MINUTE, USECS_PER_SEC};
 use super::text::OutputStyle;
-use crate::{ConnectorError, Result};
+use crate::{ConnectorError, Notes, Result};
 
 /// PostgreSQL's bound on the text of a date or time.
 const TEXT_BYTES_MAX: usize = 128;
@@ -237,8 +237,11 @@ fn error(fault: &Fault, type_name: &str, text: &str) -> ConnectorError {
         Fault::Format => {
             ConnectorError::value("22007", format!("invalid input syntax for type {type_name}: \"{text}\""))
         }
-        Fault::Field | Fault::MonthOrDay => {
+        Fault::Field => ConnectorError::value("22008", format!("date/time field value out of range: \"{text}\"")),
+        Fault::MonthOrDay => {
+            let hint = Some("Perhaps you need a different \"datestyle\" setting.".to_owned());
             ConnectorError::value("22008", format!("date/time field value out of range: \"{text}\""))
+                .with_notes(Notes { hint, ..Notes::default() })
         }
         Fault::Displacement => {
             ConnectorError::value("22009", format!("time zone displacement out of range: \"{text}\""))

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use super::diagnosis;
 use super::input::{hex_value, invalid_syntax};
 use super::numeric::Numeric;
 use crate::interrupt::{Pace, reserve};
-use crate::{ConnectorError, Result};
+use crate::{ConnectorError, Notes, Result};
 
 /// Levels of nesting beyond which text is refused, as PostgreSQL's stack would.
 const DEPTH_MAX: usize = 400;
@@ -20,7 +21,7 @@ pub(crate) fn validate(text: &str, type_name: &str) -> Result<()> {
         parser.spaces();
         parser.at == text.len()
     };
-    if valid { Ok(()) } else { Err(parser.error(type_name)) }
+    if valid { Ok(()) } else { Err(explained(parser.error(type_name), || diagnosis::json(text))) }
 }
 
 /// Appends `jsonb`'s normal form: keys by length and bytes, the last of equal keys, one space after `:` and `,`.
@@ -34,8 +35,16 @@ pub(crate) fn normalize(text: &str, out: &mut String) -> Result<()> {
     parser.spaces();
     match value {
         Ok(Some(value)) if parser.at == text.len() => value.write(out, &mut Pace::default()),
-        Err(error) => Err(error),
-        _ => Err(parser.error("json")),
+        Err(error) => Err(explained(error, || diagnosis::jsonb(text))),
+        _ => Err(explained(parser.error("json"), || diagnosis::jsonb(text))),
+    }
+}
+
+/// An error about a text with what is wrong with the text.
+fn explained(error: ConnectorError, notes: impl FnOnce() -> Notes) -> ConnectorError {
+    match error {
+        ConnectorError::Value { sqlstate: "22P02" | "22P05", .. } => error.with_notes(notes()),
+        other => other,
     }
 }
 

@@ -11,6 +11,7 @@ mod calendar;
 pub mod cast;
 mod codec;
 mod datetime;
+mod diagnosis;
 mod elements;
 mod input;
 mod interval;

@@ -27,7 +27,8 @@ impl Inet {
         let name = if cidr { "cidr" } else { "inet" };
         let inet = read(trim(text), cidr).ok_or_else(|| invalid_syntax(name, text))?;
         if cidr && inet.has_host_bits() {
-            return Err(ConnectorError::value("22P02", format!("invalid cidr value: \"{text}\"")));
+            return Err(ConnectorError::value("22P02", format!("invalid cidr value: \"{text}\""))
+                .with_detail("Value has bits set to right of mask."));
         }
         Ok(inet)
     }

@@ -49,8 +49,14 @@ fn overflow() -> ConnectorError {
 }
 
 /// `numeric field overflow`, which PostgreSQL explains in a DETAIL.
-pub(crate) fn field_overflow() -> ConnectorError {
+fn field_overflow(precision: u16, scale: i16, infinite: bool) -> ConnectorError {
+    let rule = match i32::from(precision) - i32::from(scale) {
+        _ if infinite => "cannot hold an infinite value".to_owned(),
+        0 => "must round to an absolute value less than 1".to_owned(),
+        digits => format!("must round to an absolute value less than 10^{digits}"),
+    };
     ConnectorError::value("22003", "numeric field overflow")
+        .with_detail(format!("A field with precision {precision}, scale {scale} {rule}."))
 }
 
 impl Numeric {
@@ -147,13 +153,16 @@ impl Numeric {
     pub fn bounded(self, precision: u16, scale: i16) -> Result<Self> {
         match self {
             Self::NaN => Ok(Self::NaN),
-            Self::Infinity | Self::MinusInfinity => Err(field_overflow()),
+            Self::Infinity | Self::MinusInfinity => Err(field_overflow(precision, scale, true)),
             Self::Finite(decimal) => {
                 let rounded = decimal.rounded(scale);
                 let allowed = i32::from(precision) - i32::from(scale);
                 // The digits that count are those before the point, or with precision < scale those after zeros.
                 let integer_digits = rounded.magnitude();
-                if integer_digits > allowed { Err(field_overflow()) } else { Ok(Self::Finite(rounded)) }
+                if integer_digits > allowed {
+                    return Err(field_overflow(precision, scale, false));
+                }
+                Ok(Self::Finite(rounded))
             }
         }
     }
@@ -516,9 +525,9 @@ fn power_of_ten(exponent: u16) -> i128 {
 /// A value as a `Decimal128` of a precision and scale.
 pub(crate) fn to_decimal128(value: Numeric, precision: u16, scale: i16) -> Result<i128> {
     match value.bounded(precision, scale)? {
-        Numeric::Finite(decimal) => {
-            decimal.unscaled_128(usize::try_from(scale).unwrap_or(0)).ok_or_else(field_overflow)
-        }
+        Numeric::Finite(decimal) => decimal
+            .unscaled_128(usize::try_from(scale).unwrap_or(0))
+            .ok_or_else(|| ConnectorError::value("22003", "numeric field overflow")),
         _ => Ok(DECIMAL128_NAN),
     }
 }
@@ -526,9 +535,9 @@ pub(crate) fn to_decimal128(value: Numeric, precision: u16, scale: i16) -> Resul
 /// A value as a `Decimal256` of a precision and scale.
 pub(crate) fn to_decimal256(value: Numeric, precision: u16, scale: i16) -> Result<i256> {
     match value.bounded(precision, scale)? {
-        Numeric::Finite(decimal) => {
-            decimal.unscaled_256(usize::try_from(scale).unwrap_or(0)).ok_or_else(field_overflow)
-        }
+        Numeric::Finite(decimal) => decimal
+            .unscaled_256(usize::try_from(scale).unwrap_or(0))
+            .ok_or_else(|| ConnectorError::value("22003", "numeric field overflow")),
         _ => Ok(DECIMAL256_NAN),
     }
 }

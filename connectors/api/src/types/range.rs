@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use bytes::{BufMut, BytesMut};
 
 use super::codec::{Codec, Kind, put_counted, take_counted};
+use super::diagnosis;
 use super::input::{bad_binary, is_space};
 use super::numeric::Numeric;
 use super::text::OutputStyle;
@@ -56,7 +57,11 @@ const EMPTY_RANGE: RangeText =
     RangeText { empty: true, lower: None, upper: None, lower_inclusive: false, upper_inclusive: false };
 
 fn malformed(text: &str) -> ConnectorError {
-    ConnectorError::value("22P02", format!("malformed range literal: \"{text}\""))
+    let error = ConnectorError::value("22P02", format!("malformed range literal: \"{text}\""));
+    match diagnosis::range(text) {
+        Some(detail) => error.with_detail(detail),
+        None => error,
+    }
 }
 
 /// Reads range text; bounds are not yet checked.

@@ -291,7 +291,7 @@ fn convert(
                 let converted =
                     interval::restore(column, restored).and_then(|column| conversion.apply(&column, seen, declared));
                 converted.map_err(|error| match error {
-                    ConnectorError::Value { sqlstate, message } => ConnectorError::value(
+                    ConnectorError::Value { sqlstate, message, .. } => ConnectorError::value(
                         sqlstate,
                         format!("{message} ({}, file \"{path}\", column \"{name}\")", owner.object),
                     ),

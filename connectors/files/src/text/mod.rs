@@ -74,7 +74,7 @@ impl Place<'_> {
     /// An error of a value, told where it stands.
     pub(crate) fn locate(&self, error: ConnectorError, column: &str) -> ConnectorError {
         match error {
-            ConnectorError::Value { sqlstate, message } => self.value(sqlstate, &message, Some(column)),
+            ConnectorError::Value { sqlstate, message, .. } => self.value(sqlstate, &message, Some(column)),
             other => other,
         }
     }

@@ -8,7 +8,7 @@ const ALL: &str = "SELECT * FROM t";
 
 fn value_error(result: Result<Vec<String>, ConnectorError>) -> (&'static str, String) {
     match result.unwrap_err() {
-        ConnectorError::Value { sqlstate, message } => (sqlstate, message),
+        ConnectorError::Value { sqlstate, message, .. } => (sqlstate, message),
         other => panic!("{other:?}"),
     }
 }

@@ -85,7 +85,7 @@ async fn tells_where_it_is_no_json() {
     ] {
         scratch.write("b.json", text);
         match query(&source, &[("filename", "b.json")], "a text", ALL).await.unwrap_err() {
-            ConnectorError::Value { sqlstate, message } => {
+            ConnectorError::Value { sqlstate, message, .. } => {
                 assert_eq!(sqlstate, "22P02", "{text:?}");
                 assert!(message.contains(line) && message.contains("b.json"), "{text:?}: {message}");
             }
@@ -94,7 +94,7 @@ async fn tells_where_it_is_no_json() {
     }
     scratch.write("b.json", "{\"a\": 1}\n{\"a\": \"x\"}\n");
     match query(&source, &[("filename", "b.json")], "a int8", ALL).await.unwrap_err() {
-        ConnectorError::Value { sqlstate, message } => {
+        ConnectorError::Value { sqlstate, message, .. } => {
             assert_eq!(sqlstate, "22P02");
             assert!(message.contains("line 2, column \"a\""), "{message}");
         }

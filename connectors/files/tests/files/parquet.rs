@@ -169,7 +169,7 @@ async fn reads_declared_types_that_lose_nothing() {
     assert_eq!(found, ["7|1970-01-01|1.5", "∅|∅|∅"]);
     let error = query(&source, &[("filename", "a.parquet")], "big int4", ALL).await.unwrap_err();
     assert!(
-        matches!(&error, ConnectorError::Value { sqlstate: "22003", message }
+        matches!(&error, ConnectorError::Value { sqlstate: "22003", message, .. }
             if message.starts_with("integer out of range") && message.contains("a.parquet") && message.contains("\"big\"")),
         "{error:?}"
     );
@@ -498,7 +498,7 @@ async fn refuses_values_that_postgresql_s_types_do_not_have() {
         for declared in ["", "v text"].into_iter().skip(usize::from(binary)) {
             let error = query(&source, &[("filename", &name)], declared, ALL).await.unwrap_err();
             assert!(
-                matches!(&error, ConnectorError::Value { sqlstate, message } if *sqlstate == code && message.contains(text)),
+                matches!(&error, ConnectorError::Value { sqlstate, message, .. } if *sqlstate == code && message.contains(text)),
                 "{name} {declared}: {error:?}"
             );
         }

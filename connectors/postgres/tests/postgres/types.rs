@@ -229,7 +229,7 @@ async fn what_does_not_fit_is_an_error_that_names_the_column() {
     let context = remote.context(&source, "late").await;
     // Arrow's microseconds count from 1970, PostgreSQL's from 2000: the last thirty years do not fit.
     let error = failure(&context, "SELECT * FROM late").await;
-    let ConnectorError::Value { sqlstate, message } = error else { panic!("{error}") };
+    let ConnectorError::Value { sqlstate, message, .. } = error else { panic!("{error}") };
     assert_eq!(sqlstate, "22008");
     assert!(message.contains("column \"at\" of foreign table \"public.late\""), "{message}");
     remote.drop_schema().await;

@@ -42,7 +42,11 @@ struct Site<'a> {
 
 impl Ddl<'_> {
     pub(super) fn grant(&mut self, grant: &Grant) -> SqlResult<&'static str> {
-        let objects = self.granted_objects(&grant.objects)?;
+        let objects = match self.granted_objects(&grant.objects) {
+            // What is wrong with the rest is said first.
+            Err(error) if error.sqlstate != SqlState::FEATURE_NOT_SUPPORTED => return Err(error),
+            objects => objects,
+        };
         let grantees = grant.grantees.iter().map(|role| self.grantee(role)).collect::<SqlResult<Vec<_>>>()?;
         if let Some(grantor) = &grant.granted_by
             && self.role_spec(grantor)? != self.user()
@@ -54,7 +58,7 @@ impl Ddl<'_> {
         for clause in &grant.privileges {
             add_clause(&mut wanted, clause, &kind)?;
         }
-        for oid in objects {
+        for oid in objects? {
             self.grant_on(oid, &wanted)?;
         }
         Ok(if grant.grant { "GRANT" } else { "REVOKE" })

@@ -62,6 +62,9 @@ impl Ddl<'_> {
         let Some(schema) = self.new_relation(&create.name, create.if_not_exists)? else { return Ok(TAG) };
         if let Some(columns) = &create.columns {
             check_names(columns.iter().map(|column| column.name.as_str()))?;
+            for clause in columns {
+                column_type(&clause.name, &clause.data_type, clause.type_position)?;
+            }
         }
         let server = self.usable_server(&create.server)?;
         let oid = self.working.take_oid()?;

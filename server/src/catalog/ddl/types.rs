@@ -36,7 +36,7 @@ pub(super) fn moment(text: &str, style: &OutputStyle) -> SqlResult<i64> {
     match types::parse_scalar_with(text, &PgType::new(oids::TIMESTAMPTZ), style) {
         Ok(ScalarValue::TimestampMicrosecond(Some(moment), _)) => Ok(moment),
         Ok(_) => Err(SqlError::internal("a timestamp was read as another type")),
-        Err(ConnectorError::Value { sqlstate, message }) => {
+        Err(ConnectorError::Value { sqlstate, message, .. }) => {
             Err(SqlError::new(SqlState::parse(sqlstate).unwrap_or(SqlState::INVALID_DATETIME_FORMAT), message))
         }
         Err(error) => Err(SqlError::new(SqlState::INVALID_DATETIME_FORMAT, error.to_string())),

@@ -23,7 +23,7 @@ use crate::error::SqlError;
 
 use super::arithmetic::narrow_literal;
 use super::operators::{
-    common_sides, have_no_common_storage, is_upscaled, needs_key, plan_comparison, take_type, trimmed,
+    check_operator, common_sides, have_no_common_storage, is_upscaled, needs_key, plan_comparison, take_type, trimmed,
 };
 use super::subqueries::{outer_references, single, where_true};
 use super::{
@@ -352,6 +352,14 @@ impl PostgresComparisons {
             return Ok(Transformed::no(Expr::InList(InList { expr, list, negated })));
         };
         let list = self.one_type(list, &data_type, schema)?;
+        if negated {
+            // The operator that is missing is the other one.
+            for item in &list {
+                if let Some(Operand::Typed(own)) = operand(item, schema) {
+                    check_operator(&data_type, Operator::NotEq, &own)?;
+                }
+            }
+        }
         let by_rule = matches!(comparison(&data_type), Comparison::Key | Comparison::None | Comparison::Unknown);
         let differs = |item: &Expr| match operand(item, schema) {
             Some(Operand::Typed(own)) => {

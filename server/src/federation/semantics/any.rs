@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as AstExpr};
 use std::sync::Arc;
 
 use super::array_subquery::array_of;
-use super::operators::take_type;
+use super::operators::{check_operator, take_type};
 use super::{Operand, Settings, choice, external, operand, parameters, typed_literal};
 use crate::error::{SqlError, SqlState};
 
@@ -108,11 +108,41 @@ pub(super) fn plan(
         *value = take_type(settings, value.clone(), &element)?;
         changed = true;
     }
+    check_elements(&args, schema)?;
     if let Some(list) = in_list(func.name(), &args, schema)? {
         return Ok(Transformed::yes(list));
     }
     let call = Expr::ScalarFunction(ScalarFunction { func, args });
     Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
+}
+
+/// Refuses an operator that there is not for the value and the elements.
+fn check_elements(args: &[Expr], schema: &DFSchema) -> Result<()> {
+    let [value, Expr::Literal(operator, _), array] = args else { return Ok(()) };
+    let operator = match operator.try_as_str().flatten() {
+        Some("=") => Operator::Eq,
+        Some("<>" | "!=") => Operator::NotEq,
+        Some("<") => Operator::Lt,
+        Some("<=") => Operator::LtEq,
+        Some(">") => Operator::Gt,
+        Some(">=") => Operator::GtEq,
+        _ => return Ok(()),
+    };
+    let Some(Operand::Typed(array)) = operand(array, schema) else { return Ok(()) };
+    match (array.element(), operand(value, schema)) {
+        (Some(element), Some(Operand::Typed(value))) => check_operator(&value, operator, &element),
+        (None, _) if array.user.is_none() && is_plain(array.oid) => Err(no_array().into()),
+        _ => Ok(()),
+    }
+}
+
+/// Types that are no vector and no other list.
+const fn is_plain(oid: u32) -> bool {
+    matches!(oid, oids::BOOL | oids::INT2 | oids::INT4 | oids::INT8 | oids::NUMERIC | oids::TEXT | oids::DATE)
+}
+
+fn no_array() -> SqlError {
+    SqlError::new(SqlState::WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires array on right side")
 }
 
 fn in_list(function: &str, args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
@@ -173,11 +203,7 @@ impl ScalarUDFImpl for Quantified {
         };
         let array_type = PgType::of_field(array_field);
         let Some(element_type) = array_type.element() else {
-            return Err(SqlError::new(
-                SqlState::WRONG_OBJECT_TYPE,
-                format!("op {} (array) requires array on right side", if self.all { "ALL" } else { "ANY/ALL" }),
-            )
-            .into());
+            return Err(no_array().into());
         };
         let value_type = PgType::of_field(value_field);
         let common = choice::comparable(&value_type, &element_type).ok_or_else(|| {

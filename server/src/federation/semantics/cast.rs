@@ -74,7 +74,7 @@ pub(super) fn fold(settings: &Settings, expr: Expr) -> Result<Expr> {
 }
 
 /// `22023` for a length or a precision that a type does not take: `varchar(0)`.
-pub(super) fn wrong_modifier(name: &str) -> Option<SqlError> {
+pub fn wrong_modifier(name: &str) -> Option<SqlError> {
     let lower = name.trim_end_matches("[]").to_lowercase();
     let (base, rest) = lower.split_once('(')?;
     let (arguments, more) = rest.split_once(')')?;
@@ -99,9 +99,27 @@ pub(super) fn wrong_modifier(name: &str) -> Option<SqlError> {
             }
             _ => None,
         },
+        plain if !TAKING_MODIFIERS.contains(&plain) && PgType::parse_name(plain).is_some() => {
+            let shown = plain.strip_prefix("pg_catalog.").unwrap_or(plain);
+            Some(SqlError::syntax(format!("type modifier is not allowed for type \"{shown}\"")))
+        }
         _ => None,
     }
 }
+
+/// Types whose modifiers are read elsewhere.
+const TAKING_MODIFIERS: [&str; 10] = [
+    "time",
+    "timetz",
+    "timestamp",
+    "timestamptz",
+    "time with time zone",
+    "time without time zone",
+    "timestamp with time zone",
+    "timestamp without time zone",
+    "interval",
+    "float",
+];
 
 /// `tsvector`, `tsquery` and `jsonpath`.
 const PARSED: [u32; 3] = [3614, 3615, oids::JSONPATH];

@@ -77,6 +77,7 @@ use datafusion::optimizer::{Analyzer, Optimizer};
 
 pub use array_subquery::array_of;
 pub use branches::unify_branches;
+pub use cast::wrong_modifier;
 pub use catalog::{array_cast, rewrite_catalog};
 pub use column_lists::complete_column_lists;
 pub use fields::FIELD;

@@ -65,6 +65,17 @@ impl ExprPlanner for PostgresOperators {
             return Err(no_operator(left, &op, right).into());
         }
         check_ranges(&op, sides.0.as_ref(), sides.1.as_ref())?;
+        if op == BinaryOperator::PGBitwiseXor
+            && is_all_ones(&right)
+            && let Some(Operand::Typed(own)) = &sides.0
+            && own.user.is_none()
+            && matches!(own.oid, oids::NUMERIC | oids::FLOAT4 | oids::FLOAT8 | oids::TEXT | oids::BOOL | oids::DATE)
+        {
+            return Err(no_sign("~", own).into());
+        }
+        if matches!(op, BinaryOperator::StringConcat | BinaryOperator::PGExp) {
+            check_sides(&op, sides.0.as_ref(), sides.1.as_ref())?;
+        }
         check_rows(&op, (&left, sides.0.as_ref()), (&right, sides.1.as_ref()), schema)?;
         let name = function_of(&op, sides.0.as_ref(), sides.1.as_ref())
             .or_else(|| money_function(&op, sides.0.as_ref(), sides.1.as_ref()));
@@ -88,6 +99,19 @@ impl ExprPlanner for PostgresOperators {
         if let Some(operator) = comparison_operator(&op) {
             return plan_comparison(&self.settings, left, operator, right, schema).map(PlannerResult::Planned);
         }
+        check_sides(&op, sides.0.as_ref(), sides.1.as_ref())?;
+        let (left, right) = match (is_bitwise(&op), &sides) {
+            // An untyped literal beside an integer is one; a shift is by an `integer`.
+            (true, (Some(Operand::Typed(own)), Some(Operand::Unknown))) => {
+                let shift = matches!(op, BinaryOperator::PGBitwiseShiftLeft | BinaryOperator::PGBitwiseShiftRight);
+                let own = if shift { PgType::new(oids::INT4) } else { own.clone() };
+                (left, take_type(&self.settings, right, &own)?)
+            }
+            (true, (Some(Operand::Unknown), Some(Operand::Typed(own)))) => {
+                (take_type(&self.settings, left, own)?, right)
+            }
+            _ => (left, right),
+        };
         let planned = match arithmetic_operator(&op) {
             Some(operation) => match datetime::plan_operator(&self.settings, &left, &op.to_string(), &right, schema)? {
                 Some(planned) => Some(planned),
@@ -133,6 +157,72 @@ fn check_rows(
         (false, true, Some(other), _) if is_other(other) => Err(no_operator(other, op, &record).into()),
         _ => Ok(()),
     }
+}
+
+const fn is_bitwise(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::BitwiseAnd
+            | BinaryOperator::BitwiseOr
+            | BinaryOperator::PGBitwiseXor
+            | BinaryOperator::PGBitwiseShiftLeft
+            | BinaryOperator::PGBitwiseShiftRight
+    )
+}
+
+/// Refuses operators of bits, patterns and numbers whose sides are of other types: DataFusion would find a type for them.
+fn check_sides(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Operand>) -> Result<()> {
+    let (Some(left), Some(right)) = (left, right) else { return Ok(()) };
+    let is_builtin = |side: &Operand, oids: &[u32]| match side {
+        Operand::Unknown => true,
+        Operand::Typed(own) => own.is_extension() || (own.user.is_none() && oids.contains(&own.oid)),
+    };
+    let integers = &[oids::INT2, oids::INT4, oids::INT8];
+    const STRINGS: &[u32] = &[oids::TEXT, oids::VARCHAR, oids::BPCHAR];
+    const NO_NUMBERS: &[u32] = &[oids::TEXT, oids::VARCHAR, oids::BPCHAR, oids::BOOL, oids::DATE];
+    let is_string = |side: &Operand| match side {
+        Operand::Unknown => true,
+        Operand::Typed(own) => own.is_extension() || own.is_collated() || is_text(own),
+    };
+    let is_one_of = |side: &Operand, oids: &[u32]| matches!(side, Operand::Typed(own) if own.user.is_none() && oids.contains(&own.oid));
+    let missing = match op {
+        // A shift is by an `integer`.
+        BinaryOperator::PGBitwiseShiftLeft | BinaryOperator::PGBitwiseShiftRight => {
+            !is_builtin(left, integers) || !is_builtin(right, &[oids::INT2, oids::INT4])
+        }
+        op if is_bitwise(op) => !is_builtin(left, integers) || !is_builtin(right, integers),
+        BinaryOperator::PGRegexMatch
+        | BinaryOperator::PGRegexIMatch
+        | BinaryOperator::PGRegexNotMatch
+        | BinaryOperator::PGRegexNotIMatch => !is_string(left) || !is_string(right),
+        BinaryOperator::PGExp => is_one_of(left, NO_NUMBERS) || is_one_of(right, NO_NUMBERS),
+        op if arithmetic_operator(op).is_some() => {
+            let texts = is_one_of(left, STRINGS) || is_one_of(right, STRINGS);
+            // `jsonb - text` is one.
+            let json = is_one_of(left, &[oids::JSONB]) && op == &BinaryOperator::Minus;
+            let typed = matches!((left, right), (Operand::Typed(left), Operand::Typed(right))
+                if !left.is_extension() && !right.is_extension());
+            (typed && texts && !json) || is_one_of(left, &[oids::BOOL]) || is_one_of(right, &[oids::BOOL])
+        }
+        BinaryOperator::StringConcat => match (left, right) {
+            (Operand::Typed(left), Operand::Typed(right)) => match (left.element(), right.element()) {
+                (Some(left), Some(right)) => choice::unify(&left, &right).is_none(),
+                (Some(element), None) => right.user.is_none() && choice::unify(&element, right).is_none(),
+                (None, Some(element)) => left.user.is_none() && choice::unify(&element, left).is_none(),
+                (None, None) => false,
+            },
+            _ => false,
+        },
+        _ => false,
+    };
+    if missing { Err(no_operator(left, op, right).into()) } else { Ok(()) }
+}
+
+/// `42883` for a sign before an operand.
+fn no_sign(sign: &str, own: &PgType) -> SqlError {
+    let shown = PgType { modifier: -1, ..own.clone() }.sql_name();
+    SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {sign} {shown}"))
+        .hint("No operator matches the given name and argument type. You might need to add an explicit type cast.")
 }
 
 fn is_bits(side: Option<&Operand>) -> bool {
@@ -632,10 +722,14 @@ const fn is_equality(operator: Operator) -> bool {
 }
 
 /// Refuses operators that PostgreSQL does not have.
-fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<()> {
+pub(super) fn check_operator(left: &PgType, operator: Operator, right: &PgType) -> Result<()> {
     let shown = |data_type: &PgType| PgType { modifier: -1, ..data_type.clone() }.sql_name();
     let missing = |left: &PgType, right: &PgType| {
-        let operator = if operator == Operator::NotEq { "<>".to_owned() } else { operator.to_string() };
+        let operator = match operator {
+            Operator::NotEq => "<>".to_owned(),
+            Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => "=".to_owned(),
+            operator => operator.to_string(),
+        };
         SqlError::new(
             SqlState::UNDEFINED_FUNCTION,
             format!("operator does not exist: {} {operator} {}", shown(left), shown(right)),

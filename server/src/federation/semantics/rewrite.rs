@@ -328,8 +328,8 @@ fn rewrite(expr: &mut Expr) {
         Expr::Array(array) if !array.elem.is_empty() => {
             array.elem.iter_mut().for_each(narrow);
             // DataFusion's array forgets what its elements are; of plain literals there is nothing to forget.
-            if array.elem.is_empty() || (array.elem.iter().any(is_typed_by_itself) && array.elem.iter().all(is_simple))
-            {
+            let simple = array.elem.iter().any(is_typed_by_itself) && array.elem.iter().all(is_simple);
+            if array.elem.is_empty() || (simple && are_alike(&array.elem)) {
                 return;
             }
             ours("array_of", std::mem::take(&mut array.elem))
@@ -485,6 +485,14 @@ fn is_simple(expr: &Expr) -> bool {
         Expr::Array(array) => array.elem.iter().all(is_simple),
         _ => false,
     }
+}
+
+/// Whether no boolean stands beside a number: DataFusion would refuse them in words of its own.
+fn are_alike(elements: &[Expr]) -> bool {
+    let is_boolean =
+        |element: &&Expr| matches!(element, Expr::Value(value) if matches!(value.value, Value::Boolean(_)));
+    let is_number = |element: &&Expr| matches!(element, Expr::Function(_));
+    !(elements.iter().any(|element| is_boolean(&element)) && elements.iter().any(|element| is_number(&element)))
 }
 
 fn is_typed_by_itself(expr: &Expr) -> bool {

@@ -1,10 +1,13 @@
 //! Calls and constructors that PostgreSQL refuses by their form alone.
 
 use datafusion::sql::sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, Value,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+    FunctionArguments, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, UnaryOperator, Value,
 };
 
+use super::{collect, functions, statistics};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::federation::locate::type_by_form;
 
 /// Window functions, with how many arguments they take; `true`: with other arguments it is an aggregate of a set that
 /// has an order.
@@ -30,9 +33,63 @@ pub(super) fn check(expr: &Expr) -> SqlResult<()> {
     match expr {
         Expr::Function(function) => check_call(function),
         Expr::Array(array) => check_dimensions(&array.elem),
-        Expr::Collate { expr, .. } => check_collated(expr),
+        Expr::Collate { expr, collation } => check_collated(expr).and_then(|()| check_collation(collation)),
+        Expr::UnaryOp { op: UnaryOperator::BangNot, expr } => Err(match type_by_form(expr) {
+            Some(own) => {
+                let hint = "No operator matches the given name and argument type. \
+                            You might need to add an explicit type cast.";
+                SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: ! {own}")).hint(hint)
+            }
+            None => SqlError::unsupported("operator ! is not supported"),
+        }),
+        Expr::InSubquery { expr, subquery, .. } => check_width(expr, subquery),
+        Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => match right.as_ref() {
+            Expr::Subquery(query) => check_width(left, query),
+            _ => Ok(()),
+        },
+        Expr::Value(value) => match &value.value {
+            Value::HexStringLiteral(digits) => match digits.chars().find(|digit| !digit.is_ascii_hexdigit()) {
+                Some(wrong) => {
+                    let message = format!("\"{wrong}\" is not a valid hexadecimal digit");
+                    // Columns count in the whole text.
+                    let place = usize::try_from(value.span.start.column).ok().filter(|place| *place > 0);
+                    Err(SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message).at(place))
+                }
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        },
         _ => Ok(()),
     }
+}
+
+/// `1 IN (SELECT 1, 2)`.
+fn check_width(left: &Expr, query: &Query) -> SqlResult<()> {
+    let is_row = match left {
+        Expr::Tuple(_) => true,
+        Expr::Function(call) => plain_name(call).as_deref() == Some("row"),
+        _ => false,
+    };
+    let SetExpr::Select(select) = query.body.as_ref() else { return Ok(()) };
+    let is_expr = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    if !is_row && select.projection.len() > 1 && select.projection.iter().all(is_expr) {
+        return Err(SqlError::syntax("subquery has too many columns"));
+    }
+    Ok(())
+}
+
+/// A collation that PostgreSQL does not have either: what looks like a locale may be one of its.
+fn check_collation(collation: &ObjectName) -> SqlResult<()> {
+    let parts: Vec<&str> =
+        collation.0.iter().filter_map(ObjectNamePart::as_ident).map(|ident| ident.value.as_str()).collect();
+    let Some(name) = parts.last() else { return Ok(()) };
+    let language = name.split(['_', '-', '.', '@']).next().unwrap_or_default();
+    let is_locale = name.ends_with("-x-icu") || matches!(language.len(), 2 | 3);
+    if is_locale || matches!(*name, "C" | "POSIX" | "default" | "ucs_basic") {
+        return Ok(());
+    }
+    let message = format!("collation \"{}\" for encoding \"UTF8\" does not exist", parts.join("."));
+    Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
 }
 
 fn check_call(function: &Function) -> SqlResult<()> {
@@ -44,10 +101,17 @@ fn check_call(function: &Function) -> SqlResult<()> {
         if star && list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
             return Err(SqlError::syntax("syntax error at or near \"*\""));
         }
+        if list.args.len() > 1 {
+            // The types of its arguments are added where they are known.
+            return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, "function count does not exist").hint(
+                "No function matches the given name and argument types. You might need to add explicit type casts.",
+            ));
+        }
         if list.args.is_empty() && function.within_group.is_empty() {
             return wrong("count(*) must be used to call a parameterless aggregate function".to_owned());
         }
     }
+    check_plain_call(function, &name, list)?;
     let Some((_, arity, ordered)) = WINDOW_FUNCTIONS.iter().find(|(window, ..)| *window == name) else {
         return Ok(());
     };
@@ -61,6 +125,37 @@ fn check_call(function: &Function) -> SqlResult<()> {
         return wrong(format!("window function {name} requires an OVER clause"));
     }
     Ok(())
+}
+
+/// What only aggregates take.
+fn check_plain_call(function: &Function, name: &str, list: &FunctionArgumentList) -> SqlResult<()> {
+    let is_plain = functions::named(name).is_some()
+        && !functions::is_operator_only(name)
+        && collect::named(name, true).is_none()
+        && statistics::named(name).is_none()
+        && !WINDOW_FUNCTIONS.iter().any(|(window, ..)| *window == name);
+    if !is_plain {
+        return Ok(());
+    }
+    let star = matches!(list.args.as_slice(), [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
+    let what = match () {
+        () if star => {
+            return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}() does not exist")).hint(
+                "No function matches the given name and argument types. You might need to add explicit type casts.",
+            ));
+        }
+        () if !function.within_group.is_empty() => "WITHIN GROUP",
+        () if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) => "DISTINCT",
+        () if list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_))) => "ORDER BY",
+        () if function.filter.is_some() => "FILTER",
+        () if function.over.is_some() => {
+            let message = format!("OVER specified, but {name} is not a window function nor an aggregate function");
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+        }
+        () => return Ok(()),
+    };
+    let message = format!("{what} specified, but {name} is not an aggregate function");
+    Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
 }
 
 /// The name of a function of PostgreSQL's own.

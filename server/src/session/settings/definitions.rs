@@ -47,7 +47,7 @@ const fn reported(definition: Definition) -> Definition {
 }
 
 const ON_OFF_PARTITION: &[&str] = &["partition", "on", "off"];
-const ISOLATION: &[&str] = &["read committed", "read uncommitted", "repeatable read", "serializable"];
+const ISOLATION: &[&str] = &["serializable", "repeatable read", "read committed", "read uncommitted"];
 const MESSAGE_LEVELS: &[&str] =
     &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"];
 
@@ -101,7 +101,7 @@ pub static DEFINITIONS: &[Definition] = &[
         Kind::Choice(&["safe_encoding", "on", "off"]),
         "Sets whether \"\\'\" is allowed in string literals.",
     ),
-    setting("bytea_output", "hex", Kind::Choice(&["hex", "escape"]), "Sets the output format for bytea."),
+    setting("bytea_output", "hex", Kind::Choice(&["escape", "hex"]), "Sets the output format for bytea."),
     setting(
         "check_function_bodies",
         "on",

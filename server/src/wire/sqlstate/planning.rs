@@ -174,6 +174,8 @@ fn no_function(message: &str) -> Chosen {
 fn wrong_call(message: &str) -> Option<Chosen> {
     if let Some(call) = between(message, "No function matches the given name and argument types '", "'.") {
         let (name, arguments) = call.split_once('(')?;
+        // Some functions have names of our own, so that they hide none of DataFusion's.
+        let name = name.strip_prefix("atoll_").unwrap_or(name);
         let arguments = pg_names(arguments.strip_suffix(')').unwrap_or(arguments));
         return Some(no_function(&format!("function {name}({arguments}) does not exist")).naming(name));
     }

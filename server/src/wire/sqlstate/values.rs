@@ -155,6 +155,18 @@ pub(super) fn of_invalid_argument(message: &str) -> SqlError {
 /// A regular expression that does not compile: its last line says why.
 pub(super) fn invalid_regex(message: &str) -> SqlError {
     let reason = message.lines().rev().find_map(|line| line.trim().strip_prefix("error: ")).unwrap_or("syntax error");
+    let known = [
+        ("unclosed group", "parentheses () not balanced"),
+        ("unopened group", "parentheses () not balanced"),
+        ("unclosed character class", "brackets [] not balanced"),
+        ("repetition operator missing expression", "quantifier operand invalid"),
+        ("unclosed counted repetition", "braces {} not balanced"),
+        ("invalid repetition count range", "invalid repetition count(s)"),
+        ("invalid character class range", "invalid character range"),
+        ("unrecognized escape sequence", "invalid escape \\ sequence"),
+        ("incomplete escape sequence", "invalid escape \\ sequence"),
+    ];
+    let reason = known.iter().find(|(own, _)| reason.starts_with(own)).map_or(reason, |(_, postgres)| postgres);
     SqlError::new(SqlState::INVALID_REGULAR_EXPRESSION, format!("invalid regular expression: {reason}"))
 }
 

@@ -148,7 +148,9 @@ fn describe_object(call: &Call<'_>) -> SqlResult<Value> {
 /// `to_reg…`: NULL where there is nothing of the name.
 fn found(call: &Call<'_>, kind: RegKind) -> SqlResult<Value> {
     match call.context.reg_oid(kind, &call.text(0)) {
-        Err(error) if error.sqlstate == SqlState::INSUFFICIENT_PRIVILEGE => Err(error),
+        Err(error) if [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_NAME].contains(&error.sqlstate) => {
+            Err(error)
+        }
         found => Ok(found.ok().into()),
     }
 }

@@ -243,6 +243,10 @@ impl Rewriter {
                 // The parameter is of the type, and arrives as a name or as the digits of an OID.
                 inner = cast_of_parameter(inner, name);
             }
+            // A constant is looked up; a column of the type holds the name already.
+            if place.output && name.as_deref() == Some("regproc") && string_of(&inner).is_some() {
+                inner = call(to_oid, vec![inner]);
+            }
             *expr = call(if place.output { to_text } else { to_oid }, vec![inner]);
             return;
         }

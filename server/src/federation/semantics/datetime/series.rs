@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use atoll_connector_api::types::oids::{INTERVAL, TIMESTAMP, TIMESTAMPTZ};
+use atoll_connector_api::types::oids::{INT2, INT4, INT8, INTERVAL, NUMERIC, OID, TIMESTAMP, TIMESTAMPTZ};
 use atoll_connector_api::types::temporal::Interval;
 use atoll_connector_api::types::text::OutputStyle;
 use atoll_connector_api::types::{ColumnBuilder, PgType, format_scalar, parse_scalar_with};
@@ -25,7 +25,7 @@ use super::udf::bind;
 use super::value::{Reader, Value, append};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::semantics::cast::fold;
-use crate::federation::semantics::{Settings, external, operand};
+use crate::federation::semantics::{Operand, Settings, external, operand};
 use datafusion::logical_expr::expr::ScalarFunction;
 
 const NAME: &str = "generate_series";
@@ -53,11 +53,25 @@ pub(in crate::federation::semantics) fn generate_series(
     Arc::new(Series { settings: settings.clone(), numbers })
 }
 
+/// Refuses what is no series of numbers.
+fn check_numbers(operands: &[Operand]) -> SqlResult<()> {
+    let is_number = |own: &PgType| matches!(own.oid, INT2 | INT4 | INT8 | NUMERIC | OID);
+    let wrong = |operand: &Operand| matches!(operand, Operand::Typed(own) if own.user.is_some() || !is_number(own));
+    if operands.iter().any(wrong) {
+        return Err(unresolved(NAME, operands, false));
+    }
+    Ok(())
+}
+
 impl TableFunctionImpl for Series {
     fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
         let schema = DFSchema::empty();
         let operands: Vec<_> = args.exprs().iter().filter_map(|arg| operand(arg, &schema)).collect();
+        if !matches!(args.exprs().len(), 2 | 3) && operands.len() == args.exprs().len() {
+            return Err(unresolved(NAME, &operands, false).into());
+        }
         if operands.len() != args.exprs().len() || !operands.iter().any(is_temporal) {
+            check_numbers(&operands)?;
             return match &self.numbers {
                 Some(numbers) => numbers.create_table_provider_with_args(args),
                 None => Err(unresolved(NAME, &operands, false).into()),

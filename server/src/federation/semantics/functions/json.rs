@@ -426,14 +426,20 @@ fn nested(lengths: &[i32], out: &mut String, element: &mut dyn FnMut(&mut String
 
 fn object(call: &Call<'_>, colon: &str, comma: &str) -> SqlResult<String> {
     if !call.args.len().is_multiple_of(2) {
-        return Err(invalid("argument list must have even number of elements")
-            .hint("The arguments of json_build_object() must consist of alternating keys and values."));
+        let name = if colon == " : " { "json" } else { "jsonb" };
+        let hint = format!("The arguments of {name}_build_object() must consist of alternating keys and values.");
+        return Err(invalid("argument list must have even number of elements").hint(hint));
     }
     let mut members = Vec::with_capacity(call.args.len() / 2);
     let mut held = 0;
     for index in (0..call.args.len()).step_by(2) {
         if call.is_null(index) {
-            return Err(invalid(format!("argument {} cannot be null", index + 1)));
+            let number = index + 1;
+            return Err(if colon == " : " {
+                invalid(format!("argument {number} cannot be null")).hint("Object keys should be text.")
+            } else {
+                invalid(format!("argument {number}: key must not be null"))
+            });
         }
         crate::interrupt::check()?;
         let name = super::strings::shown(call, index)?;

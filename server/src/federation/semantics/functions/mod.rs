@@ -19,6 +19,7 @@ mod numbers;
 mod ranges;
 mod records;
 mod regex;
+mod regex_fault;
 mod resolve;
 mod sets;
 mod strings;

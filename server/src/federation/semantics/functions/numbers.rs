@@ -16,6 +16,14 @@ const BUCKET_ERROR: SqlState = SqlState(*b"2201G");
 
 pub(super) const FUNCTIONS: &[Function] = &[
     // `#`: DataFusion takes `x # x` for 0 where x may be NULL.
+    strict("setseed", &[FLOAT8], TEXT, |call| {
+        let seed = call.float(0);
+        if !(-1.0..=1.0).contains(&seed) {
+            let seed = super::strings::shown(call, 0)?;
+            return Err(super::invalid(format!("setseed parameter {seed} is out of allowed range [-1,1]")));
+        }
+        Err(SqlError::unsupported("setseed is not supported"))
+    }),
     strict("int_xor", &[INT2, INT2], INT2, |call| Ok(Datum::Int(call.int(0) ^ call.int(1)))),
     strict("int_xor", &[INT4, INT4], INT4, |call| Ok(Datum::Int(call.int(0) ^ call.int(1)))),
     strict("int_xor", &[INT8, INT8], INT8, |call| Ok(Datum::Int(call.int(0) ^ call.int(1)))),

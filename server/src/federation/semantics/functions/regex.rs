@@ -14,7 +14,7 @@ use regex_automata::util::syntax;
 
 use search::Automata;
 
-use super::{BOOL, Call, Datum, Function, INT4, TEXT, TEXTS, invalid, lenient, optional, strict, text};
+use super::{BOOL, Call, Datum, Function, INT4, TEXT, TEXTS, invalid, lenient, optional, regex_fault, strict, text};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::interrupt::{self, Pace};
 
@@ -229,8 +229,10 @@ fn compile(source: &str, flags: &str) -> SqlResult<Pattern> {
         return Err(unsupported("expanded syntax"));
     }
     let translated = if literal { regex::escape(source) } else { translate(source, whether)? };
-    let invalid_pattern =
-        |_| SqlError::new(SqlState::INVALID_REGULAR_EXPRESSION, "invalid regular expression: the pattern is malformed");
+    let invalid_pattern = |_| {
+        let fault = regex_fault::fault(source).unwrap_or("the pattern is malformed");
+        SqlError::new(SqlState::INVALID_REGULAR_EXPRESSION, format!("invalid regular expression: {fault}"))
+    };
     let regex = RegexBuilder::new(&translated)
         .case_insensitive(insensitive)
         .dot_matches_new_line(dot_newline)

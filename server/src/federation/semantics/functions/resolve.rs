@@ -88,6 +88,16 @@ pub(in crate::federation::semantics) fn undefined(name: &str, args: &[Operand]) 
         let name = operator_of(name).unwrap_or(name);
         return SqlError::unsupported(format!("{name} of values of type {} is not supported", own.sql_name()));
     }
+    if name == "array_of"
+        && let Some((one, other)) = unmatched(args)
+    {
+        let shown = |own: &PgType| PgType { modifier: -1, ..own.clone() }.sql_name();
+        let message = format!("ARRAY types {} and {} cannot be matched", shown(&one), shown(&other));
+        return SqlError::new(SqlState::DATATYPE_MISMATCH, message);
+    }
+    if let ("array_subscript" | "array_slice", Some(true)) = (name, shown.first().map(|own| own.ends_with("[]"))) {
+        return SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer");
+    }
     if let ("array_subscript" | "array_slice", Some(value)) = (name, shown.first()) {
         let message = format!("cannot subscript type {value} because it does not support subscripting");
         return SqlError::new(SqlState::DATATYPE_MISMATCH, message);
@@ -98,11 +108,30 @@ pub(in crate::federation::semantics) fn undefined(name: &str, args: &[Operand]) 
             [left, right, ..] => format!("{left} {operator} {right}"),
             [] => operator.to_owned(),
         };
-        return SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {what}"))
-            .hint("No operator matches the given name and argument types. You might need to add explicit type casts.");
+        let hint = match shown.as_slice() {
+            [_] => "No operator matches the given name and argument type. You might need to add an explicit type cast.",
+            _ => "No operator matches the given name and argument types. You might need to add explicit type casts.",
+        };
+        return SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {what}")).hint(hint);
     }
     SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}({}) does not exist", shown.join(", ")))
         .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+}
+
+/// The first types that have none in common.
+fn unmatched(args: &[Operand]) -> Option<(PgType, PgType)> {
+    let mut common: Option<PgType> = None;
+    for arg in args {
+        let Operand::Typed(own) = arg else { continue };
+        common = Some(match common {
+            None => own.clone(),
+            Some(common) => match unify(&common, own) {
+                Some(unified) => unified,
+                None => return Some((common, own.clone())),
+            },
+        });
+    }
+    None
 }
 
 /// Steps of implicit casts between numbers, in PostgreSQL's direction.
@@ -193,8 +222,9 @@ pub(super) fn resolve(name: &str, args: &[Operand]) -> SqlResult<Resolved> {
     }
     if left.len() > 1 {
         let shown = undefined(name, args).message.replace("does not exist", "is not unique");
+        let what = if operator_of(name).is_some() { "operator" } else { "function" };
         return Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, shown)
-            .hint("Could not choose a best candidate function. You might need to add explicit type casts."));
+            .hint(format!("Could not choose a best candidate {what}. You might need to add explicit type casts.")));
     }
     left.pop().map(|candidate| candidate.resolved).ok_or_else(|| undefined(name, args))
 }

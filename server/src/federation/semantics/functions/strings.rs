@@ -277,8 +277,51 @@ fn chr(call: &Call<'_>) -> SqlResult<Datum> {
     if code == 0 {
         return Err(limit("null character not permitted"));
     }
-    let character = char::from_u32(code).ok_or_else(|| limit("requested character not valid for encoding"))?;
+    let character = char::from_u32(code).ok_or_else(|| {
+        let problem = if code > u32::from(char::MAX) { "too large" } else { "not valid" };
+        limit(&format!("requested character {problem} for encoding: {code}"))
+    })?;
     text(character)
+}
+
+/// `pg_base64_decode`: white space is skipped, and nothing may be missing.
+fn decode_base64(value: &str, pace: &mut Pace) -> SqlResult<Vec<u8>> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = Vec::with_capacity(value.len() / 4 * 3);
+    // Six bits of each sign, how many signs, and how many bytes a group with padding has.
+    let (mut bits, mut signs, mut ends_after) = (0_u32, 0, None);
+    for sign in value.chars().filter(|sign| !matches!(sign, ' ' | '\n' | '\t' | '\r')) {
+        pace.step(1)?;
+        let six = match sign {
+            '=' => {
+                ends_after = match (ends_after, signs) {
+                    (None, 2) => Some(1),
+                    (None, 3) => Some(2),
+                    (None, _) => return Err(invalid("unexpected \"=\" while decoding base64 sequence")),
+                    (ended, _) => ended,
+                };
+                0
+            }
+            sign => {
+                let place = ALPHABET.iter().position(|own| char::from(*own) == sign);
+                place
+                    .and_then(|place| u32::try_from(place).ok())
+                    .ok_or_else(|| invalid(format!("invalid symbol \"{sign}\" found while decoding base64 sequence")))?
+            }
+        };
+        bits = (bits << 6) | six;
+        signs += 1;
+        if signs == 4 {
+            let [_, group @ ..] = bits.to_be_bytes();
+            out.extend(group.iter().take(ends_after.unwrap_or(3)));
+            (bits, signs) = (0, 0);
+        }
+    }
+    if signs != 0 {
+        return Err(invalid("invalid base64 end sequence")
+            .hint("Input data is missing padding, is truncated, or is otherwise corrupted."));
+    }
+    Ok(out)
 }
 
 /// An argument as text: a boolean is `t` or `f` here.
@@ -547,12 +590,7 @@ fn decode(call: &Call<'_>) -> SqlResult<Datum> {
             }
             out
         }
-        "base64" => {
-            let plain: String = value.chars().filter(|c| !matches!(c, ' ' | '\n' | '\t' | '\r')).collect();
-            base64::engine::general_purpose::STANDARD
-                .decode(plain)
-                .map_err(|_| invalid("invalid base64 end sequence"))?
-        }
+        "base64" => decode_base64(value, &mut pace)?,
         "escape" => {
             let mut out = Vec::with_capacity(value.len());
             let bytes = value.as_bytes();

@@ -1,0 +1,62 @@
+//! What a query's FROM clauses yield, as queries of their own.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    GroupByExpr, Query, SelectItem, SetExpr, Visit, Visitor, WildcardAdditionalOptions, With,
+};
+
+/// Clauses of one statement that are looked at.
+const CLAUSES_MAX: usize = 16;
+
+/// `SELECT * FROM …` for each FROM clause of a query and of the queries in it.
+pub(super) fn from_items(query: &Query) -> Vec<Query> {
+    let mut finder = Finder { around: Vec::new(), found: Vec::new() };
+    let _ = query.visit(&mut finder);
+    finder.found
+}
+
+struct Finder {
+    /// The WITH clauses around, the innermost last.
+    around: Vec<Option<With>>,
+    found: Vec<Query>,
+}
+
+impl Visitor for Finder {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.around.push(query.with.clone());
+        let with = self.around.iter().rev().find_map(Clone::clone);
+        let mut open = vec![query.body.as_ref()];
+        while let Some(body) = open.pop() {
+            match body {
+                SetExpr::Select(select) if !select.from.is_empty() => {
+                    let mut select = select.clone();
+                    select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+                    select.distinct = None;
+                    select.selection = None;
+                    select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
+                    select.having = None;
+                    select.qualify = None;
+                    select.named_window.clear();
+                    let mut found = query.clone();
+                    found.with.clone_from(&with);
+                    *found.body = SetExpr::Select(select);
+                    found.order_by = None;
+                    found.limit_clause = None;
+                    found.fetch = None;
+                    self.found.push(found);
+                }
+                SetExpr::SetOperation { left, right, .. } => open.extend([left.as_ref(), right.as_ref()]),
+                _ => {}
+            }
+        }
+        if self.found.len() < CLAUSES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.around.pop();
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,202 @@
+//! The operator that does not exist: PostgreSQL points at its token.
+
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, UnaryOperator};
+
+use super::Statement;
+use super::candidates::{Candidate, choose, each_expr, each_select};
+use super::expressions::{Known, arguments, extent, first_token, plain_name, start_of};
+use super::source::Source;
+
+/// Finds the operator of `operands`, which are the message's: `integer + boolean`, `- unknown`.
+pub(super) fn find(operands: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
+    let mut candidates = Vec::new();
+    let mut add = |candidate: Option<Candidate>| candidates.extend(candidate);
+    each_expr(statement.query, &mut |expr| uses(expr, operands, source, &mut add));
+    let is_hidden =
+        [" = ", " < ", " > "].iter().any(|operator| operands.contains(operator)) && joins_by_name(statement);
+    match candidates.as_slice() {
+        // It may be the one that a join by names has.
+        [only] if is_hidden && !only.certain => None,
+        candidates => choose(candidates),
+    }
+}
+
+/// USING and NATURAL compare, and no operator is written.
+fn joins_by_name(statement: Statement<'_>) -> bool {
+    let mut found = false;
+    each_select(statement.query, &mut |select| {
+        found |= select.from.iter().flat_map(|from| &from.joins).any(|join| match &join.join_operator {
+            JoinOperator::Join(constraint)
+            | JoinOperator::Inner(constraint)
+            | JoinOperator::Left(constraint)
+            | JoinOperator::LeftOuter(constraint)
+            | JoinOperator::Right(constraint)
+            | JoinOperator::RightOuter(constraint)
+            | JoinOperator::FullOuter(constraint) => {
+                matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
+            }
+            _ => false,
+        });
+    });
+    found
+}
+
+/// Whether an operator of two sides is the one: `None` if not, else whether that is certain.
+fn fits(operands: &str, left: &Known, operator: &str, right: &Known) -> Option<bool> {
+    match (left.name(), right.name()) {
+        (Some(left), Some(right)) => (operands == format!("{left} {operator} {right}")).then_some(true),
+        (Some(left), None) => operands.starts_with(&format!("{left} {operator} ")).then_some(false),
+        (None, Some(right)) => operands.ends_with(&format!(" {operator} {right}")).then_some(false),
+        (None, None) => operands.contains(&format!(" {operator} ")).then_some(false),
+    }
+}
+
+fn element(known: Known) -> Known {
+    match known {
+        Known::Type(name) => name.strip_suffix("[]").map_or(Known::Any, |name| Known::Type(name.to_owned())),
+        _ => Known::Any,
+    }
+}
+
+/// The operators that an expression stands for.
+fn uses(expr: &Expr, operands: &str, source: &Source<'_>, add: &mut dyn FnMut(Option<Candidate>)) {
+    let mut pair = |left: &Expr, name: &str, types: (&Known, &Known), right: &Expr, words: &[&str]| {
+        let fit = fits(operands, types.0, name, types.1);
+        add(fit.map(|certain| Candidate { certain, position: token_between(left, right, words, source) }));
+    };
+    match expr {
+        Expr::BinaryOp { left, op, right } if fields(left).is_some() && fields(right).is_some() => {
+            let name = name_of(op);
+            let words: &[&str] = if name == "<>" { &["<>", "!="] } else { &[name.as_str()] };
+            let pairs = fields(left).unwrap_or_default().into_iter().zip(fields(right).unwrap_or_default());
+            let fit = pairs
+                .into_iter()
+                .find_map(|(one, other)| fits(operands, &source.type_of(one), &name, &source.type_of(other)));
+            add(fit.map(|certain| Candidate { certain, position: token_between(left, right, words, source) }));
+        }
+        Expr::BinaryOp { left, op, right } => {
+            let name = name_of(op);
+            let words: &[&str] = if name == "<>" { &["<>", "!="] } else { &[name.as_str()] };
+            pair(left, &name, (&source.type_of(left), &source.type_of(right)), right, words);
+        }
+        Expr::AnyOp { left, compare_op: op, right, .. } | Expr::AllOp { left, compare_op: op, right } => {
+            let name = name_of(op);
+            let words: &[&str] = if name == "<>" { &["<>", "!="] } else { &[name.as_str()] };
+            let own = if matches!(right.as_ref(), Expr::Subquery(_)) {
+                source.type_of(right)
+            } else {
+                element(source.type_of(right))
+            };
+            pair(left, &name, (&source.type_of(left), &own), right, words);
+        }
+        Expr::Like { negated, expr: left, pattern, .. } | Expr::ILike { negated, expr: left, pattern, .. } => {
+            let name = match (negated, matches!(expr, Expr::ILike { .. })) {
+                (false, false) => "~~",
+                (false, true) => "~~*",
+                (true, false) => "!~~",
+                (true, true) => "!~~*",
+            };
+            let words: &[&str] = if *negated { &["not"] } else { &["like", "ilike"] };
+            pair(left, name, (&source.type_of(left), &source.type_of(pattern)), pattern, words);
+        }
+        Expr::InList { expr: left, list, negated } => {
+            let (name, words): (_, &[&str]) = if *negated { ("<>", &["not"]) } else { ("=", &["in"]) };
+            let Some(first) = list.first() else { return };
+            let fit = list.iter().find_map(|item| match (fields(left), fields(item)) {
+                (Some(left), Some(item)) => left
+                    .into_iter()
+                    .zip(item)
+                    .find_map(|(one, other)| fits(operands, &source.type_of(one), name, &source.type_of(other))),
+                _ => fits(operands, &source.type_of(left), name, &source.type_of(item)),
+            });
+            add(fit.map(|certain| Candidate { certain, position: token_between(left, first, words, source) }));
+        }
+        Expr::InSubquery { expr: left, negated, .. } => {
+            let (name, word) = if *negated { ("<>", "not") } else { ("=", "in") };
+            let fit = fits(operands, &source.type_of(left), name, &Known::Any);
+            add(fit.map(|certain| Candidate { certain, position: token_after(left, &[word], source) }));
+        }
+        Expr::Between { expr: left, negated, low, high } => {
+            let words: &[&str] = if *negated { &["not"] } else { &["between"] };
+            let names = if *negated { ["<", ">"] } else { [">=", "<="] };
+            for (name, bound) in names.iter().zip([low, high]) {
+                let fit = fits(operands, &source.type_of(left), name, &source.type_of(bound));
+                add(fit.map(|certain| Candidate { certain, position: token_between(left, low, words, source) }));
+            }
+        }
+        Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
+            pair(left, "=", (&source.type_of(left), &source.type_of(right)), right, &["is"]);
+        }
+        Expr::Function(call) if plain_name(call).as_deref() == Some("nullif") => {
+            if let Some([left, right]) = arguments(call).as_deref() {
+                let fit = fits(operands, &source.type_of(left), "=", &source.type_of(right));
+                add(fit.map(|certain| Candidate { certain, position: start_of(expr, source) }));
+            }
+        }
+        Expr::Case { operand: Some(operand), conditions, .. } => {
+            for when in conditions {
+                let fit = fits(operands, &source.type_of(operand), "=", &source.type_of(&when.condition));
+                let word = first_token(&when.condition, source).and_then(|index| index.checked_sub(1));
+                let position = word.filter(|index| source.text(*index) == "when").and_then(|at| source.position(at));
+                add(fit.map(|certain| Candidate { certain, position }));
+            }
+        }
+        Expr::UnaryOp { op, expr: operand } => {
+            let Some(name) = sign(op) else { return };
+            let fit = match source.type_of(operand).name() {
+                Some(own) => (operands == format!("{name} {own}")).then_some(true),
+                None => operands.starts_with(&format!("{name} ")).then_some(false),
+            };
+            add(fit.map(|certain| Candidate { certain, position: start_of(expr, source) }));
+        }
+        _ => {}
+    }
+}
+
+/// The fields of a row that is written out.
+fn fields(expr: &Expr) -> Option<Vec<&Expr>> {
+    match expr {
+        Expr::Nested(inner) => fields(inner),
+        Expr::Tuple(fields) => Some(fields.iter().collect()),
+        Expr::Function(call) if plain_name(call).as_deref() == Some("row") => arguments(call),
+        _ => None,
+    }
+}
+
+fn name_of(op: &BinaryOperator) -> String {
+    match op {
+        BinaryOperator::NotEq => "<>".to_owned(),
+        op => op.to_string(),
+    }
+}
+
+fn sign(op: &UnaryOperator) -> Option<&'static str> {
+    Some(match op {
+        UnaryOperator::Minus => "-",
+        UnaryOperator::Plus => "+",
+        UnaryOperator::BitwiseNot => "~",
+        UnaryOperator::PGSquareRoot => "|/",
+        UnaryOperator::PGCubeRoot => "||/",
+        UnaryOperator::PGAbs => "@",
+        UnaryOperator::BangNot => "!",
+        _ => return None,
+    })
+}
+
+/// The token of an operator between its sides.
+pub(super) fn token_between(left: &Expr, right: &Expr, words: &[&str], source: &Source<'_>) -> Option<usize> {
+    let ((_, after), (before, _)) = (extent(left)?, extent(right)?);
+    source.between(after, before, |index| is_operator(index, words, source))
+}
+
+/// The token of an operator behind its left side.
+pub(super) fn token_after(left: &Expr, words: &[&str], source: &Source<'_>) -> Option<usize> {
+    let (_, after) = extent(left)?;
+    source.between(after, usize::MAX, |index| is_operator(index, words, source))
+}
+
+/// A star is no product behind a parenthesis or a point.
+fn is_operator(index: usize, words: &[&str], source: &Source<'_>) -> bool {
+    let text = source.text(index);
+    words.contains(&text) && !(text == "*" && matches!(source.before(index), "(" | "."))
+}

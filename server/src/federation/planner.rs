@@ -318,6 +318,7 @@ impl Planner {
             planned = plan_query(query);
         }
         let checked = planned.and_then(|(plan, query)| {
+            refused::refuse_counts(&written)?;
             self.check_columns(&query, &sources, &named, parameters)?;
             let origins = Origins { named: &named, ctes: &cte_names }.of(&plan);
             let mut marked = query.clone();

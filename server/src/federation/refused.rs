@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, LimitClause, ObjectNamePart, Query, Select, TableFactor, Visit, Visitor,
+    Expr, Function, FunctionArguments, GroupByExpr, LimitClause, ObjectNamePart, Query, Select, TableFactor, Visit,
+    Visitor,
 };
 
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -91,6 +92,33 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
+}
+
+/// Refuses `count` of several arguments, which DataFusion has. Found after planning, when the arguments' types are known.
+///
+/// # Errors
+/// `42883`.
+pub fn refuse_counts(query: &Query) -> SqlResult<()> {
+    struct Counts;
+    impl Visitor for Counts {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(Function { name, args: FunctionArguments::List(list), .. })
+                    if list.args.len() > 1 && name.to_string().eq_ignore_ascii_case("count") =>
+                {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    if query.visit(&mut Counts).is_continue() {
+        return Ok(());
+    }
+    Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, "function count does not exist")
+        .hint("No function matches the given name and argument types. You might need to add explicit type casts."))
 }
 
 fn has_subquery(expr: &Expr) -> bool {

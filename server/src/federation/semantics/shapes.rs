@@ -101,12 +101,6 @@ fn check_call(function: &Function) -> SqlResult<()> {
         if star && list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
             return Err(SqlError::syntax("syntax error at or near \"*\""));
         }
-        if list.args.len() > 1 {
-            // The types of its arguments are added where they are known.
-            return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, "function count does not exist").hint(
-                "No function matches the given name and argument types. You might need to add explicit type casts.",
-            ));
-        }
         if list.args.is_empty() && function.within_group.is_empty() {
             return wrong("count(*) must be used to call a parameterless aggregate function".to_owned());
         }

@@ -192,6 +192,7 @@ fn wrong_call(message: &str) -> Option<Chosen> {
 
 /// `operator does not exist: text + bigint`, from `Utf8 + Int64`.
 pub(super) fn no_operator(operands: &str) -> SqlError {
+    let operands = operands.replace(" IS NOT DISTINCT FROM ", " = ").replace(" IS DISTINCT FROM ", " = ");
     let mut words = operands.split(' ');
     // Neither Arrow's types nor operators begin with a lower-case letter or hold an unbracketed space, but a type's
     // arguments do: the operator is the first word outside of brackets that is not the left type.

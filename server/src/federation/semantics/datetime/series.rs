@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use atoll_connector_api::types::oids::{INT2, INT4, INT8, INTERVAL, NUMERIC, OID, TIMESTAMP, TIMESTAMPTZ};
 use atoll_connector_api::types::temporal::Interval;
 use atoll_connector_api::types::text::OutputStyle;
-use atoll_connector_api::types::{ColumnBuilder, PgType, format_scalar, parse_scalar_with};
+use atoll_connector_api::types::{ColumnBuilder, PgType, format_scalar, parse_scalar, parse_scalar_with};
 use chrono_tz::Tz;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, TableProvider};
@@ -26,6 +26,7 @@ use super::value::{Reader, Value, append};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::semantics::cast::fold;
 use crate::federation::semantics::{Operand, Settings, external, operand};
+use crate::wire::sqlstate::connector_error;
 use datafusion::logical_expr::expr::ScalarFunction;
 
 const NAME: &str = "generate_series";
@@ -54,11 +55,20 @@ pub(in crate::federation::semantics) fn generate_series(
 }
 
 /// Refuses what is no series of numbers.
-fn check_numbers(operands: &[Operand]) -> SqlResult<()> {
+fn check_numbers(operands: &[Operand], args: &[Expr]) -> SqlResult<()> {
     let is_number = |own: &PgType| matches!(own.oid, INT2 | INT4 | INT8 | NUMERIC | OID);
     let wrong = |operand: &Operand| matches!(operand, Operand::Typed(own) if own.user.is_some() || !is_number(own));
     if operands.iter().any(wrong) {
         return Err(unresolved(NAME, operands, false));
+    }
+    for arg in args {
+        if let Expr::Literal(value, None) = arg
+            && let Some(text) = value.try_as_str().flatten()
+        {
+            parse_scalar(text, &PgType::new(INT4)).map_err(|error| connector_error(&error))?;
+            return Err(SqlError::unsupported("an untyped argument of generate_series is not supported")
+                .hint("Write the number without quotes."));
+        }
     }
     Ok(())
 }
@@ -71,7 +81,7 @@ impl TableFunctionImpl for Series {
             return Err(unresolved(NAME, &operands, false).into());
         }
         if operands.len() != args.exprs().len() || !operands.iter().any(is_temporal) {
-            check_numbers(&operands)?;
+            check_numbers(&operands, args.exprs())?;
             return match &self.numbers {
                 Some(numbers) => numbers.create_table_provider_with_args(args),
                 None => Err(unresolved(NAME, &operands, false).into()),

@@ -68,10 +68,9 @@ fn uses(expr: &Expr, operands: &str, source: &Source<'_>, add: &mut dyn FnMut(Op
         Expr::BinaryOp { left, op, right } if fields(left).is_some() && fields(right).is_some() => {
             let name = name_of(op);
             let words: &[&str] = if name == "<>" { &["<>", "!="] } else { &[name.as_str()] };
-            let pairs = fields(left).unwrap_or_default().into_iter().zip(fields(right).unwrap_or_default());
-            let fit = pairs
-                .into_iter()
-                .find_map(|(one, other)| fits(operands, &source.type_of(one), &name, &source.type_of(other)));
+            let mut pairs = fields(left).unwrap_or_default().into_iter().zip(fields(right).unwrap_or_default());
+            let fit =
+                pairs.find_map(|(one, other)| fits(operands, &source.type_of(one), &name, &source.type_of(other)));
             add(fit.map(|certain| Candidate { certain, position: token_between(left, right, words, source) }));
         }
         Expr::BinaryOp { left, op, right } => {

@@ -4,9 +4,6 @@ use atoll::config::{Command, CommandLine};
 use atoll::wire::WireError;
 use clap::Parser;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     let done = match CommandLine::parse().command {
         Command::Serve(args) => atoll::program::serve(*args),

@@ -61,6 +61,10 @@ fn check_numbers(operands: &[Operand], args: &[Expr]) -> SqlResult<()> {
     if operands.iter().any(wrong) {
         return Err(unresolved(NAME, operands, false));
     }
+    // Of untyped arguments alone it cannot be told which series is meant, which is said elsewhere.
+    if operands.iter().all(|operand| *operand == Operand::Unknown) {
+        return Ok(());
+    }
     for arg in args {
         if let Expr::Literal(value, None) = arg
             && let Some(text) = value.try_as_str().flatten()

@@ -274,7 +274,7 @@ const GREEDY: &[(&str, &str)] = &[
     ("SELECT length(encode(decode(repeat('61', 10000000), 'hex'), 'escape') || 'x')", ""),
     ("SELECT cardinality(array_agg(repeat('x', 100000))) FROM generate_series(1, 10000)", "53200"),
     ("SELECT length(string_agg(repeat('x', 100000), ',')) FROM generate_series(1, 10000)", "53200"),
-    ("SELECT repeat('a', 1000000) LIKE repeat('%a', 10000) || 'b'", "54001"),
+    ("SELECT repeat('a', 1000000) LIKE repeat('%a', 10000) || 'b'", ""),
     ("WITH RECURSIVE r AS (SELECT 'x' AS a UNION ALL SELECT a || a FROM r) SELECT max(length(a)) FROM r", "53200"),
 ];
 

@@ -144,6 +144,11 @@ pub fn equated_columns(filter: &Expr) -> Vec<&str> {
             columns.extend(equated_columns(right));
             columns
         }
+        // A short list is written so by the optimizer.
+        (Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }), _) => {
+            let others = equated_columns(right);
+            equated_columns(left).into_iter().filter(|column| others.contains(column)).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -184,6 +189,7 @@ mod tests {
         let names = |filter: Expr| equated_columns(&filter).join(" ");
         assert_eq!(names(col("a").eq(lit(1)).and(lit(2).eq(col("b")))), "a b");
         assert_eq!(names(col("a").in_list(vec![lit(1), lit(2)], false)), "a");
+        assert_eq!(names(col("a").eq(lit(1)).or(col("a").eq(lit(2)))), "a");
         for other in [
             col("a").in_list(vec![lit(1)], true),
             col("a").eq(col("b")),

@@ -212,6 +212,7 @@ impl Automaton {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
     use crate::interrupt::StopFlag;

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::config::ConfigOptions;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::physical_expr::expressions::{DynamicFilterPhysicalExpr, Literal};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
+
+use crate::keys::column_of_key;
 
 /// A scan waits this long for joins to know their keys. They do before they ask for its first row, except where an
 /// operator between reads ahead; then the keys are worth the wait, and after it the scan runs without them.
@@ -92,6 +95,26 @@ impl JoinFilters {
     /// The filters.
     pub fn filters(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
         self.filters.iter().map(|one| &one.filter)
+    }
+
+    /// What the complete ones say of rows of `schema`, where all they read is one column that joins compare as it is stored.
+    /// Lists of several keys are compared field by field, which takes longer than the join. Bounds of floats are not asked:
+    /// NaN and the sign of zero order differently in them.
+    pub(crate) fn of_rows<'a>(&'a self, schema: &'a SchemaRef) -> impl Iterator<Item = Arc<dyn PhysicalExpr>> + 'a {
+        let is_key = |key: &Arc<dyn PhysicalExpr>| {
+            column_of_key(key, schema).is_some() && key.data_type(schema).is_ok_and(|key| !key.is_floating())
+        };
+        self.filters.iter().filter_map(move |one| {
+            let dynamic =
+                one.dynamic().filter(|dynamic| matches!(dynamic.children().as_slice(), [key] if is_key(key)))?;
+            dynamic.current().ok().filter(|current| !current.is::<Literal>())
+        })
+    }
+
+    /// One filter over one column.
+    #[cfg(test)]
+    pub(crate) fn of_filter(filter: Arc<dyn PhysicalExpr>, column: &str) -> Self {
+        Self { filters: vec![JoinFilter { filter, columns: vec![column.to_owned()], awaited: true }] }
     }
 
     /// Shows them to `visit`: a join looks for its filter before it gathers its keys.

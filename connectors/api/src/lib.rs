@@ -5,6 +5,7 @@ pub mod estimate;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod interrupt;
+pub mod joined_rows;
 pub mod joins;
 pub mod keys;
 pub mod network;

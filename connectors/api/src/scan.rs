@@ -27,6 +27,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 use crate::Result;
+use crate::joined_rows::joined_rows;
 use crate::joins::JoinFilters;
 use crate::keys::{KeyCondition, KeyFilters};
 use crate::statement::{ScanId, ScanPlace, SourceId, StatementScans};
@@ -271,6 +272,8 @@ impl ExecutionPlan for ForeignScanExec {
         let statement = statement.unwrap_or_else(|| Arc::clone(&self.alone));
         let place = ScanPlace { statement, scan: self.id };
         let (keys, joins, learned) = (self.keys.clone(), self.joins.clone(), Arc::clone(&self.learned));
+        let dropped = (!joins.is_empty())
+            .then(|| MetricBuilder::new(&self.metrics).counter("dynamic_filter_rows_dropped", partition));
         let sent = (!joins.is_empty() && partition == 0)
             .then(|| MetricBuilder::new(&self.metrics).counter("dynamic_filter_keys", partition));
         let scan = Arc::clone(&self.scan);
@@ -281,14 +284,18 @@ impl ExecutionPlan for ForeignScanExec {
         let run_schema = Arc::clone(&schema);
         let mut waiting = Some(first_row);
         let opened = async move {
-            let learned = learned.get_or_init(|| learn(keys, joins, Arc::clone(&run_schema))).await;
+            let learned = learned.get_or_init(|| learn(keys, joins.clone(), Arc::clone(&run_schema))).await;
             if let Some(sent) = sent {
                 sent.add(learned.values);
             }
             if learned.nothing {
                 return Ok(futures::stream::empty().boxed());
             }
-            scan.run(&query.sql_with(&learned.conditions), run_schema, &place).await
+            let batches = scan.run(&query.sql_with(&learned.conditions), Arc::clone(&run_schema), &place).await?;
+            Ok(match dropped {
+                Some(dropped) => joined_rows(&joins, batches, &run_schema, dropped),
+                None => batches,
+            })
         };
         let stream =
             futures::stream::once(opened).try_flatten().map_err(Into::into).inspect_ok(move |batch: &RecordBatch| {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use atoll_connector_api::joined_rows::joined_rows;
 use atoll_connector_api::joins::JoinFilters;
 use atoll_connector_api::keys::column_of_key;
 use atoll_connector_api::{ConnectorError, Result};
@@ -126,12 +127,16 @@ impl FileScanExec {
             return scan.open(partition, &context, schema, Arc::default());
         }
         let (joins, columns) = (self.joins.clone(), Arc::clone(columns));
+        let dropped = MetricBuilder::new(&self.metrics).counter("dynamic_filter_rows_dropped", partition);
         let failed = |error: DataFusionError| ConnectorError::Internal { message: format!("a join's filter: {error}") };
         let opened = async move {
             joins.complete().await;
             let more = joined::predicates(&joins, &schema, scan.table(), &columns).map_err(failed)?;
             match more {
-                Some(more) => scan.open(partition, &context, schema, more.into()).map_err(failed),
+                Some(more) => {
+                    let batches = scan.open(partition, &context, Arc::clone(&schema), more.into()).map_err(failed)?;
+                    Ok(joined_rows(&joins, batches, &schema, dropped))
+                }
                 None => Ok(stream::empty().boxed()),
             }
         };

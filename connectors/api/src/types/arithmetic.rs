@@ -8,7 +8,7 @@ use super::numeric::{Decimal, Numeric};
 use crate::{ConnectorError, Result};
 
 /// `NUMERIC_MIN_SIG_DIGITS`: a quotient has at least so many digits that count.
-const QUOTIENT_DIGITS_MIN: i64 = 16;
+pub(super) const QUOTIENT_DIGITS_MIN: i64 = 16;
 /// `NUMERIC_MAX_DISPLAY_SCALE`.
 const DISPLAY_SCALE_MAX: i64 = 1000;
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use arrow::array::{Array, AsArray, StringViewArray};
 use arrow::datatypes::{DataType, Decimal128Type, Int16Type, Int32Type, Int64Type, i256};
 
+use super::arithmetic::QUOTIENT_DIGITS_MIN;
 use super::{Arithmetic, DECIMAL128_NAN, Numeric, PgType, oids};
 
 /// Digits after the point.
@@ -57,8 +58,8 @@ impl ShortNumeric {
         (point == (scale > 0)).then_some(Self { unscaled: if negative { -unscaled } else { unscaled }, scale })
     }
 
-    /// Adds, subtracts or multiplies, with the scale that PostgreSQL gives the result; `None` where the result is long,
-    /// and for other operations.
+    /// Adds, subtracts, multiplies or divides, with the scale that PostgreSQL gives the result; `None` where the result is
+    /// long, or none at all, and for the remainder.
     #[inline]
     pub fn compute(self, operation: Arithmetic, other: Self) -> Option<Self> {
         match operation {
@@ -76,8 +77,38 @@ impl ShortNumeric {
                 let unscaled = self.unscaled.checked_mul(other.unscaled)?;
                 (scale <= SCALE_MAX).then_some(Self { unscaled, scale })
             }
-            Arithmetic::Divide | Arithmetic::Remainder => None,
+            Arithmetic::Divide => self.divide(other),
+            Arithmetic::Remainder => None,
         }
+    }
+
+    fn divide(self, by: Self) -> Option<Self> {
+        let scale = quotient_scale(self, by);
+        // a·10^-l / b·10^-r with the wanted scale: a·10^(scale + r - l) / b.
+        let power = |digits: Option<u32>| digits.map_or(Some(1), |digits| 10_i128.checked_pow(digits));
+        let (up, down) = (scale + by.scale, self.scale);
+        let left = self.unscaled.checked_mul(power(up.checked_sub(down))?)?;
+        let right = by.unscaled.checked_mul(power(down.checked_sub(up))?)?;
+        let (quotient, remainder) = (left.checked_div(right)?, left.checked_rem(right)?);
+        let away = if (left < 0) == (right < 0) { 1 } else { -1 };
+        let half = remainder.unsigned_abs().checked_mul(2)? >= right.unsigned_abs();
+        let unscaled = if half { quotient.checked_add(away)? } else { quotient };
+        (scale <= SCALE_MAX).then_some(Self { unscaled, scale })
+    }
+
+    /// Weight (in powers of 10000) and value of the first group of four digits that is not zero, as PostgreSQL divides a
+    /// number from its point on.
+    fn first_group(self) -> (i64, u128) {
+        let magnitude = self.unscaled.unsigned_abs();
+        let Some(last) = magnitude.checked_ilog10() else { return (0, 0) };
+        // The place of the first digit: 0 for units, -1 for tenths.
+        let place = i64::from(last) - i64::from(self.scale);
+        let digits = u32::try_from(place.rem_euclid(4)).unwrap_or(0);
+        let group = match last.checked_sub(digits) {
+            Some(more) => magnitude / 10_u128.pow(more),
+            None => magnitude * 10_u128.pow(digits - last),
+        };
+        (place.div_euclid(4), group)
     }
 
     #[inline]
@@ -111,6 +142,15 @@ impl ShortNumeric {
     pub fn to_numeric(self) -> Numeric {
         Numeric::from_i256(i256::from_i128(self.unscaled), usize::try_from(self.scale).unwrap_or(0))
     }
+}
+
+/// See [`super::arithmetic`].
+fn quotient_scale(left: ShortNumeric, right: ShortNumeric) -> u32 {
+    let (left_weight, left_group) = left.first_group();
+    let (right_weight, right_group) = right.first_group();
+    let weight = left_weight - right_weight - i64::from(left_group <= right_group);
+    let digits = u32::try_from(QUOTIENT_DIGITS_MIN - weight * 4).unwrap_or(0);
+    digits.max(left.scale).max(right.scale)
 }
 
 /// The short numerics of an array.
@@ -201,15 +241,23 @@ mod tests {
             let (long_a, long_b) = (Numeric::parse(&left).unwrap(), Numeric::parse(&right).unwrap());
             prop_assert_eq!(written(a), printed(&long_a));
             prop_assert_eq!(a.to_numeric(), long_a.clone());
-            for operation in [Arithmetic::Add, Arithmetic::Subtract, Arithmetic::Multiply] {
-                let expected = long_a.compute(operation, &long_b).unwrap();
+            for operation in [Arithmetic::Add, Arithmetic::Subtract, Arithmetic::Multiply, Arithmetic::Divide] {
                 if let Some(value) = a.compute(operation, b) {
+                    let expected = long_a.compute(operation, &long_b).unwrap();
                     prop_assert_eq!(written(value), printed(&expected));
                     prop_assert_eq!(value.to_numeric(), expected);
                 }
             }
             prop_assert!(a.compute(Arithmetic::Add, b).is_some());
-            prop_assert!(a.compute(Arithmetic::Divide, b).is_none());
+            prop_assert!(a.compute(Arithmetic::Remainder, b).is_none());
+        }
+
+        #[test]
+        fn averages_are_divided_as_numerics_are(sum in "-?(0|[1-9][0-9]{0,9})(\\.[0-9]{1,4})?", count in 1..100_000_i64) {
+            let short = ShortNumeric::parse(&sum).unwrap().divide(ShortNumeric::new(count.into(), 0).unwrap());
+            let count = Numeric::from_i256(i256::from_i128(count.into()), 0);
+            let long = Numeric::parse(&sum).unwrap().compute(Arithmetic::Divide, &count).unwrap();
+            prop_assert_eq!(short.map(written), Some(printed(&long)));
         }
     }
 }

@@ -24,6 +24,7 @@ use super::float_extremes::FloatExtremes;
 use super::float_sums::{FloatSum, FloatSums, SingleSum};
 use super::numeric_sum::NumericSum;
 use super::numeric_sums::NumericSums;
+use super::sum_states;
 use super::{external, sliding};
 use crate::error::{SqlError, SqlState};
 
@@ -327,10 +328,9 @@ impl AggregateUDFImpl for Aggregate {
                 Arc::new(Field::new("key", DataType::Binary, true)),
                 Arc::new(Field::new("value", storage, true)),
             ]),
-            _ if matches!(self.kind, Kind::Sum | Kind::Average) && storage != DataType::Float64 => Ok(vec![
-                Arc::new(Field::new("sum", DataType::Utf8, true)),
-                Arc::new(Field::new("count", DataType::Int64, true)),
-            ]),
+            _ if matches!(self.kind, Kind::Sum | Kind::Average) && storage != DataType::Float64 => {
+                Ok(sum_states::fields())
+            }
             _ if self.kind.adds_singles(&PgType::of_field(field)) => {
                 Ok(vec![Arc::new(Field::new("sum", DataType::Float32, true))])
             }

@@ -5,6 +5,7 @@
 //! known from the columns. So what is only added up stays a decimal on its way, as long as it fits; a batch in which it
 //! does not is computed as all others are.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ use super::aggregates::adds_numerics;
 use super::arithmetic::{Arithmetic, numeric_operation, operation_of};
 use crate::error::{SqlError, SqlState};
 
+/// Two words, each times this, add up to less than [`UNSCALED_MAX`].
+const WORD_UNIT_MAX: i128 = 1 << 60;
 /// Results are less than this, as those of all decimals of 38 digits are.
 const UNSCALED_MAX: u128 = 10_u128.pow(DIGITS_MAX);
 /// [`DECIMAL128_MAX_PRECISION`].
@@ -238,15 +241,76 @@ fn constant(value: &ScalarValue) -> Option<Node> {
 /// Numbers of a scale that is known: as many as there are rows, or one for all of them.
 enum Lane {
     All(i128),
+    /// Each fits a machine word; nearly all do, and are computed several times as fast.
+    Words(Vec<i64>),
     Each(Vec<i128>),
 }
 
 impl Lane {
+    /// The numbers of all rows, as words if all of them fit; NaN does not.
+    fn of(values: Cow<'_, [i128]>) -> Self {
+        let bits = values.iter().fold(0, |bits, value| bits | (value ^ (value >> 127)));
+        match i64::try_from(bits) {
+            Ok(_) => Self::Words(values.iter().map(|value| word(*value)).collect()),
+            Err(_) => Self::Each(values.into_owned()),
+        }
+    }
+
     fn get(&self, row: usize) -> i128 {
         match self {
             Self::All(value) => *value,
+            Self::Words(values) => values.get(row).copied().unwrap_or(0).into(),
             Self::Each(values) => values.get(row).copied().unwrap_or(0),
         }
+    }
+
+    fn into_values(self, rows: usize) -> Vec<i128> {
+        match self {
+            Self::All(value) => vec![value; rows],
+            Self::Words(values) => values.into_iter().map(i128::from).collect(),
+            Self::Each(values) => values,
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the caller knows that it fits")]
+const fn word(value: i128) -> i64 {
+    value as i64
+}
+
+/// Both sides in words; `None` where one has more.
+fn in_words(left: &Lane, right: &Lane, compute: impl Fn(i128, i128) -> i128) -> Option<Vec<i128>> {
+    let one = |left: i64, right: i64| compute(left.into(), right.into());
+    let constant = |value: &i128| i64::try_from(*value).ok();
+    Some(match (left, right) {
+        (Lane::Words(left), Lane::Words(right)) => {
+            left.iter().zip(right).map(|(left, right)| one(*left, *right)).collect()
+        }
+        (Lane::Words(left), Lane::All(right)) => {
+            let right = constant(right)?;
+            left.iter().map(|left| one(*left, right)).collect()
+        }
+        (Lane::All(left), Lane::Words(right)) => {
+            let left = constant(left)?;
+            right.iter().map(|right| one(left, *right)).collect()
+        }
+        _ => return None,
+    })
+}
+
+/// What [`computed`] computes, where both sides are words and no result can be too long: a product of two words has 127
+/// bits, and decimals go up to somewhat more.
+fn of_words(
+    operation: Arithmetic,
+    (left, left_unit): (&Lane, i128),
+    (right, right_unit): (&Lane, i128),
+) -> Option<Vec<i128>> {
+    let fits = left_unit <= WORD_UNIT_MAX && right_unit <= WORD_UNIT_MAX;
+    match operation {
+        Arithmetic::Multiply => in_words(left, right, |left, right| left * right),
+        Arithmetic::Add if fits => in_words(left, right, |left, right| left * left_unit + right * right_unit),
+        Arithmetic::Subtract if fits => in_words(left, right, |left, right| left * left_unit - right * right_unit),
+        _ => None,
     }
 }
 
@@ -276,23 +340,26 @@ impl Node {
     fn lane(&self, columns: &[ShortNumerics<'_>], rows: usize) -> Option<Lane> {
         match &self.step {
             Step::Constant(value) => Some(Lane::All(*value)),
-            Step::Column(index) => Some(Lane::Each(match columns.get(*index)? {
-                ShortNumerics::Decimals(values, _) => values.to_vec(),
-                ShortNumerics::Int2(values) => values.iter().copied().map(i128::from).collect(),
-                ShortNumerics::Int4(values) => values.iter().copied().map(i128::from).collect(),
-                ShortNumerics::Int8(values) => values.iter().copied().map(i128::from).collect(),
+            Step::Column(index) => Some(match columns.get(*index)? {
+                ShortNumerics::Decimals(values, _) => Lane::of(Cow::Borrowed(values)),
+                ShortNumerics::Int2(values) => Lane::Words(values.iter().copied().map(i64::from).collect()),
+                ShortNumerics::Int4(values) => Lane::Words(values.iter().copied().map(i64::from).collect()),
+                ShortNumerics::Int8(values) => Lane::Words(values.to_vec()),
                 ShortNumerics::Text(_) => return None,
-            })),
+            }),
             Step::Operation(operation, left, right) => {
                 let unit = |side: &Self| 10_i128.checked_pow(self.scale.checked_sub(side.scale)?);
                 let (left_unit, right_unit) =
                     if *operation == Arithmetic::Multiply { (1, 1) } else { (unit(left)?, unit(right)?) };
                 let (left, right) = (left.lane(columns, rows)?, right.lane(columns, rows)?);
+                if let Some(values) = of_words(*operation, (&left, left_unit), (&right, right_unit)) {
+                    return Some(Lane::of(Cow::Owned(values)));
+                }
                 let one = |row| computed(*operation, left.get(row), left_unit, right.get(row), right_unit);
                 if let (Lane::All(_), Lane::All(_)) = (&left, &right) {
                     return one(0).map(Lane::All);
                 }
-                (0..rows).map(one).collect::<Option<Vec<_>>>().map(Lane::Each)
+                (0..rows).map(one).collect::<Option<Vec<_>>>().map(|values| Lane::of(Cow::Owned(values)))
             }
         }
     }
@@ -373,8 +440,7 @@ impl PhysicalExpr for Fused {
         let short: Option<Vec<_>> = columns.iter().map(|(array, own)| ShortNumerics::of(array.as_ref(), own)).collect();
         let lane = short.and_then(|short| self.root.lane(&short, rows));
         let values = match lane {
-            Some(Lane::Each(values)) => values,
-            Some(Lane::All(value)) => vec![value; rows],
+            Some(lane) => lane.into_values(rows),
             None => {
                 let (array, _) = self.root.any_size(&columns, rows)?;
                 return Ok(ColumnarValue::Array(if self.always_fits() { self.stored(&array)? } else { array }));

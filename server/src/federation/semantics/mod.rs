@@ -53,6 +53,7 @@ mod sliding;
 mod stars;
 mod statistics;
 mod subqueries;
+mod sum_states;
 #[cfg(test)]
 mod tests;
 mod values;

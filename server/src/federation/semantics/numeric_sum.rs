@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Int64Type, i256};
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{DataType, i256};
 use atoll_connector_api::ConnectorError;
 use atoll_connector_api::types::text::{OutputStyle, TextWriter};
 use atoll_connector_api::types::{Arithmetic, Numeric, PgType, ShortNumeric, ShortNumerics, oids, parse_scalar};
-use datafusion::common::{ScalarValue, exec_err};
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::Accumulator;
 
 use super::external;
+use super::sum_states::{self, SumState, SumStates};
 
 /// What stands for a sum that has too many digits, in a partial state.
-pub(super) const OVERFLOW: &str = "overflow";
+const OVERFLOW: &str = "overflow";
 
 /// The sum.
 #[derive(Debug)]
@@ -148,6 +149,18 @@ impl NumericSum {
         Ok(())
     }
 
+    /// The sum as a state holds it.
+    ///
+    /// # Errors
+    /// Bugs only.
+    pub(super) fn printed_sum(&mut self) -> Result<Option<String>> {
+        self.settle();
+        if self.overflown && self.specials.sum().is_none() {
+            return Ok(Some(OVERFLOW.to_owned()));
+        }
+        Ok(self.total()?.as_ref().map(printed))
+    }
+
     /// The same over so many values.
     pub(super) fn counted(self, count: i64) -> Self {
         Self { count, ..self }
@@ -258,23 +271,20 @@ impl Accumulator for NumericSum {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.settle();
-        let sum = if self.overflown && self.specials.sum().is_none() {
-            Some(OVERFLOW.to_owned())
-        } else {
-            self.total()?.as_ref().map(printed)
-        };
-        Ok(vec![ScalarValue::Utf8(sum), ScalarValue::Int64(Some(self.count))])
+        let sum = self.printed_sum()?;
+        let short = ScalarValue::try_from(&sum_states::SHORT)?;
+        Ok(vec![ScalarValue::Utf8(sum), short, ScalarValue::UInt8(Some(0)), ScalarValue::Int64(Some(self.count))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [sums, counts] = states else { return exec_err!("a sum's state has two columns") };
-        let (sums, counts) = (sums.as_string::<i32>(), counts.as_primitive::<Int64Type>());
-        for (sum, count) in sums.iter().zip(counts.iter()) {
-            if let Some(sum) = sum {
-                self.merge(sum)?;
+        let states = SumStates::of(states)?;
+        for row in 0..states.len() {
+            match states.get(row) {
+                Some(SumState::Long(sum)) => self.merge(sum)?,
+                Some(SumState::Short(sum)) => self.add_short(sum),
+                None => {}
             }
-            self.count += count.unwrap_or(0);
+            self.count += states.count(row);
         }
         Ok(())
     }

@@ -60,12 +60,12 @@ fn no_column(relation: &str, name: &str) -> SqlError {
 }
 
 /// `0A000` for rows whose fields only their source knows, else `42809`.
-fn no_field(own: &PgType) -> SqlError {
+fn no_field(own: &PgType, name: &str) -> SqlError {
     let shown = PgType { modifier: -1, ..own.clone() }.sql_name();
     if own.is_composite() || own.is_extension() || (own.user.is_none() && own.oid == oids::RECORD) {
         return SqlError::unsupported(format!("a field of a value of type {shown} is not supported"));
     }
-    let message = format!("column notation applied to type {shown}, which is not a composite type");
+    let message = format!("column notation .{name} applied to type {shown}, which is not a composite type");
     SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
 }
 
@@ -90,7 +90,13 @@ impl ScalarUDFImpl for PgField {
             return Err(no_column(relation, name).into());
         }
         match args.arg_fields.first() {
-            Some(row) if !row.data_type().is_nested() => Err(no_field(&PgType::of_field(row)).into()),
+            Some(row) if !row.data_type().is_nested() => {
+                let name = text(1).unwrap_or_default();
+                let untyped = args.scalar_arguments.first().copied().flatten().is_some() && row.metadata().is_empty();
+                let is_text = row.data_type().is_string() || row.data_type().is_null();
+                let own = if untyped && is_text { PgType::new(oids::UNKNOWN) } else { PgType::of_field(row) };
+                Err(no_field(&own, name).into())
+            }
             _ => get_field().return_field_from_args(args),
         }
     }

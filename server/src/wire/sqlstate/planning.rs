@@ -65,7 +65,8 @@ fn with_near_names<'a>(error: SqlError, name: &str, columns: impl Iterator<Item 
             plausible.then(|| (distance, format!("\"{}.{}\"", relation.table(), column.name())))
         })
         .collect();
-    near.sort();
+    // Of equally near ones the first stay first.
+    near.sort_by_key(|(distance, _)| *distance);
     near.dedup();
     let best = near.first().map(|(distance, _)| *distance);
     near.retain(|(distance, _)| Some(*distance) == best);
@@ -183,6 +184,9 @@ fn wrong_call(message: &str) -> Option<Chosen> {
         let text = "function generate_series(unknown, unknown) is not unique";
         let hint = format!("Could not choose a best candidate function. {CAST_HINT}");
         return Some(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, text).hint(hint).into());
+    }
+    if message == "unnest() requires exactly one argument" {
+        return Some(no_function("function unnest() does not exist"));
     }
     if message.starts_with("unnest() can only be applied") {
         return Some(no_function("function unnest of that type does not exist"));

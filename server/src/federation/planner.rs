@@ -324,7 +324,7 @@ impl Planner {
             planned = plan_query(query);
         }
         let checked = planned.and_then(|(plan, query)| {
-            refused::refuse_counts(&written)?;
+            refused::refuse_calls(&written)?;
             if locate::asks_types(&written) {
                 let columns = self.column_types(&written, system, &sources, parameters);
                 locate::check_typed(locate::Statement { columns: &columns, ..statement })?;
@@ -442,6 +442,11 @@ impl Planner {
             } else {
                 semantics::rewrite_casts(&mut query)
             };
+            if !system {
+                // Where it cannot be done, that is said elsewhere.
+                let _ =
+                    semantics::unify_values(&mut query, &|part| self.describe(part, sources, parameters), parameters);
+            }
             let described = rewritten.and_then(|()| self.describe(query.clone(), sources, parameters));
             // Where the joins are what is wrong, each relation by itself.
             let described = match described {

@@ -33,7 +33,7 @@ pub(super) fn plan(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr>
         .args
         .first()
         .and_then(|row| row.to_field(schema).ok())
-        .is_some_and(|(_, field)| field.data_type().is_nested());
+        .is_some_and(|(_, field)| field.data_type().is_nested() && !PgType::of_field(&field).is_array());
     if !nested || call.args.len() != 2 {
         return Transformed::no(Expr::ScalarFunction(call));
     }
@@ -90,11 +90,17 @@ impl ScalarUDFImpl for PgField {
             return Err(no_column(relation, name).into());
         }
         match args.arg_fields.first() {
-            Some(row) if !row.data_type().is_nested() => {
+            Some(row) if !row.data_type().is_nested() || PgType::of_field(row).is_array() => {
                 let name = text(1).unwrap_or_default();
                 let untyped = args.scalar_arguments.first().copied().flatten().is_some() && row.metadata().is_empty();
                 let is_text = row.data_type().is_string() || row.data_type().is_null();
-                let own = if untyped && is_text { PgType::new(oids::UNKNOWN) } else { PgType::of_field(row) };
+                let own = match args.scalar_arguments.first().copied().flatten() {
+                    _ if untyped && is_text => PgType::new(oids::UNKNOWN),
+                    Some(ScalarValue::Int64(Some(value))) if untyped && i32::try_from(*value).is_ok() => {
+                        PgType::new(oids::INT4)
+                    }
+                    _ => PgType::of_field(row),
+                };
                 Err(no_field(&own, name).into())
             }
             _ => get_field().return_field_from_args(args),

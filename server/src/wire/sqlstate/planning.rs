@@ -120,6 +120,10 @@ pub(super) fn of_not_implemented(message: &str) -> Chosen {
 
 /// DataFusion's Internal: mostly its own bugs, and now and then a user's mistake that it did not foresee.
 pub(super) fn of_internal(message: &str) -> SqlError {
+    if message.contains("ScalarSubqueryExpr evaluated before") {
+        return SqlError::unsupported("subqueries in lists of VALUES are not supported")
+            .hint("Use SELECT ... UNION ALL SELECT ... instead.");
+    }
     known_plan(message, None).map_or_else(|| internal(message), |known| known.error)
 }
 

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    GroupByExpr, Query, SelectItem, SetExpr, Visit, Visitor, WildcardAdditionalOptions, With,
+    GroupByExpr, Query, SelectItem, SetExpr, TableFactor, TableWithJoins, Visit, Visitor, WildcardAdditionalOptions,
+    With,
 };
 
 /// Clauses of one statement that are looked at.
@@ -14,6 +15,23 @@ pub(super) fn from_items(query: &Query) -> Vec<Query> {
     let mut finder = Finder { around: Vec::new(), found: Vec::new() };
     let _ = query.visit(&mut finder);
     finder.found
+}
+
+/// The same for each relation that one such query joins.
+pub(super) fn single_items(query: &Query) -> Vec<Query> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return Vec::new() };
+    let joined = select
+        .from
+        .iter()
+        .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)));
+    let alone = |relation: &TableFactor| {
+        let mut single = query.clone();
+        if let SetExpr::Select(select) = single.body.as_mut() {
+            select.from = vec![TableWithJoins { relation: relation.clone(), joins: Vec::new() }];
+        }
+        single
+    };
+    joined.take(CLAUSES_MAX).map(alone).collect()
 }
 
 struct Finder {

@@ -22,8 +22,8 @@ use super::aliases::{
 };
 use super::ctes;
 use super::distinct_keys::distinct_positions;
-use super::from_items::from_items;
-use super::locate::{self, CastConstant, Columns, check_aggregates};
+use super::from_items::{from_items, single_items};
+use super::locate::{self, CastConstant, Columns, check_aggregates, check_set_order};
 use super::no_pushdown::NoPushdown;
 use super::opening::Opened;
 use super::ordinals::{check_ordinals, plain_positions};
@@ -192,7 +192,7 @@ impl Planner {
     pub async fn plan(&self, query: &Query, text: &str, parameters: &[Option<PgType>]) -> SqlResult<Planned> {
         let planned = self.analyze(query.clone(), text, parameters).await;
         match planned {
-            Err(error) if error.sqlstate == SqlState::UNDEFINED_FUNCTION => {
+            Err(error) if matches!(error.sqlstate, SqlState::UNDEFINED_FUNCTION | SqlState::AMBIGUOUS_FUNCTION) => {
                 self.plan_by_first_places(query, text, parameters).await.ok_or(error)
             }
             planned => planned.map(|analyzed| analyzed.planned),
@@ -234,6 +234,7 @@ impl Planner {
         refused::refuse(&query).map_err(|error| locate::locate(error, statement))?;
         check_aggregates(statement)?;
         check_ordinals(statement)?;
+        check_set_order(statement)?;
         distinct_positions(&mut query, text)?;
         plain_positions(&mut query);
         plain_fields(&mut query);
@@ -248,6 +249,7 @@ impl Planner {
             }
         }
         if system {
+            semantics::check_shapes(&query).map_err(|error| locate::locate(error, statement))?;
             // System tables keep their arrays as lists: casts to these are the rewrite's.
             pg_catalog::rewrite(&mut query);
             semantics::rewrite_catalog(&mut query);
@@ -297,6 +299,10 @@ impl Planner {
             plan.map(|plan| (plan, query)).map_err(|error| sqlstate::sql_error(&error))
         };
         let mut planned = plan_query(query.clone());
+        if system && planned.as_ref().is_err_and(is_of_unlike_rows) {
+            semantics::unify_values(&mut query, &|part| self.describe(part, &sources, parameters), parameters)?;
+            planned = plan_query(query.clone());
+        }
         if planned.as_ref().is_err_and(is_short_list) {
             semantics::complete_column_lists(&mut query, &|part| self.describe(part, &sources, parameters));
             planned = plan_query(query.clone());
@@ -318,7 +324,11 @@ impl Planner {
             planned = plan_query(query);
         }
         let checked = planned.and_then(|(plan, query)| {
-            refused::refuse_counts(&written)?;
+            refused::refuse_calls(&written)?;
+            if locate::asks_types(&written) {
+                let columns = self.column_types(&written, system, &sources, parameters);
+                locate::check_typed(locate::Statement { columns: &columns, ..statement })?;
+            }
             self.check_columns(&query, &sources, &named, parameters)?;
             let origins = Origins { named: &named, ctes: &cte_names }.of(&plan);
             let mut marked = query.clone();
@@ -339,7 +349,8 @@ impl Planner {
                 }
                 _ => Columns::default(),
             };
-            locate::locate(self.of_missing_schema(error), locate::Statement { columns: &columns, ..statement })
+            let statement = locate::Statement { columns: &columns, ..statement };
+            locate::locate(locate::sharpen(self.of_missing_schema(error), statement), statement)
         })?;
         let planned =
             Planned { plan, relations: named, constants: locate::cast_constants(&written, &unknown), origins };
@@ -364,6 +375,19 @@ impl Planner {
             return error;
         }
         if let Some((name, types)) = named.and_then(|named| named.strip_suffix(')')?.split_once('(')) {
+            // What system tables are stored as is not what their columns are.
+            if system
+                && let Some(mut call) = unknown_call(written, name)
+                && let Some(mut query) = call.query.take()
+            {
+                pg_catalog::rewrite(&mut query);
+                semantics::rewrite_catalog(&mut query);
+                if let Ok(columns) = self.describe(query, sources, parameters) {
+                    let types: Vec<PgType> = columns.into_iter().map(|column| column.data_type).collect();
+                    error.message = format!("function {name}({}) does not exist", call.type_names(&types).join(", "));
+                    return error;
+                }
+            }
             return with_unknown_types(name, types, written).unwrap_or(error);
         }
         let Some(name) = named else { return error };
@@ -389,6 +413,11 @@ impl Planner {
                 rewritten.and_then(|()| self.describe(query, sources, parameters))
             }
         };
+        let columns = match columns {
+            // Arguments are looked at first.
+            Err(inner) if inner.sqlstate == SqlState::UNDEFINED_COLUMN => return inner,
+            columns => columns,
+        };
         if let Ok(columns) = columns {
             let types: Vec<PgType> = columns.into_iter().map(|column| column.data_type).collect();
             error.message = format!("function {name}({}) does not exist", call.type_names(&types).join(", "));
@@ -413,8 +442,22 @@ impl Planner {
             } else {
                 semantics::rewrite_casts(&mut query)
             };
-            let described = rewritten.and_then(|()| self.describe(query, sources, parameters));
-            for column in described.unwrap_or_default() {
+            if !system {
+                // Where it cannot be done, that is said elsewhere.
+                let _ =
+                    semantics::unify_values(&mut query, &|part| self.describe(part, sources, parameters), parameters);
+            }
+            let described = rewritten.and_then(|()| self.describe(query.clone(), sources, parameters));
+            // Where the joins are what is wrong, each relation by itself.
+            let described = match described {
+                Ok(described) => described,
+                Err(_) => single_items(&query)
+                    .into_iter()
+                    .filter_map(|item| self.describe(item, sources, parameters).ok())
+                    .flatten()
+                    .collect(),
+            };
+            for column in described {
                 columns.add(column.relation.as_deref(), &column.name, &column.data_type);
             }
         }
@@ -530,6 +573,11 @@ impl Planner {
             rules.optimize(plan, &OptimizerContext::new(), |_, _| {}).map_err(|error| sqlstate::sql_error(&error))?;
         Ok(scanned_columns(&plan))
     }
+}
+
+/// Whether rows of VALUES have values of several types.
+fn is_of_unlike_rows(error: &SqlError) -> bool {
+    error.message.to_lowercase().starts_with("inconsistent ") && error.message.contains(" across values list")
 }
 
 /// Whether an alias names fewer columns than there are.

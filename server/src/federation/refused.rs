@@ -94,31 +94,37 @@ pub fn refuse(query: &Query) -> SqlResult<()> {
     }
 }
 
-/// Refuses `count` of several arguments, which DataFusion has. Found after planning, when the arguments' types are known.
+/// Functions of DataFusion and of other databases that PostgreSQL has not.
+const FOREIGN: &[&str] = &["date_format", "ifnull", "nvl", "nvl2"];
+
+/// Refuses `count` of several arguments and functions of others, which DataFusion has. Found after planning, when the
+/// arguments' types are known.
 ///
 /// # Errors
 /// `42883`.
-pub fn refuse_counts(query: &Query) -> SqlResult<()> {
-    struct Counts;
-    impl Visitor for Counts {
-        type Break = ();
+pub fn refuse_calls(query: &Query) -> SqlResult<()> {
+    struct Calls;
+    impl Visitor for Calls {
+        type Break = String;
 
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            match expr {
-                Expr::Function(Function { name, args: FunctionArguments::List(list), .. })
-                    if list.args.len() > 1 && name.to_string().eq_ignore_ascii_case("count") =>
-                {
-                    ControlFlow::Break(())
-                }
-                _ => ControlFlow::Continue(()),
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+            let Expr::Function(Function { name, args, .. }) = expr else { return ControlFlow::Continue(()) };
+            let name = name.to_string().to_lowercase();
+            let several = matches!(args, FunctionArguments::List(list) if list.args.len() > 1);
+            if (several && name == "count") || FOREIGN.contains(&name.as_str()) {
+                return ControlFlow::Break(name);
             }
+            ControlFlow::Continue(())
         }
     }
-    if query.visit(&mut Counts).is_continue() {
-        return Ok(());
+    match query.visit(&mut Calls) {
+        ControlFlow::Break(name) => {
+            Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist")).hint(
+                "No function matches the given name and argument types. You might need to add explicit type casts.",
+            ))
+        }
+        ControlFlow::Continue(()) => Ok(()),
     }
-    Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, "function count does not exist")
-        .hint("No function matches the given name and argument types. You might need to add explicit type casts."))
 }
 
 fn has_subquery(expr: &Expr) -> bool {

@@ -9,6 +9,8 @@ use crate::error::{Notice, NoticeSeverity, SqlError, SqlResult, SqlState};
 pub(super) const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most tokens that one text may have: what bounds the memory that parsing takes.
 pub(super) const TOKENS_MAX: usize = 1_000_000;
+/// Appendix A: a code that only this file needs.
+const INVALID_ESCAPE_SEQUENCE: SqlState = SqlState(*b"22025");
 /// PostgreSQL's NAMEDATALEN less the end mark.
 pub(super) const IDENTIFIER_BYTES_MAX: usize = 63;
 
@@ -438,9 +440,9 @@ impl<'a> Scanner<'a> {
                 self.position += length;
                 Ok(code)
             }
-            None => Err(self
-                .error("invalid Unicode escape", backslash, self.position)
-                .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")),
+            None => Err(SqlError::new(INVALID_ESCAPE_SEQUENCE, "invalid Unicode escape")
+                .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")
+                .at(self.chars_at(backslash) + 1)),
         }
     }
 
@@ -486,12 +488,20 @@ impl<'a> Scanner<'a> {
         self.position += 2;
         let identifier = self.peek() == Some('"');
         let raw = if identifier { self.quoted_identifier(start)? } else { self.plain_string(start, "quoted string")? };
+        let first = self.chars_at(start) + 4;
         let escape = self.uescape()?;
-        let Some(mut value) = decode_unicode(&raw, escape) else {
-            return Err(self
-                .error("invalid Unicode escape", start, self.position)
-                .hint("Unicode escapes must be \\XXXX or \\+XXXXXX."));
-        };
+        let mut value = decode_unicode(&raw, escape).map_err(|wrong| {
+            let (message, at) = match wrong {
+                WrongEscape::Escape(at) => ("invalid Unicode escape", at),
+                WrongEscape::Pair(at) => ("invalid Unicode surrogate pair", at),
+                WrongEscape::Value(at) => ("invalid Unicode escape value", at),
+            };
+            let error = SqlError::syntax(message).at(first + raw.get(..at).map_or(0, |before| before.chars().count()));
+            match wrong {
+                WrongEscape::Escape(_) => error.hint("Unicode escapes must be \\XXXX or \\+XXXXXX."),
+                _ => error,
+            }
+        })?;
         if identifier {
             truncate_identifier(&mut value);
             Ok(TokenKind::Quoted(value.into()))
@@ -532,7 +542,7 @@ impl<'a> Scanner<'a> {
         if self.peek().is_some_and(|c| c.is_ascii_digit()) {
             self.skip_while(|c| c.is_ascii_digit());
             if self.peek().is_some_and(is_identifier_start) {
-                self.bump();
+                self.skip_while(is_identifier_part);
                 return Err(self.error("trailing junk after parameter", start, self.position));
             }
             // The protocol counts parameters in 16 bits.
@@ -586,7 +596,12 @@ impl<'a> Scanner<'a> {
             }
         }
         if self.peek().is_some_and(is_identifier_start) {
-            self.bump();
+            let signed = matches!(self.rest().as_bytes(), [b'e' | b'E', b'+' | b'-', ..]);
+            if signed {
+                self.position += 2;
+            } else {
+                self.skip_while(is_identifier_part);
+            }
             return Err(self.error("trailing junk after numeric literal", start, self.position));
         }
         Ok(kind)
@@ -619,42 +634,57 @@ fn invalid_encoding(bytes: &[u8]) -> SqlError {
     )
 }
 
+/// What is wrong with an escape, and where: bytes from the string's beginning.
+#[derive(Debug, Clone, Copy)]
+enum WrongEscape {
+    Escape(usize),
+    Pair(usize),
+    Value(usize),
+}
+
 /// `\XXXX` and `\+XXXXXX`.
-fn decode_unicode(raw: &str, escape: char) -> Option<String> {
+fn decode_unicode(raw: &str, escape: char) -> Result<String, WrongEscape> {
     let mut value = String::with_capacity(raw.len());
     let mut rest = raw;
     let mut high: Option<u32> = None;
     while let Some(c) = rest.chars().next() {
-        rest = rest.get(c.len_utf8()..)?;
+        let at = raw.len() - rest.len();
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
         if c != escape {
             if high.is_some() {
-                return None;
+                return Err(WrongEscape::Pair(at));
             }
             value.push(c);
+            rest = after;
             continue;
         }
-        if let Some(after) = rest.strip_prefix(escape) {
+        if let Some(after) = after.strip_prefix(escape) {
+            if high.is_some() {
+                return Err(WrongEscape::Pair(at));
+            }
             rest = after;
             value.push(escape);
             continue;
         }
-        let (digits, skip) = if rest.starts_with('+') { (rest.get(1..7)?, 7) } else { (rest.get(..4)?, 4) };
-        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        let code = u32::from_str_radix(digits, 16).ok()?;
-        rest = rest.get(skip..)?;
-        match (high.take(), code) {
-            (Some(first), 0xdc00..0xe000) => {
-                let code: u32 = 0x10000 + ((first & 0x3ff) << 10) + (code & 0x3ff);
-                value.push(char::from_u32(code)?);
+        let (digits, skip) = if after.starts_with('+') { (after.get(1..7), 7) } else { (after.get(..4), 4) };
+        let code = digits
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+            .ok_or(WrongEscape::Escape(at))?;
+        rest = after.get(skip..).unwrap_or_default();
+        let code = match (high.take(), code) {
+            (Some(first), 0xdc00..0xe000) => 0x10000 + ((first & 0x3ff) << 10) + (code & 0x3ff),
+            (None, 0xd800..0xdc00) => {
+                high = Some(code);
+                continue;
             }
-            (None, 0xd800..0xdc00) => high = Some(code),
-            (None, 1..) => value.push(char::from_u32(code)?),
-            _ => return None,
-        }
+            (Some(_), _) | (None, 0xdc00..0xe000) => return Err(WrongEscape::Pair(at)),
+            (None, 0) => return Err(WrongEscape::Value(at)),
+            (None, code) => code,
+        };
+        value.push(char::from_u32(code).ok_or(WrongEscape::Value(at))?);
     }
-    high.is_none().then_some(value)
+    if high.is_some() { Err(WrongEscape::Pair(raw.len())) } else { Ok(value) }
 }
 
 #[cfg(test)]

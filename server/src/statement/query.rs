@@ -226,6 +226,8 @@ fn translate_operator(raw: &str) -> SqlToken {
         "+" => SqlToken::Plus,
         "-" => SqlToken::Minus,
         "/" => SqlToken::Div,
+        // sqlparser's equality.
+        "==" => SqlToken::CustomBinaryOperator(raw.to_owned()),
         _ => {
             let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, raw).tokenize().unwrap_or_default();
             match (tokens.pop(), tokens.is_empty()) {
@@ -431,11 +433,36 @@ impl Checker<'_> {
         let values = matches!(subquery.body.as_ref(), SetExpr::Values(_));
         let (what, example) = if values { ("VALUES", "(VALUES ...)") } else { ("subquery", "(SELECT ...)") };
         let start = usize::try_from(subquery.span().start.column).unwrap_or(0);
-        let index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < start);
+        let mut index = self.lexed.tokens.partition_point(|token| (token.chars as usize) + 1 < start);
+        // A list's first token is its first row's.
+        let word = |at: usize| self.lexed.tokens.get(at).map(|token| &token.kind);
+        if values
+            && matches!(index.checked_sub(1).and_then(word), Some(TokenKind::Word(word)) if word.as_ref() == "values")
+        {
+            index -= 1;
+        }
         let position = self.lexed.tokens.get(index.saturating_sub(1)).map(|token| token.chars as usize + 1);
         SqlError::syntax(format!("{what} in FROM must have an alias"))
             .hint(format!("For example, FROM {example} [AS] foo."))
             .at(position)
+    }
+
+    /// PostgreSQL has two methods.
+    fn sampled(&self) -> SqlError {
+        let word = |at: usize| match self.lexed.tokens.get(at).map(|token| &token.kind) {
+            Some(TokenKind::Word(word)) => Some(word.as_ref()),
+            _ => None,
+        };
+        let mut methods = (0..self.lexed.tokens.len()).filter(|at| word(*at) == Some("tablesample")).map(|at| at + 1);
+        let unknown = methods.find(|at| word(*at).is_some_and(|method| !matches!(method, "bernoulli" | "system")));
+        match unknown.and_then(|at| word(at).zip(self.lexed.tokens.get(at))) {
+            Some((method, token)) => {
+                SqlError::new(SqlState::UNDEFINED_OBJECT, format!("tablesample method {method} does not exist"))
+                    .at(token.chars as usize + 1)
+            }
+            None => SqlError::unsupported("TABLESAMPLE is not supported")
+                .hint("Sample rows with a condition, for example WHERE random() < 0.1."),
+        }
     }
 
     fn first_reserved(&self, name: &ObjectName) -> Found {
@@ -494,7 +521,7 @@ impl VisitorMut for Checker<'_> {
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Found {
         self.descend(EXPRESSION_WEIGHT)?;
         match factor {
-            TableFactor::Table { sample: Some(_), .. } => found(SqlError::unsupported("TABLESAMPLE is not supported")),
+            TableFactor::Table { sample: Some(_), .. } => found(self.sampled()),
             TableFactor::Derived { subquery, alias: None, .. } => found(self.alias_missing(subquery)),
             TableFactor::Table { name, alias: Some(alias), .. } => {
                 self.quoted_as_name(&alias.name, name.span())?;

@@ -1,9 +1,13 @@
 //! Calls of functions that do not exist, or that are written as what they are not.
 
-use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Visit, Visitor,
+};
 
 use super::Statement;
-use super::candidates::{Candidate, choose, each_expr, is_type};
+use super::candidates::{Candidate, choose, each_expr, each_select, is_type};
 use super::expressions::arguments;
 use super::source::{Source, of_ident};
 
@@ -87,6 +91,14 @@ pub(super) fn window(message: &str, statement: Statement<'_>, _source: &Source<'
         return None;
     }
     let mut candidates = Vec::new();
+    if message == "window functions are not allowed in WHERE" {
+        each_select(statement.query, &mut |select| {
+            if let Some(place) = select.selection.as_ref().and_then(own_window) {
+                candidates.push(Candidate { certain: true, position: place });
+            }
+        });
+        return choose(&candidates);
+    }
     each_expr(statement.query, &mut |expr| {
         if let Expr::Function(call) = expr
             && call.over.is_some()
@@ -96,6 +108,34 @@ pub(super) fn window(message: &str, statement: Statement<'_>, _source: &Source<'
         }
     });
     choose(&candidates)
+}
+
+/// The first window function of an expression, none of a subquery's.
+fn own_window(expr: &Expr) -> Option<Option<usize>> {
+    struct Finder(usize);
+    impl Visitor for Finder {
+        type Break = Option<usize>;
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<Option<usize>> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<Option<usize>> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Option<usize>> {
+            match expr {
+                Expr::Function(call) if self.0 == 0 && call.over.is_some() => {
+                    ControlFlow::Break(call.name.0.first().and_then(|part| part.as_ident()).and_then(of_ident))
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    expr.visit(&mut Finder(0)).break_value()
 }
 
 /// Finds the call that a message is about.

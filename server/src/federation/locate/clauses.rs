@@ -1,8 +1,8 @@
 //! Clauses and constructs whose parts are of the wrong type or number.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, LimitClause, Query, Select, SelectItem, SetExpr, Subscript,
-    UnaryOperator,
+    AccessExpr, BinaryOperator, Expr, Function, JoinConstraint, LimitClause, Query, Select, SelectItem, SetExpr,
+    Subscript, UnaryOperator,
 };
 
 use super::Statement;
@@ -22,6 +22,13 @@ pub(super) fn argument(message: &str, statement: Statement<'_>, source: &Source<
     };
     match place {
         "WHERE" => each_select(statement.query, &mut |select: &Select| select.selection.iter().for_each(&mut offer)),
+        "JOIN/ON" => each_select(statement.query, &mut |select: &Select| {
+            for join in select.from.iter().flat_map(|from| &from.joins) {
+                if let Some(JoinConstraint::On(on)) = super::reasons::constraint(&join.join_operator) {
+                    offer(on);
+                }
+            }
+        }),
         "HAVING" => each_select(statement.query, &mut |select: &Select| select.having.iter().for_each(&mut offer)),
         "LIMIT" | "OFFSET" => each_query(statement.query, &mut |query: &Query| {
             if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
@@ -269,6 +276,19 @@ pub(super) fn part(message: &str, statement: Statement<'_>, source: &Source<'_>)
             if let Expr::CompoundFieldAccess { root, .. } = expr {
                 let fit = is_type(&source.type_of(root), own);
                 candidates.extend(fit.map(|certain| Candidate { certain, position: start_of(root, source) }));
+            }
+        });
+    } else if let Some(field) = message
+        .strip_prefix("column notation .")
+        .and_then(|rest| rest.split(" applied to type ").next())
+        .or_else(|| message.strip_prefix("could not identify column \"")?.split('"').next())
+    {
+        each_expr(statement.query, &mut |expr| {
+            if let Expr::CompoundFieldAccess { root, access_chain } = expr
+                && let Some(AccessExpr::Dot(Expr::Identifier(last))) = access_chain.last()
+                && super::folded(last) == field
+            {
+                candidates.push(Candidate { certain: false, position: start_of(root, source) });
             }
         });
     } else if message == "array subscript must have type integer" {

@@ -62,6 +62,24 @@ impl Columns {
         }
     }
 
+    /// Whether nothing is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether any column has the name.
+    pub(super) fn is_name(&self, name: &str) -> bool {
+        self.0.contains_key(&(None, name.to_owned()))
+    }
+
+    /// Whether a relation has a column; `None` for one of which nothing is known.
+    pub(super) fn has(&self, relation: &str, name: &str) -> Option<bool> {
+        if !self.0.keys().any(|(own, _)| own.as_deref() == Some(relation)) {
+            return None;
+        }
+        Some(self.0.contains_key(&(Some(relation.to_owned()), name.to_owned())))
+    }
+
     fn get(&self, relation: Option<&Ident>, name: &Ident) -> Known {
         let folded = |ident: &Ident| match ident.quote_style {
             Some(_) => ident.value.clone(),

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, JoinConstraint, JoinOperator, Query, Select, SetExpr, Spanned, Visit, Visitor,
+    Expr, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Query, Select, SetExpr, Spanned, Visit, Visitor,
 };
 
 use super::{Statement, is_aggregate_call};
@@ -57,10 +57,18 @@ impl Visitor for Misplaced<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
-        match query.body.as_ref() {
-            SetExpr::Select(select) => self.check_select(select),
-            _ => ControlFlow::Continue(()),
+        if let SetExpr::Select(select) = query.body.as_ref() {
+            self.check_select(select)?;
         }
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+            if let Some(offset) = offset {
+                self.check(&offset.value, "OFFSET")?;
+            }
+            if let Some(limit) = limit {
+                self.check(limit, "LIMIT")?;
+            }
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -10,15 +10,18 @@ mod constants;
 mod expressions;
 mod misplaced;
 mod operators;
+mod reasons;
+mod set_order;
 mod source;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod words;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, Ident, ObjectNamePart, OrderByKind, Query, SelectItem, SetExpr, Visit, Visitor,
+    AccessExpr, Expr, Function, Ident, ObjectNamePart, OrderByKind, Query, SelectItem, SetExpr, Visit, Visitor,
 };
 
 use super::relations::position;
@@ -27,7 +30,10 @@ pub(super) use constants::cast_constants;
 pub use constants::{CastConstant, Stage};
 pub(super) use expressions::Columns;
 pub(super) use misplaced::check_aggregates;
+pub(super) use reasons::sharpen;
+pub(super) use set_order::check_set_order;
 use source::Source;
+pub(super) use typed::{asks_types, check_typed};
 
 /// What a statement is searched in.
 #[derive(Clone, Copy)]
@@ -45,6 +51,8 @@ pub(super) struct Statement<'a> {
 /// What an error is about.
 enum Cause {
     Column(String),
+    /// A column that is named without a table.
+    Bare(String),
     Function(String),
     /// A name in front of a column.
     Table(String),
@@ -79,8 +87,27 @@ pub(super) fn locate(error: SqlError, statement: Statement<'_>) -> SqlError {
         Cause::Ungrouped(_) | Cause::AggregateOfWhere => statement.query.visit(&mut Clauses(&mut finder)),
         _ => statement.query.visit(&mut finder),
     };
-    let Some(start) = finder.found else { return error };
+    let Some(start) = finder.found else {
+        let star = matches!(finder.cause, Cause::Ungrouped(_)).then(|| only_star(statement.query)).flatten();
+        return error.at(star);
+    };
     error.at(position(statement.text, start))
+}
+
+/// The place of `*`, where a query has one only.
+fn only_star(query: &Query) -> Option<usize> {
+    let mut stars = Vec::new();
+    candidates::each_select(query, &mut |select| {
+        for item in &select.projection {
+            if let SelectItem::Wildcard(options) = item {
+                stars.push(source::begin(options.wildcard_token.0.span));
+            }
+        }
+    });
+    match stars.as_slice() {
+        [only] => *only,
+        _ => None,
+    }
 }
 
 /// As [`locate`], for what is found when a plan is optimized: no row has been read yet.
@@ -140,7 +167,7 @@ fn cause_of(error: &SqlError) -> Option<Cause> {
     };
     match error.sqlstate {
         SqlState::UNDEFINED_COLUMN => name(message.strip_prefix("column ")?).map(Cause::Column),
-        SqlState::AMBIGUOUS_COLUMN => name(message.strip_prefix("column reference ")?).map(Cause::Column),
+        SqlState::AMBIGUOUS_COLUMN => name(message.strip_prefix("column reference ")?).map(Cause::Bare),
         // With arguments it has been looked for.
         SqlState::UNDEFINED_FUNCTION if !message.contains('(') => {
             name(message.strip_prefix("function ")?).map(Cause::Function)
@@ -192,6 +219,7 @@ impl Finder<'_> {
                 let whole = names.join(".");
                 whole == *wanted || wanted.rsplit('.').next() == Some(whole.as_str())
             }
+            Cause::Bare(wanted) => names.as_slice() == [wanted.as_str()],
             Cause::Column(wanted) | Cause::Function(wanted) => {
                 names.join(".") == *wanted || names.last() == Some(wanted)
             }
@@ -228,13 +256,23 @@ impl Visitor for Finder<'_> {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         let named = match self.cause {
-            Cause::Column(_) | Cause::Table(_) => true,
+            Cause::Column(_) | Cause::Bare(_) | Cause::Table(_) => true,
             Cause::Ungrouped(_) => self.aggregates == 0,
             _ => false,
         };
         match (expr, &self.cause) {
             (Expr::Function(call), _) => self.call(call),
             (Expr::Identifier(ident), _) if named => self.offer(&[ident]),
+            // `(t).x`
+            (Expr::CompoundFieldAccess { root, access_chain }, _) if named => {
+                match (root.as_ref(), access_chain.as_slice()) {
+                    (Expr::Nested(inner), [AccessExpr::Dot(Expr::Identifier(field))]) => match inner.as_ref() {
+                        Expr::Identifier(item) => self.offer(&[item, field]),
+                        _ => ControlFlow::Continue(()),
+                    },
+                    _ => ControlFlow::Continue(()),
+                }
+            }
             (Expr::CompoundIdentifier(idents), _) if named => self.offer(&idents.iter().collect::<Vec<_>>()),
             _ => ControlFlow::Continue(()),
         }

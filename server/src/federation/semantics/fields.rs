@@ -33,7 +33,7 @@ pub(super) fn plan(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr>
         .args
         .first()
         .and_then(|row| row.to_field(schema).ok())
-        .is_some_and(|(_, field)| field.data_type().is_nested());
+        .is_some_and(|(_, field)| field.data_type().is_nested() && !PgType::of_field(&field).is_array());
     if !nested || call.args.len() != 2 {
         return Transformed::no(Expr::ScalarFunction(call));
     }
@@ -60,12 +60,12 @@ fn no_column(relation: &str, name: &str) -> SqlError {
 }
 
 /// `0A000` for rows whose fields only their source knows, else `42809`.
-fn no_field(own: &PgType) -> SqlError {
+fn no_field(own: &PgType, name: &str) -> SqlError {
     let shown = PgType { modifier: -1, ..own.clone() }.sql_name();
     if own.is_composite() || own.is_extension() || (own.user.is_none() && own.oid == oids::RECORD) {
         return SqlError::unsupported(format!("a field of a value of type {shown} is not supported"));
     }
-    let message = format!("column notation applied to type {shown}, which is not a composite type");
+    let message = format!("column notation .{name} applied to type {shown}, which is not a composite type");
     SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
 }
 
@@ -90,7 +90,19 @@ impl ScalarUDFImpl for PgField {
             return Err(no_column(relation, name).into());
         }
         match args.arg_fields.first() {
-            Some(row) if !row.data_type().is_nested() => Err(no_field(&PgType::of_field(row)).into()),
+            Some(row) if !row.data_type().is_nested() || PgType::of_field(row).is_array() => {
+                let name = text(1).unwrap_or_default();
+                let untyped = args.scalar_arguments.first().copied().flatten().is_some() && row.metadata().is_empty();
+                let is_text = row.data_type().is_string() || row.data_type().is_null();
+                let own = match args.scalar_arguments.first().copied().flatten() {
+                    _ if untyped && is_text => PgType::new(oids::UNKNOWN),
+                    Some(ScalarValue::Int64(Some(value))) if untyped && i32::try_from(*value).is_ok() => {
+                        PgType::new(oids::INT4)
+                    }
+                    _ => PgType::of_field(row),
+                };
+                Err(no_field(&own, name).into())
+            }
             _ => get_field().return_field_from_args(args),
         }
     }

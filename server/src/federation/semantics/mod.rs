@@ -88,6 +88,7 @@ pub use join_using::{Describe, JoinedColumn, merge_join_columns};
 pub use parameters::without_guesses;
 pub use rewrite::{rewrite_casts, unqualify_functions};
 pub use rows::fields as row_fields;
+pub use shapes::check_all as check_shapes;
 pub use stars::expand_stars;
 pub use values::unify_values;
 pub use whole_rows::{WHOLE_ROW, name_whole_rows};

@@ -52,6 +52,12 @@ impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
         let sides = (planned_operand(&left, schema), planned_operand(&right, schema));
+        if is_overloaded(&op) && sides == (Some(Operand::Unknown), Some(Operand::Unknown)) {
+            let message = format!("operator is not unique: unknown {op} unknown");
+            return Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, message)
+                .hint("Could not choose a best candidate operator. You might need to add explicit type casts.")
+                .into());
+        }
         if matches!(op, BinaryOperator::PGBitwiseXor) && is_bits(sides.0.as_ref()) && is_all_ones(&right) {
             let function = functions::function(&self.settings, "bits_not");
             if let Some(function) = function {
@@ -136,6 +142,22 @@ impl ExprPlanner for PostgresOperators {
     }
 }
 
+/// Operators that PostgreSQL has for several kinds of types, none of which it prefers.
+fn is_overloaded(op: &BinaryOperator) -> bool {
+    arithmetic_operator(op).is_some()
+        || is_bitwise(op)
+        || matches!(
+            op,
+            BinaryOperator::Arrow
+                | BinaryOperator::LongArrow
+                | BinaryOperator::HashArrow
+                | BinaryOperator::HashLongArrow
+                | BinaryOperator::AtArrow
+                | BinaryOperator::ArrowAt
+                | BinaryOperator::PGOverlap
+        )
+}
+
 /// A row compares with rows.
 fn check_rows(
     op: &BinaryOperator,
@@ -202,7 +224,24 @@ fn check_sides(op: &BinaryOperator, left: Option<&Operand>, right: Option<&Opera
             let json = is_one_of(left, &[oids::JSONB]) && op == &BinaryOperator::Minus;
             let typed = matches!((left, right), (Operand::Typed(left), Operand::Typed(right))
                 if !left.is_extension() && !right.is_extension());
-            (typed && texts && !json) || is_one_of(left, &[oids::BOOL]) || is_one_of(right, &[oids::BOOL])
+            const NONE: &[u32] = &[oids::BOOL, oids::OID, oids::NAME, oids::JSON];
+            (typed && texts && !json) || is_one_of(left, NONE) || is_one_of(right, NONE)
+        }
+        BinaryOperator::PGOverlap | BinaryOperator::AtArrow | BinaryOperator::ArrowAt => {
+            const SCALARS: &[u32] = &[
+                oids::INT2,
+                oids::INT4,
+                oids::INT8,
+                oids::NUMERIC,
+                oids::FLOAT4,
+                oids::FLOAT8,
+                oids::BOOL,
+                oids::TEXT,
+                oids::DATE,
+                oids::TIMESTAMP,
+                oids::TIMESTAMPTZ,
+            ];
+            is_one_of(left, SCALARS) && is_one_of(right, SCALARS)
         }
         BinaryOperator::StringConcat => match (left, right) {
             (Operand::Typed(left), Operand::Typed(right)) => match (left.element(), right.element()) {

@@ -305,7 +305,10 @@ fn rewrite(expr: &mut Expr) {
         }
         Expr::CompoundFieldAccess { root, access_chain } => match subscripts(root, access_chain) {
             Some(call) => call,
-            None => return,
+            None => match field(root, access_chain) {
+                Some(call) => call,
+                None => return,
+            },
         },
         Expr::Collate { expr: value, collation } if is_plain_collation(collation) => *value.clone(),
         // DataFusion asks for the type of the comparison before the literal has one.
@@ -517,6 +520,18 @@ fn is_plain_collation(collation: &ObjectName) -> bool {
 }
 
 /// `a[1]`, `a[1][2]`, `a[1:2]`, `a[1:2][3]`.
+/// `(row).field`, and `(array)[1].field`.
+fn field(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
+    let (AccessExpr::Dot(Expr::Identifier(name)), before) = chain.split_last()? else { return None };
+    let value = match (root, before) {
+        (Expr::Nested(_) | Expr::Subquery(_), []) => root.clone(),
+        (_, []) => return None,
+        (root, before) => subscripts(root, before)?,
+    };
+    let name = Expr::Value(Value::SingleQuotedString(crate::federation::naming::folded(name)).with_empty_span());
+    Some(call(super::FIELD, vec![value, name]))
+}
+
 fn subscripts(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
     if let (Some(fields), [AccessExpr::Dot(Expr::Identifier(field))], Expr::Nested(_)) =
         (rows::fields(root), chain, root)

@@ -119,7 +119,12 @@ fn is_unknown(plan: &LogicalPlan, index: usize) -> bool {
     if plan.schema().field(index).data_type() == &DataType::Null {
         return true;
     }
-    let LogicalPlan::Projection(projection) = plan else { return false };
+    let projection = match plan {
+        LogicalPlan::Projection(projection) => projection,
+        LogicalPlan::SubqueryAlias(alias) => return is_unknown(&alias.input, index),
+        LogicalPlan::Distinct(Distinct::All(input)) => return is_unknown(input, index),
+        _ => return false,
+    };
     let literal = |expr: &Expr| {
         matches!(expr, Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Utf8View(_) | ScalarValue::Null, None))
     };

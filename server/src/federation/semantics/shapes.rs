@@ -1,13 +1,17 @@
 //! Calls and constructors that PostgreSQL refuses by their form alone.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
-    FunctionArguments, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, UnaryOperator, Value,
+    AccessExpr, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, UnaryOperator,
+    Value, Visit, Visitor,
 };
 
-use super::{collect, functions, statistics};
+use super::{collect, functions, rows, statistics};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::locate::type_by_form;
+use crate::federation::naming::folded;
 
 /// Window functions, with how many arguments they take; `true`: with other arguments it is an aggregate of a set that
 /// has an order.
@@ -24,6 +28,28 @@ const WINDOW_FUNCTIONS: &[(&str, std::ops::RangeInclusive<usize>, bool)] = &[
     ("last_value", 1..=1, false),
     ("nth_value", 2..=2, false),
 ];
+
+/// Checks every expression of a query that is still as it was written.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_all(query: &Query) -> SqlResult<()> {
+    struct Shapes;
+    impl Visitor for Shapes {
+        type Break = SqlError;
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<SqlError> {
+            match check(expr) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
+            }
+        }
+    }
+    match query.visit(&mut Shapes) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
 
 /// Checks an expression, whose parts are still as they were written.
 ///
@@ -42,6 +68,7 @@ pub(super) fn check(expr: &Expr) -> SqlResult<()> {
             }
             None => SqlError::unsupported("operator ! is not supported"),
         }),
+        Expr::CompoundFieldAccess { root, access_chain } => check_field(root, access_chain),
         Expr::InSubquery { expr, subquery, .. } => check_width(expr, subquery),
         Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => match right.as_ref() {
             Expr::Subquery(query) => check_width(left, query),
@@ -61,6 +88,19 @@ pub(super) fn check(expr: &Expr) -> SqlResult<()> {
         },
         _ => Ok(()),
     }
+}
+
+/// The fields of `(ROW(a, b))` are `f1` and `f2`.
+fn check_field(root: &Expr, chain: &[AccessExpr]) -> SqlResult<()> {
+    let (Expr::Nested(_), [AccessExpr::Dot(Expr::Identifier(field))]) = (root, chain) else { return Ok(()) };
+    let Some(fields) = rows::fields(root) else { return Ok(()) };
+    let name = folded(field);
+    let place = name.strip_prefix('f').and_then(|place| place.parse::<usize>().ok());
+    if place.is_some_and(|place| (1..=fields.len()).contains(&place)) {
+        return Ok(());
+    }
+    let message = format!("could not identify column \"{name}\" in record data type");
+    Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message))
 }
 
 /// `1 IN (SELECT 1, 2)`.
@@ -104,6 +144,14 @@ fn check_call(function: &Function) -> SqlResult<()> {
         if list.args.is_empty() && function.within_group.is_empty() {
             return wrong("count(*) must be used to call a parameterless aggregate function".to_owned());
         }
+    }
+    const AGGREGATES: [&str; 9] =
+        ["max", "min", "sum", "avg", "bool_and", "bool_or", "every", "array_agg", "string_agg"];
+    let star = matches!(list.args.as_slice(), [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
+    if star && AGGREGATES.contains(&name.as_str()) {
+        return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}() does not exist")).hint(
+            "No function matches the given name and argument types. You might need to add explicit type casts.",
+        ));
     }
     check_plain_call(function, &name, list)?;
     let Some((_, arity, ordered)) = WINDOW_FUNCTIONS.iter().find(|(window, ..)| *window == name) else {

@@ -65,7 +65,8 @@ fn with_near_names<'a>(error: SqlError, name: &str, columns: impl Iterator<Item 
             plausible.then(|| (distance, format!("\"{}.{}\"", relation.table(), column.name())))
         })
         .collect();
-    near.sort();
+    // Of equally near ones the first stay first.
+    near.sort_by_key(|(distance, _)| *distance);
     near.dedup();
     let best = near.first().map(|(distance, _)| *distance);
     near.retain(|(distance, _)| Some(*distance) == best);
@@ -119,6 +120,10 @@ pub(super) fn of_not_implemented(message: &str) -> Chosen {
 
 /// DataFusion's Internal: mostly its own bugs, and now and then a user's mistake that it did not foresee.
 pub(super) fn of_internal(message: &str) -> SqlError {
+    if message.contains("ScalarSubqueryExpr evaluated before") {
+        return SqlError::unsupported("subqueries in lists of VALUES are not supported")
+            .hint("Use SELECT ... UNION ALL SELECT ... instead.");
+    }
     known_plan(message, None).map_or_else(|| internal(message), |known| known.error)
 }
 
@@ -183,6 +188,9 @@ fn wrong_call(message: &str) -> Option<Chosen> {
         let text = "function generate_series(unknown, unknown) is not unique";
         let hint = format!("Could not choose a best candidate function. {CAST_HINT}");
         return Some(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, text).hint(hint).into());
+    }
+    if message == "unnest() requires exactly one argument" {
+        return Some(no_function("function unnest() does not exist"));
     }
     if message.starts_with("unnest() can only be applied") {
         return Some(no_function("function unnest of that type does not exist"));

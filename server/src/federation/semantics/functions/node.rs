@@ -89,6 +89,11 @@ impl<'a> Node<'a> {
     pub(super) fn members(&self, function: &str) -> SqlResult<&[(String, Self)]> {
         match &self.shape {
             Shape::Object(members) => Ok(members),
+            Shape::Array(_) if function.starts_with("json_each") => {
+                Err(invalid("cannot deconstruct an array as an object".to_owned()))
+            }
+            _ if function.starts_with("json_each") => Err(invalid("cannot deconstruct a scalar".to_owned())),
+            _ if function.starts_with("jsonb_each") => Err(invalid(format!("cannot call {function} on a non-object"))),
             Shape::Array(_) => Err(invalid(format!("cannot call {function} on an array"))),
             _ => Err(invalid(format!("cannot call {function} on a scalar"))),
         }

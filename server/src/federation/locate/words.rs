@@ -135,6 +135,9 @@ fn other(message: &str, source: &Source<'_>) -> Option<usize> {
         let word = source.only(|index| is_quantifier(index) && source.text(index + 1) == "(")?;
         return source.position(source.index_at(word)?.checked_sub(1)?);
     }
+    if message == "syntax error at or near \".\"" {
+        return source.only(|index| source.text(index) == "." && matches!(source.before(index), ")" | "]"));
+    }
     if message == "syntax error at or near \"*\"" {
         return source.only(|index| source.text(index) == "*" && source.before(index) == "distinct");
     }

@@ -92,6 +92,10 @@ pub(super) fn check(expr: &Expr) -> SqlResult<()> {
 
 /// The fields of `(ROW(a, b))` are `f1` and `f2`.
 fn check_field(root: &Expr, chain: &[AccessExpr]) -> SqlResult<()> {
+    // Of what is no name a field is read in parentheses.
+    if matches!(root, Expr::Function(_) | Expr::Array(_)) && matches!(chain, [AccessExpr::Dot(_), ..]) {
+        return Err(SqlError::syntax("syntax error at or near \".\""));
+    }
     let (Expr::Nested(_), [AccessExpr::Dot(Expr::Identifier(field))]) = (root, chain) else { return Ok(()) };
     let Some(fields) = rows::fields(root) else { return Ok(()) };
     let name = folded(field);

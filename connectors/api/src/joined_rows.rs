@@ -79,7 +79,8 @@ pub fn joined_rows(
             }
         }
     };
-    stream::unfold(Some((rows, batches)), step).boxed()
+    // An exchange asks again after the end.
+    stream::unfold(Some((rows, batches)), step).fuse().boxed()
 }
 
 fn internal(error: &DataFusionError) -> ConnectorError {
@@ -188,5 +189,15 @@ mod tests {
         let found: Vec<_> = futures::executor::block_on(stream.collect());
         assert_eq!(found.len(), 2);
         assert!(found.last().unwrap().is_err());
+    }
+
+    #[test]
+    fn the_end_may_be_asked_for_twice() {
+        let (schema, all) = batches(100, 10);
+        let joins = filter(&schema, 50);
+        let mut stream = joined_rows(&joins, stream::iter(all).boxed(), &schema, Count::new());
+        let next = |stream: &mut BoxStream<'static, _>| futures::executor::block_on(stream.next()).is_some();
+        assert!(next(&mut stream));
+        assert!(!next(&mut stream) && !next(&mut stream));
     }
 }

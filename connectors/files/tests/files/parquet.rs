@@ -297,6 +297,51 @@ async fn skips_row_groups_that_a_filter_rules_out() {
 }
 
 #[tokio::test]
+async fn drops_rows_and_row_groups_that_no_join_matches() {
+    const ROWS: i64 = 100_000;
+    let scratch = Scratch::new();
+    // Every group but one of the first column has every key of the second.
+    let whole = batch(vec![
+        ("i", Arc::new(Int64Array::from_iter_values(0..ROWS)) as ArrayRef),
+        ("k", Arc::new(Int64Array::from_iter((0..ROWS).map(|row| (row % 11 != 0).then_some(row * 7919 % ROWS))))),
+    ]);
+    scratch.write("a.parquet", parquet_bytes(&whole, 10_000));
+    let source = scratch.source("parquet");
+    let context = table(&source, &[("filename", "a.parquet")], "i int8, k int8").await.unwrap();
+    for setting in ["topk", "aggregate"] {
+        let off = format!("SET datafusion.optimizer.enable_{setting}_dynamic_filter_pushdown = false");
+        context.sql(&off).await.unwrap().collect().await.unwrap();
+    }
+    let joined = |key: &str, keys: &str| {
+        format!("SELECT count(*), sum(t.i) FROM (SELECT {keys} AS key) AS b JOIN t ON t.{key} = b.key")
+    };
+    for (sql, read_max, dropped_min) in [
+        // A list, a table of keys that is too long for one, and keys that rule out groups.
+        (joined("k", "unnest([5, 77777, 500000])"), 2, 90_000),
+        (joined("k", "unnest(range(0, 100000, 20))"), 5_000, 90_000),
+        (joined("i", "unnest([55001, 55002])"), 2, 9_000),
+        // Most rows match, so that they are not looked at for long.
+        (joined("k", "unnest(range(0, 90000))"), ROWS, 0),
+    ] {
+        let plan = context.sql(&sql).await.unwrap().create_physical_plan().await.unwrap();
+        let batches = datafusion::physical_plan::collect(Arc::clone(&plan), context.task_ctx()).await.unwrap();
+        let mut scans = vec![plan];
+        while let Some(next) = scans.pop_if(|plan| plan.name() != "ForeignScanExec") {
+            scans.extend(next.children().into_iter().cloned());
+        }
+        let metrics = scans.last().unwrap().metrics().unwrap();
+        let read = i64::try_from(metrics.output_rows().unwrap()).unwrap();
+        let dropped = metrics.sum_by_name("dynamic_filter_rows_dropped").unwrap().as_usize();
+        assert!(read <= read_max && dropped >= dropped_min, "{sql}: {read} read, {dropped} dropped");
+        let answer: Vec<_> = batches.iter().flat_map(printed).collect();
+        let plain = table(&source, &[("filename", "a.parquet")], "i int8, k int8").await.unwrap();
+        let off = "SET datafusion.optimizer.enable_join_dynamic_filter_pushdown = false";
+        plain.sql(off).await.unwrap().collect().await.unwrap();
+        assert_eq!(answer, rows(&plain, &sql).await.unwrap(), "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn knows_counts_and_bounds_from_the_footers() {
     let scratch = Scratch::new();
     scratch.parquet("p/k=1/a.parquet", &ints("n", 0..100));

@@ -57,6 +57,8 @@ pub fn joined_rows(
     let target = BatchCoalescer::new(Arc::clone(schema), BATCH_ROWS);
     let target = target.with_biggest_coalesce_batch_size(Some(BATCH_ROWS / 2));
     let rows = JoinedRows { filters, read: 0, kept: 0, batches: target, dropped };
+    // The last rows are left when the source has ended, and it is asked again after them.
+    let batches = batches.fuse().boxed();
     let step = |state: Option<(JoinedRows, BoxStream<'static, Result<RecordBatch>>)>| async move {
         let (mut rows, mut batches) = state?;
         loop {
@@ -195,7 +197,8 @@ mod tests {
     fn the_end_may_be_asked_for_twice() {
         let (schema, all) = batches(100, 10);
         let joins = filter(&schema, 50);
-        let mut stream = joined_rows(&joins, stream::iter(all).boxed(), &schema, Count::new());
+        let source = stream::unfold(all.into_iter(), |mut all| async move { Some((all.next()?, all)) });
+        let mut stream = joined_rows(&joins, source.boxed(), &schema, Count::new());
         let next = |stream: &mut BoxStream<'static, _>| futures::executor::block_on(stream.next()).is_some();
         assert!(next(&mut stream));
         assert!(!next(&mut stream) && !next(&mut stream));

@@ -313,7 +313,7 @@ async fn drops_rows_and_row_groups_that_no_join_matches() {
         context.sql(&off).await.unwrap().collect().await.unwrap();
     }
     let joined = |key: &str, keys: &str| {
-        format!("SELECT count(*), sum(t.i) FROM (SELECT {keys} AS key) AS b JOIN t ON t.{key} = b.key")
+        format!("SELECT count(*), sum(t.i), sum(t.k) FROM (SELECT {keys} AS key) AS b JOIN t ON t.{key} = b.key")
     };
     for (sql, read_max, dropped_min) in [
         // A list, a table of keys that is too long for one, and keys that rule out groups.

@@ -9,8 +9,6 @@ use crate::error::{Notice, NoticeSeverity, SqlError, SqlResult, SqlState};
 pub(super) const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most tokens that one text may have: what bounds the memory that parsing takes.
 pub(super) const TOKENS_MAX: usize = 1_000_000;
-/// Appendix A: a code that only this file needs.
-const INVALID_ESCAPE_SEQUENCE: SqlState = SqlState(*b"22025");
 /// PostgreSQL's NAMEDATALEN less the end mark.
 pub(super) const IDENTIFIER_BYTES_MAX: usize = 63;
 
@@ -440,7 +438,7 @@ impl<'a> Scanner<'a> {
                 self.position += length;
                 Ok(code)
             }
-            None => Err(SqlError::new(INVALID_ESCAPE_SEQUENCE, "invalid Unicode escape")
+            None => Err(SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid Unicode escape")
                 .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")
                 .at(self.chars_at(backslash) + 1)),
         }

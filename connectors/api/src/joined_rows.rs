@@ -9,7 +9,6 @@ use std::sync::Arc;
 use arrow::array::{Array, BooleanArray};
 use arrow::compute::{BatchCoalescer, and, prep_null_mask_filter};
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::{DataFusionError, Result as DfResult};
@@ -115,7 +114,7 @@ impl JoinedRows {
             let kept = as_boolean_array(&kept)?;
             let kept = if kept.null_count() > 0 { prep_null_mask_filter(kept) } else { kept.clone() };
             wanted = Some(match wanted {
-                Some(others) => and(&others, &kept).map_err(|error: ArrowError| DataFusionError::from(error))?,
+                Some(others) => and(&others, &kept)?,
                 None => kept,
             });
         }

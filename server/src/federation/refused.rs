@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::statement::tree::find_own;
 
 /// Functions of DataFusion that read their arguments otherwise than PostgreSQL's of the same name.
 const FUNCTIONS: &[&str] = &["median"];
@@ -141,26 +142,9 @@ fn has_subquery(expr: &Expr) -> bool {
 
 /// Whether a part of a query computes over a window, its subqueries left out.
 pub fn has_window(part: &impl Visit) -> bool {
-    struct Windows(usize);
-    impl Visitor for Windows {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.0 += 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.0 -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            match expr {
-                Expr::Function(function) if self.0 == 0 && function.over.is_some() => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
-        }
-    }
-    part.visit(&mut Windows(0)).is_break()
+    let is_window = |expr: &Expr| match expr {
+        Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    find_own(part, is_window).is_some()
 }

@@ -5,6 +5,7 @@
 
 pub mod ast;
 mod cursor;
+mod dialect;
 mod execution;
 mod fetch;
 mod foreign;
@@ -27,6 +28,7 @@ mod shape;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
+pub mod tree;
 mod written;
 
 pub use ast::{ParsedStatement, Statement};

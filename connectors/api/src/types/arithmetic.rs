@@ -8,9 +8,9 @@ use super::numeric::{Decimal, Numeric};
 use crate::{ConnectorError, Result};
 
 /// `NUMERIC_MIN_SIG_DIGITS`: a quotient has at least so many digits that count.
-pub(super) const QUOTIENT_DIGITS_MIN: i64 = 16;
+const QUOTIENT_DIGITS_MIN: i64 = 16;
 /// `NUMERIC_MAX_DISPLAY_SCALE`.
-const DISPLAY_SCALE_MAX: i64 = 1000;
+const DISPLAY_SCALE_MAX: usize = 1000;
 
 /// The four operations and the remainder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -164,7 +164,7 @@ fn divide(left: &Decimal, right: &Decimal) -> Result<Numeric> {
     if right.sign() == 0 {
         return Err(division_by_zero());
     }
-    let scale = quotient_scale(left, right);
+    let scale = quotient_scale((left.first_group(), left.scale()), (right.first_group(), right.scale()));
     let (a, b) = (left.unscaled_256(left.scale()), right.unscaled_256(right.scale()));
     let (Some(a), Some(b)) = (a, b) else { return Err(overflow()) };
     // a·10^-l / b·10^-r with the wanted scale: a·10^(scale + r - l) / b.
@@ -189,15 +189,10 @@ fn divide(left: &Decimal, right: &Decimal) -> Result<Numeric> {
     Ok(Numeric::from_i256(rounded, scale))
 }
 
-/// PostgreSQL's `select_div_scale`: it works on groups of four digits.
-fn quotient_scale(left: &Decimal, right: &Decimal) -> usize {
-    let (left_weight, left_group) = left.first_group();
-    let (right_weight, right_group) = right.first_group();
-    let mut weight = left_weight - right_weight;
-    if left_group <= right_group {
-        weight -= 1;
-    }
-    let scale_of = |decimal: &Decimal| i64::try_from(decimal.scale()).unwrap_or(DISPLAY_SCALE_MAX);
-    let scale = (QUOTIENT_DIGITS_MIN - weight * 4).max(scale_of(left)).max(scale_of(right)).max(0);
-    usize::try_from(scale.min(DISPLAY_SCALE_MAX)).unwrap_or(0)
+/// PostgreSQL's `select_div_scale`: it works on groups of four digits. Of both sides the first group, and the scale.
+pub(super) fn quotient_scale(left: ((i64, u16), usize), right: ((i64, u16), usize)) -> usize {
+    let (((left_weight, left_group), left_scale), ((right_weight, right_group), right_scale)) = (left, right);
+    let weight = left_weight - right_weight - i64::from(left_group <= right_group);
+    let digits = usize::try_from(QUOTIENT_DIGITS_MIN - weight * 4).unwrap_or(0);
+    digits.max(left_scale).max(right_scale).min(DISPLAY_SCALE_MAX)
 }

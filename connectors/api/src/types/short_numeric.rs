@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use arrow::array::{Array, AsArray, StringViewArray};
 use arrow::datatypes::{DataType, Decimal128Type, Int16Type, Int32Type, Int64Type, i256};
 
-use super::arithmetic::QUOTIENT_DIGITS_MIN;
+use super::arithmetic::quotient_scale;
 use super::{Arithmetic, DECIMAL128_NAN, Numeric, PgType, oids};
 
 /// Digits after the point.
@@ -83,7 +83,8 @@ impl ShortNumeric {
     }
 
     fn divide(self, by: Self) -> Option<Self> {
-        let scale = quotient_scale(self, by);
+        let side = |number: Self| (number.first_group(), usize::try_from(number.scale).unwrap_or(usize::MAX));
+        let scale = u32::try_from(quotient_scale(side(self), side(by))).ok()?;
         // a·10^-l / b·10^-r with the wanted scale: a·10^(scale + r - l) / b.
         let power = |digits: Option<u32>| digits.map_or(Some(1), |digits| 10_i128.checked_pow(digits));
         let (up, down) = (scale + by.scale, self.scale);
@@ -98,7 +99,7 @@ impl ShortNumeric {
 
     /// Weight (in powers of 10000) and value of the first group of four digits that is not zero, as PostgreSQL divides a
     /// number from its point on.
-    fn first_group(self) -> (i64, u128) {
+    fn first_group(self) -> (i64, u16) {
         let magnitude = self.unscaled.unsigned_abs();
         let Some(last) = magnitude.checked_ilog10() else { return (0, 0) };
         // The place of the first digit: 0 for units, -1 for tenths.
@@ -108,7 +109,8 @@ impl ShortNumeric {
             Some(more) => magnitude / 10_u128.pow(more),
             None => magnitude * 10_u128.pow(digits - last),
         };
-        (place.div_euclid(4), group)
+        // Four digits at most.
+        (place.div_euclid(4), u16::try_from(group).unwrap_or(u16::MAX))
     }
 
     #[inline]
@@ -142,15 +144,6 @@ impl ShortNumeric {
     pub fn to_numeric(self) -> Numeric {
         Numeric::from_i256(i256::from_i128(self.unscaled), usize::try_from(self.scale).unwrap_or(0))
     }
-}
-
-/// See [`super::arithmetic`].
-fn quotient_scale(left: ShortNumeric, right: ShortNumeric) -> u32 {
-    let (left_weight, left_group) = left.first_group();
-    let (right_weight, right_group) = right.first_group();
-    let weight = left_weight - right_weight - i64::from(left_group <= right_group);
-    let digits = u32::try_from(QUOTIENT_DIGITS_MIN - weight * 4).unwrap_or(0);
-    digits.max(left.scale).max(right.scale)
 }
 
 /// The short numerics of an array.

@@ -1,7 +1,8 @@
 //! Values that a file's types can hold and PostgreSQL's cannot.
 
-use arrow::array::MAX_INLINE_VIEW_LEN;
-use arrow::array::{Array, ArrayAccessor, ArrayIter, AsArray, OffsetSizeTrait, PrimitiveArray, StringViewArray};
+use arrow::array::{
+    Array, ArrayAccessor, ArrayIter, AsArray, MAX_INLINE_VIEW_LEN, OffsetSizeTrait, PrimitiveArray, StringViewArray,
+};
 use arrow::compute::{max, min};
 use arrow::datatypes::{
     ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Date32Type, Date64Type, Time32MillisecondType, Time32SecondType,

@@ -300,7 +300,7 @@ async fn skips_row_groups_that_a_filter_rules_out() {
 async fn drops_rows_and_row_groups_that_no_join_matches() {
     const ROWS: i64 = 100_000;
     let scratch = Scratch::new();
-    // Every group but one of the first column has every key of the second.
+    // Keys of the first column lie in one group each, those of the second all over the file.
     let whole = batch(vec![
         ("i", Arc::new(Int64Array::from_iter_values(0..ROWS)) as ArrayRef),
         ("k", Arc::new(Int64Array::from_iter((0..ROWS).map(|row| (row % 11 != 0).then_some(row * 7919 % ROWS))))),

@@ -2,14 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::Statement;
 use super::candidates::{Candidate, choose, each_expr, each_select, is_type};
 use super::expressions::arguments;
 use super::source::{Source, of_ident};
+use crate::statement::tree::find_own;
 
 /// What a message says of a call.
 struct Wanted<'a> {
@@ -112,30 +111,12 @@ pub(super) fn window(message: &str, statement: Statement<'_>, _source: &Source<'
 
 /// The first window function of an expression, none of a subquery's.
 fn own_window(expr: &Expr) -> Option<Option<usize>> {
-    struct Finder(usize);
-    impl Visitor for Finder {
-        type Break = Option<usize>;
-
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<Option<usize>> {
-            self.0 += 1;
-            ControlFlow::Continue(())
+    find_own(expr, |expr| match expr {
+        Expr::Function(call) if call.over.is_some() => {
+            ControlFlow::Break(call.name.0.first().and_then(|part| part.as_ident()).and_then(of_ident))
         }
-
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<Option<usize>> {
-            self.0 -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Option<usize>> {
-            match expr {
-                Expr::Function(call) if self.0 == 0 && call.over.is_some() => {
-                    ControlFlow::Break(call.name.0.first().and_then(|part| part.as_ident()).and_then(of_ident))
-                }
-                _ => ControlFlow::Continue(()),
-            }
-        }
-    }
-    expr.visit(&mut Finder(0)).break_value()
+        _ => ControlFlow::Continue(()),
+    })
 }
 
 /// Finds the call that a message is about.

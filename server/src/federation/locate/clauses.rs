@@ -24,7 +24,7 @@ pub(super) fn argument(message: &str, statement: Statement<'_>, source: &Source<
         "WHERE" => each_select(statement.query, &mut |select: &Select| select.selection.iter().for_each(&mut offer)),
         "JOIN/ON" => each_select(statement.query, &mut |select: &Select| {
             for join in select.from.iter().flat_map(|from| &from.joins) {
-                if let Some(JoinConstraint::On(on)) = super::reasons::constraint(&join.join_operator) {
+                if let Some(JoinConstraint::On(on)) = crate::statement::tree::constraint(&join.join_operator) {
                     offer(on);
                 }
             }

@@ -3,12 +3,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Query, Select, SetExpr, Spanned, Visit, Visitor,
+    Expr, GroupByExpr, JoinConstraint, LimitClause, Query, Select, SetExpr, Spanned, Visit, Visitor,
 };
 
 use super::{Statement, is_aggregate_call};
 use crate::error::{SqlError, SqlState};
 use crate::federation::relations::position;
+use crate::statement::tree::constraint;
 
 /// Refuses aggregates where DataFusion would take them for something else: in GROUP BY and in conditions of joins.
 ///
@@ -33,14 +34,7 @@ impl Misplaced<'_> {
 
     fn check_select(&self, select: &Select) -> ControlFlow<SqlError> {
         for join in select.from.iter().flat_map(|item| &item.joins) {
-            if let JoinOperator::Join(JoinConstraint::On(condition))
-            | JoinOperator::Inner(JoinConstraint::On(condition))
-            | JoinOperator::Left(JoinConstraint::On(condition))
-            | JoinOperator::LeftOuter(JoinConstraint::On(condition))
-            | JoinOperator::Right(JoinConstraint::On(condition))
-            | JoinOperator::RightOuter(JoinConstraint::On(condition))
-            | JoinOperator::FullOuter(JoinConstraint::On(condition)) = &join.join_operator
-            {
+            if let Some(JoinConstraint::On(condition)) = constraint(&join.join_operator) {
                 self.check(condition, "JOIN conditions")?;
             }
         }

@@ -1,11 +1,12 @@
 //! The operator that does not exist: PostgreSQL points at its token.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, UnaryOperator};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, UnaryOperator};
 
 use super::Statement;
 use super::candidates::{Candidate, choose, each_expr, each_select};
 use super::expressions::{Known, arguments, extent, first_token, plain_name, start_of};
 use super::source::Source;
+use crate::statement::tree::constraint;
 
 /// Finds the operator of `operands`, which are the message's: `integer + boolean`, `- unknown`.
 pub(super) fn find(operands: &str, statement: Statement<'_>, source: &Source<'_>) -> Option<usize> {
@@ -25,17 +26,8 @@ pub(super) fn find(operands: &str, statement: Statement<'_>, source: &Source<'_>
 fn joins_by_name(statement: Statement<'_>) -> bool {
     let mut found = false;
     each_select(statement.query, &mut |select| {
-        found |= select.from.iter().flat_map(|from| &from.joins).any(|join| match &join.join_operator {
-            JoinOperator::Join(constraint)
-            | JoinOperator::Inner(constraint)
-            | JoinOperator::Left(constraint)
-            | JoinOperator::LeftOuter(constraint)
-            | JoinOperator::Right(constraint)
-            | JoinOperator::RightOuter(constraint)
-            | JoinOperator::FullOuter(constraint) => {
-                matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
-            }
-            _ => false,
+        found |= select.from.iter().flat_map(|from| &from.joins).any(|join| {
+            matches!(constraint(&join.join_operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
         });
     });
     found

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use atoll_connector_api::types::{PgType, oids, parse_scalar};
 use datafusion::sql::sqlparser::ast::{
-    Expr, JoinConstraint, JoinOperator, LimitClause, ObjectNamePart, Query, Select, SelectItem, TableAlias,
-    TableFactor, TableWithJoins, Value, Visit, Visitor,
+    Expr, JoinConstraint, LimitClause, ObjectNamePart, Query, Select, SelectItem, TableAlias, TableFactor,
+    TableWithJoins, Value, Visit, Visitor,
 };
 
 use super::candidates::{each_query, each_select};
@@ -13,6 +13,7 @@ use super::expressions::{Known, start_of};
 use super::source::{Source, of_ident};
 use super::{Statement, folded};
 use crate::error::{SqlError, SqlState};
+use crate::statement::tree::constraint;
 
 /// PostgreSQL's error in the place of one that says less.
 pub(in crate::federation) fn sharpen(error: SqlError, statement: Statement<'_>) -> SqlError {
@@ -123,19 +124,6 @@ fn plain(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner) => plain(inner),
         expr => expr,
-    }
-}
-
-pub(super) fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => Some(constraint),
-        _ => None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! `ORDER BY` behind `UNION`, `INTERSECT` and `EXCEPT`, which knows the result's columns alone.
 
-use datafusion::sql::sqlparser::ast::{Expr, OrderByKind, Query, SelectItem, SetExpr, Value};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, OrderByKind, Query, SelectItem, SetExpr, Value, Visit, Visitor};
 
 use super::candidates::each_query;
 use super::expressions::{item_expr, start_of};
@@ -60,9 +62,6 @@ fn is_expression(key: &Expr, items: &[SelectItem]) -> bool {
 }
 
 fn names_only(key: &Expr, items: &[SelectItem]) -> bool {
-    use std::ops::ControlFlow;
-
-    use datafusion::sql::sqlparser::ast::{Visit, Visitor};
     struct Names<'a>(&'a dyn Fn(&str) -> bool);
     impl Visitor for Names<'_> {
         type Break = ();

@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SelectItem, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SelectItem};
 
 use super::candidates::{each_expr, each_select};
 use super::expressions::Known;
 use super::source::{Source, of_ident};
 use super::{Statement, folded};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::statement::tree::find_own;
 
 /// Types that PostgreSQL has without a collation.
 const WITHOUT_COLLATION: &[&str] = &[
@@ -79,35 +80,19 @@ pub(in crate::federation) fn check_typed(statement: Statement<'_>) -> SqlResult<
 
 /// The names in HAVING that are the result's.
 fn aliases(select: &Select, having: &Expr) -> Vec<(String, Option<usize>)> {
-    struct Names(usize, Vec<(String, Option<usize>)>);
-    impl Visitor for Names {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.0 += 1;
-            ControlFlow::Continue(())
+    let mut names = Vec::new();
+    let _: Option<()> = find_own(having, |expr| {
+        if let Expr::Identifier(name) = expr {
+            names.push((folded(name), of_ident(name)));
         }
-
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.0 -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let (0, Expr::Identifier(name)) = (self.0, expr) {
-                self.1.push((folded(name), of_ident(name)));
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut names = Names(0, Vec::new());
-    let _ = having.visit(&mut names);
+        ControlFlow::Continue(())
+    });
     let is_alias = |name: &str| {
         select
             .projection
             .iter()
             .any(|item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if folded(alias) == name))
     };
-    names.1.retain(|(name, _)| is_alias(name));
-    names.1
+    names.retain(|(name, _)| is_alias(name));
+    names
 }

@@ -256,6 +256,14 @@ impl Lane {
         }
     }
 
+    /// The same for an operation: what it reads is looked at once, what it yields only if another reads it.
+    fn narrowed(self) -> Self {
+        match self {
+            Self::Each(values) => Self::of(Cow::Owned(values)),
+            lane => lane,
+        }
+    }
+
     fn get(&self, row: usize) -> i128 {
         match self {
             Self::All(value) => *value,
@@ -351,15 +359,15 @@ impl Node {
                 let unit = |side: &Self| 10_i128.checked_pow(self.scale.checked_sub(side.scale)?);
                 let (left_unit, right_unit) =
                     if *operation == Arithmetic::Multiply { (1, 1) } else { (unit(left)?, unit(right)?) };
-                let (left, right) = (left.lane(columns, rows)?, right.lane(columns, rows)?);
+                let (left, right) = (left.lane(columns, rows)?.narrowed(), right.lane(columns, rows)?.narrowed());
                 if let Some(values) = of_words(*operation, (&left, left_unit), (&right, right_unit)) {
-                    return Some(Lane::of(Cow::Owned(values)));
+                    return Some(Lane::Each(values));
                 }
                 let one = |row| computed(*operation, left.get(row), left_unit, right.get(row), right_unit);
                 if let (Lane::All(_), Lane::All(_)) = (&left, &right) {
                     return one(0).map(Lane::All);
                 }
-                (0..rows).map(one).collect::<Option<Vec<_>>>().map(|values| Lane::of(Cow::Owned(values)))
+                (0..rows).map(one).collect::<Option<Vec<_>>>().map(Lane::Each)
             }
         }
     }

@@ -19,6 +19,7 @@ use super::merged_names::Names;
 use super::{cast, choice, rewrite};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::federation::naming::{self, folded};
+use crate::statement::tree::constraint;
 
 /// A column of a relation in FROM.
 #[derive(Debug, Clone)]
@@ -455,17 +456,7 @@ fn has_merging_join(item: &TableWithJoins) -> bool {
     nested(&item.relation)
         || item.joins.iter().any(|join| {
             nested(&join.relation)
-                || matches!(
-                    &join.join_operator,
-                    JoinOperator::Join(constraint)
-                        | JoinOperator::Inner(constraint)
-                        | JoinOperator::Left(constraint)
-                        | JoinOperator::LeftOuter(constraint)
-                        | JoinOperator::Right(constraint)
-                        | JoinOperator::RightOuter(constraint)
-                        | JoinOperator::FullOuter(constraint)
-                        if matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
-                )
+                || matches!(constraint(&join.join_operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
         })
 }
 

@@ -13,6 +13,7 @@ use super::join_using::Describe;
 use super::rewrite;
 use crate::federation::naming;
 use crate::federation::pg_catalog::output_name;
+use crate::statement::tree::constraint_mut;
 
 /// Writes the stars of a query out. One whose FROM cannot be planned alone stays as it is.
 pub fn expand_stars(query: &mut Query, describe: &Describe<'_>) {
@@ -121,17 +122,7 @@ impl Expander<'_> {
 }
 
 fn natural(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    let constraint = match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => constraint,
-        _ => return None,
-    };
-    matches!(constraint, JoinConstraint::Natural).then_some(constraint)
+    constraint_mut(operator).filter(|constraint| matches!(constraint, JoinConstraint::Natural))
 }
 
 fn is_star(item: &SelectItem) -> bool {

@@ -23,7 +23,7 @@ use super::aliases::{
 use super::ctes;
 use super::distinct_keys::distinct_positions;
 use super::from_items::{from_items, single_items};
-use super::locate::{self, CastConstant, Columns, check_aggregates, check_set_order};
+use super::locate::{self, CastConstant, Columns, check_aggregates, check_recursion, check_set_order};
 use super::no_pushdown::NoPushdown;
 use super::opening::Opened;
 use super::ordinals::{check_ordinals, plain_positions};
@@ -235,6 +235,7 @@ impl Planner {
         check_aggregates(statement)?;
         check_ordinals(statement)?;
         check_set_order(statement)?;
+        check_recursion(statement)?;
         distinct_positions(&mut query, text)?;
         plain_positions(&mut query);
         plain_fields(&mut query);

@@ -125,6 +125,10 @@ pub(super) fn lex(text: &str) -> SqlResult<Lexed<'_>> {
     let mut scanner = Scanner { text, position: 0, counted_bytes: 0, counted_chars: 0 };
     let mut tokens = Vec::new();
     while let Some(token) = scanner.next_token()? {
+        // An empty statement is nothing, and no error is at its end: a flood of them takes no memory.
+        if is_semicolon(&token) && tokens.last().is_none_or(is_semicolon) {
+            continue;
+        }
         if tokens.len() == TOKENS_MAX {
             return Err(too_complex(format!("statement text has more than {TOKENS_MAX} words and symbols")));
         }
@@ -132,6 +136,10 @@ pub(super) fn lex(text: &str) -> SqlResult<Lexed<'_>> {
     }
     let chars = scanner.chars_at(text.len());
     Ok(Lexed { text, tokens, chars })
+}
+
+fn is_semicolon(token: &Token) -> bool {
+    token.kind == TokenKind::Symbol(';')
 }
 
 fn is_identifier_start(c: char) -> bool {
@@ -735,6 +743,12 @@ mod tests {
         assert_eq!(kinds("a*/*x*/b"), ["a", "*", "b"]);
         assert_eq!(kinds("a::b:c[1]"), ["a", "::", "b", ":", "c", "[", "1", "]"]);
         assert_eq!(kinds("1.5e3 .5 1. 1..2 $12"), ["1.5e3", ".5", "1.", "1", "..", "2", "$12"]);
+    }
+
+    #[test]
+    fn takes_no_room_for_empty_statements() {
+        assert_eq!(kinds(" ;; a ; /* b */ ;; c;;"), ["a", ";", "c", ";"]);
+        assert_eq!(lex(&";".repeat(2 * TOKENS_MAX)).unwrap().tokens.len(), 0);
     }
 
     #[test]

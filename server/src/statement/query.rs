@@ -221,8 +221,8 @@ fn translate_operator(raw: &str) -> SqlToken {
         "+" => SqlToken::Plus,
         "-" => SqlToken::Minus,
         "/" => SqlToken::Div,
-        // sqlparser's equality.
-        "==" => SqlToken::CustomBinaryOperator(raw.to_owned()),
+        // sqlparser's equality and MySQL's.
+        "==" | "<=>" => SqlToken::CustomBinaryOperator(raw.to_owned()),
         _ => {
             let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, raw).tokenize().unwrap_or_default();
             match (tokens.pop(), tokens.is_empty()) {

@@ -25,6 +25,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::error::{SqlError, SqlState};
 use crate::session::CancelReason;
+pub(crate) use planning::with_near_names;
 
 /// Causes of causes are followed this far.
 const CHAIN_MAX: usize = 32;

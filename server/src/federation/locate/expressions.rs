@@ -80,6 +80,14 @@ impl Columns {
         Some(self.0.contains_key(&(Some(relation.to_owned()), name.to_owned())))
     }
 
+    /// The names of a relation's columns, sorted.
+    pub(super) fn of(&self, relation: &str) -> Vec<&str> {
+        let own = self.0.keys().filter(|(own, _)| own.as_deref() == Some(relation));
+        let mut names: Vec<&str> = own.map(|(_, name)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
     fn get(&self, relation: Option<&Ident>, name: &Ident) -> Known {
         let folded = |ident: &Ident| match ident.quote_style {
             Some(_) => ident.value.clone(),

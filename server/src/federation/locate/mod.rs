@@ -11,6 +11,7 @@ mod expressions;
 mod misplaced;
 mod operators;
 mod reasons;
+mod recursive;
 mod set_order;
 mod source;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use constants::{CastConstant, Stage};
 pub(super) use expressions::Columns;
 pub(super) use misplaced::check_aggregates;
 pub(super) use reasons::sharpen;
+pub(super) use recursive::check_recursion;
 pub(super) use set_order::check_set_order;
 use source::Source;
 pub(super) use typed::{asks_types, check_typed};

@@ -4,16 +4,17 @@ use std::ops::ControlFlow;
 
 use atoll_connector_api::types::{PgType, oids, parse_scalar};
 use datafusion::sql::sqlparser::ast::{
-    Expr, JoinConstraint, LimitClause, ObjectNamePart, Query, Select, SelectItem, TableAlias, TableFactor,
+    Expr, Ident, JoinConstraint, LimitClause, ObjectNamePart, Query, Select, SelectItem, TableAlias, TableFactor,
     TableWithJoins, Value, Visit, Visitor,
 };
 
 use super::candidates::{each_query, each_select};
-use super::expressions::{Known, start_of};
+use super::expressions::{Columns, Known, start_of};
 use super::source::{Source, of_ident};
 use super::{Statement, folded};
 use crate::error::{SqlError, SqlState};
 use crate::statement::tree::constraint;
+use crate::wire::sqlstate::with_near_names;
 
 /// PostgreSQL's error in the place of one that says less.
 pub(in crate::federation) fn sharpen(error: SqlError, statement: Statement<'_>) -> SqlError {
@@ -251,18 +252,28 @@ struct Scope {
     closed: bool,
 }
 
-/// `missing FROM-clause entry for table "t"` where `t` has another name, or stands where it cannot be referred to.
+/// Why a name does not refer to a relation of that name.
+enum Unreached {
+    /// It has an alias, or stands where it cannot be referred to.
+    Entry { alias: Option<String> },
+    /// It is seen, and has no such column: DataFusion looks for columns in the innermost query alone.
+    Column(String),
+}
+
+/// `missing FROM-clause entry for table "t"` where `t` has another name, stands where it cannot be referred to, or is
+/// that of a query around and has no such column.
 fn out_of_reach(error: &SqlError, statement: Statement<'_>) -> Option<SqlError> {
     struct Finder<'a> {
         name: &'a str,
+        columns: &'a Columns,
         closes: bool,
         scopes: Vec<Scope>,
-        found: Option<(Option<usize>, Option<String>)>,
+        found: Option<(Option<usize>, Unreached)>,
     }
     impl Finder<'_> {
-        fn reference(&mut self, position: Option<usize>) -> ControlFlow<()> {
+        fn reference(&mut self, position: Option<usize>, column: Option<&Ident>) -> ControlFlow<()> {
             let mut is_seen = true;
-            for scope in self.scopes.iter().rev() {
+            for (around, scope) in self.scopes.iter().rev().enumerate() {
                 let first = scope.items.iter().map(|item| item.position).min().unwrap_or(0);
                 let place = position.unwrap_or(0);
                 let item = scope.items.iter().find(|item| {
@@ -271,8 +282,19 @@ fn out_of_reach(error: &SqlError, statement: Statement<'_>) -> Option<SqlError> 
                     named && (item.position < place || place < first)
                 });
                 if let Some(item) = item {
+                    let is_called_so = is_seen && item.name.as_deref() == Some(self.name);
+                    if let Some(column) = column.map(folded).filter(|_| is_called_so) {
+                        let has = self.columns.has(self.name, &column);
+                        if has == Some(true) && around > 0 {
+                            return ControlFlow::Continue(());
+                        }
+                        if has == Some(false) || around > 0 {
+                            self.found = Some((position, Unreached::Column(column)));
+                            return ControlFlow::Break(());
+                        }
+                    }
                     let alias = item.name.clone().filter(|_| is_seen && item.table.as_deref() == Some(self.name));
-                    self.found = Some((position, alias));
+                    self.found = Some((position, Unreached::Entry { alias }));
                     break;
                 }
                 is_seen &= !scope.closed;
@@ -311,7 +333,7 @@ fn out_of_reach(error: &SqlError, statement: Statement<'_>) -> Option<SqlError> 
                     && let Some(ident) = table.0.last().and_then(ObjectNamePart::as_ident)
                     && folded(ident) == self.name
                 {
-                    return self.reference(of_ident(ident));
+                    return self.reference(of_ident(ident), None);
                 }
             }
             ControlFlow::Continue(())
@@ -324,22 +346,30 @@ fn out_of_reach(error: &SqlError, statement: Statement<'_>) -> Option<SqlError> 
 
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             if let Expr::CompoundIdentifier(parts) = expr
-                && let [.., table, _] = parts.as_slice()
+                && let [.., table, column] = parts.as_slice()
                 && folded(table) == self.name
             {
-                return self.reference(parts.first().and_then(of_ident));
+                return self.reference(parts.first().and_then(of_ident), Some(column));
             }
             ControlFlow::Continue(())
         }
     }
     let name = between(&error.message, "missing FROM-clause entry for table \"", "\"")?;
-    let mut finder = Finder { name, closes: false, scopes: Vec::new(), found: None };
+    let columns = statement.columns;
+    let mut finder = Finder { name, columns, closes: false, scopes: Vec::new(), found: None };
     let _ = statement.query.visit(&mut finder);
-    let (position, alias) = finder.found?;
-    let hint = match alias {
-        Some(alias) => format!("Perhaps you meant to reference the table alias \"{alias}\"."),
-        None => {
+    let (position, reason) = finder.found?;
+    let hint = match reason {
+        Unreached::Entry { alias: Some(alias) } => {
+            format!("Perhaps you meant to reference the table alias \"{alias}\".")
+        }
+        Unreached::Entry { alias: None } => {
             format!("There is an entry for table \"{name}\", but it cannot be referenced from this part of the query.")
+        }
+        Unreached::Column(column) => {
+            let message = format!("column {name}.{column} does not exist");
+            let error = SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position);
+            return Some(with_near_names(error, &column, columns.of(name).into_iter().map(|own| (name, own))));
         }
     };
     let message = format!("invalid reference to FROM-clause entry for table \"{name}\"");

@@ -38,7 +38,7 @@ fn missing_column(field: &Column, valid: &[Column]) -> Chosen {
     let name = field.name();
     let missing = |message| SqlError::new(SqlState::UNDEFINED_COLUMN, message);
     let Some(relation) = &field.relation else {
-        let error = with_near_names(missing(format!("column \"{name}\" does not exist")), name, valid.iter());
+        let error = with_near_names(missing(format!("column \"{name}\" does not exist")), name, qualified(valid));
         return Chosen::from(error).naming(name);
     };
     let table = relation.table();
@@ -47,7 +47,7 @@ fn missing_column(field: &Column, valid: &[Column]) -> Chosen {
         return missing_from(table);
     }
     let error = missing(format!("column {table}.{name} does not exist"));
-    Chosen::from(with_near_names(error, name, valid.iter().filter(of_table))).naming(name)
+    Chosen::from(with_near_names(error, name, qualified(valid.iter().filter(of_table)))).naming(name)
 }
 
 fn missing_from(table: &str) -> Chosen {
@@ -55,14 +55,22 @@ fn missing_from(table: &str) -> Chosen {
     Chosen::from(SqlError::new(SqlState::UNDEFINED_TABLE, message)).naming(table)
 }
 
-/// The hint that PostgreSQL gives where one or two columns are nearly named so.
-fn with_near_names<'a>(error: SqlError, name: &str, columns: impl Iterator<Item = &'a Column>) -> SqlError {
+/// The relation and the name of each column that has both.
+fn qualified<'a>(columns: impl IntoIterator<Item = &'a Column>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    columns.into_iter().filter_map(|column| Some((column.relation.as_ref()?.table(), column.name())))
+}
+
+/// The hint that PostgreSQL gives where one or two columns, each given with its relation, are nearly named so.
+pub(crate) fn with_near_names<'a>(
+    error: SqlError,
+    name: &str,
+    columns: impl Iterator<Item = (&'a str, &'a str)>,
+) -> SqlError {
     let mut near: Vec<(usize, String)> = columns
-        .filter_map(|column| {
-            let distance = levenshtein(name, column.name());
+        .filter_map(|(relation, column)| {
+            let distance = levenshtein(name, column);
             let plausible = distance <= FUZZY_DISTANCE_MAX && distance <= name.chars().count() / 2;
-            let relation = column.relation.as_ref()?;
-            plausible.then(|| (distance, format!("\"{}.{}\"", relation.table(), column.name())))
+            plausible.then(|| (distance, format!("\"{relation}.{column}\"")))
         })
         .collect();
     // Of equally near ones the first stay first.
@@ -317,6 +325,9 @@ fn wrong_clause(message: &str) -> Option<SqlError> {
     if let Some((operation, _)) = message.split_once(" queries have different number of columns") {
         let text = format!("each {operation} query must have the same number of columns");
         return Some(new(SqlState::SYNTAX_ERROR, &text));
+    }
+    if message.contains("non-recursive term and recursive term must have the same number of columns") {
+        return Some(new(SqlState::SYNTAX_ERROR, "each UNION query must have the same number of columns"));
     }
     if let Some(have) = between(message, "Source table contains ", " columns but only ")
         && let Some(given) = between(message, " columns but only ", " names given")

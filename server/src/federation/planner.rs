@@ -345,7 +345,7 @@ impl Planner {
             let error = naming::ambiguous(error, &hidden);
             let error = self.with_argument_types(error, &written, system, &sources, parameters);
             let columns = match error.position {
-                None if error.sqlstate.0.starts_with(b"42") || error.sqlstate.0.starts_with(b"22") => {
+                None if [b"42", b"22", b"0A"].iter().any(|class| error.sqlstate.0.starts_with(*class)) => {
                     self.column_types(&written, system, &sources, parameters)
                 }
                 _ => Columns::default(),

@@ -12,6 +12,7 @@ mod foreign;
 mod forms;
 mod frames;
 mod hidden;
+mod keyword_calls;
 mod keywords;
 mod lexer;
 mod maintenance;

@@ -15,6 +15,7 @@ use super::cursor::Cursor;
 use super::dialect::PostgreSql;
 use super::fetch::{fetch_as_limit, whole_limits};
 use super::hidden::{blank, hidden_tokens};
+use super::keyword_calls;
 use super::keywords::{self, Category, category, is_plain};
 use super::lexer::{Lexed, Token, TokenKind, too_complex};
 use super::shape::{balance, balance_set_operations};
@@ -98,6 +99,7 @@ impl Cursor<'_> {
         let start = self.index();
         let tokens = lexed.tokens.get(start..end).unwrap_or(&[]);
         check_runs(lexed, start, tokens)?;
+        keyword_calls::check(lexed, start, tokens)?;
         let (value, count) = on_stack_for(tokens.len(), || {
             let dialect = PostgreSql::new(tokens.len());
             let hidden = hidden_tokens(tokens);
@@ -270,7 +272,7 @@ fn convert_error(lexed: &Lexed, error: &ParserError, place: &Place) -> SqlError 
             .hint("Carry the path in a column of its own.")
             .at(position);
     }
-    lexed.syntax_error(index)
+    keyword_calls::two_limits(lexed, index).unwrap_or_else(|| lexed.syntax_error(index))
 }
 
 /// Refuses what would grow too deep a tree, before it is grown.

@@ -3,18 +3,22 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, JoinConstraint, LimitClause, Query, Select, SetExpr, Spanned, Visit, Visitor,
+    DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, JoinConstraint,
+    LimitClause, Query, Select, SetExpr, Spanned, Visit, Visitor,
 };
 
-use super::{Statement, is_aggregate_call};
+use super::expressions::arguments;
+use super::source::of_ident;
+use super::{Statement, folded, is_aggregate_call};
 use crate::error::{SqlError, SqlState};
 use crate::federation::relations::position;
 use crate::statement::tree::constraint;
 
-/// Refuses aggregates where DataFusion would take them for something else: in GROUP BY and in conditions of joins.
+/// Refuses aggregates where DataFusion would take them for something else, in GROUP BY and in conditions of joins, and
+/// those that are to be sorted by what DISTINCT drops.
 ///
 /// # Errors
-/// `42803`.
+/// `42803`, `42P10`.
 pub(in crate::federation) fn check_aggregates(statement: Statement<'_>) -> Result<(), SqlError> {
     match statement.query.visit(&mut Misplaced(statement)) {
         ControlFlow::Break(error) => Err(error),
@@ -50,6 +54,13 @@ impl Misplaced<'_> {
 impl Visitor for Misplaced<'_> {
     type Break = SqlError;
 
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<SqlError> {
+        match expr {
+            Expr::Function(call) => unsorted_distinct(call).map_or(ControlFlow::Continue(()), ControlFlow::Break),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
         if let SetExpr::Select(select) = query.body.as_ref() {
             self.check_select(select)?;
@@ -64,6 +75,34 @@ impl Visitor for Misplaced<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `string_agg(DISTINCT a, ',' ORDER BY b)`: the rows that DISTINCT leaves have no `b`. Columns are looked at only.
+fn unsorted_distinct(call: &Function) -> Option<SqlError> {
+    let FunctionArguments::List(list) = &call.args else { return None };
+    if list.duplicate_treatment != Some(DuplicateTreatment::Distinct) {
+        return None;
+    }
+    let column = |expr: &Expr| match expr {
+        Expr::Identifier(name) => Some(folded(name)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+        _ => None,
+    };
+    let given = arguments(call)?;
+    let keys = list.clauses.iter().filter_map(|clause| match clause {
+        FunctionArgumentClause::OrderBy(keys) => Some(keys),
+        _ => None,
+    });
+    let is_missing =
+        |key: &&Expr| column(key).is_some_and(|key| !given.iter().any(|own| column(own) == Some(key.clone())));
+    let missing = keys.flatten().map(|key| &key.expr).find(is_missing)?;
+    let position = match missing {
+        Expr::Identifier(name) => of_ident(name),
+        Expr::CompoundIdentifier(parts) => parts.first().and_then(of_ident),
+        _ => None,
+    };
+    let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+    Some(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position))
 }
 
 /// Finds an aggregate of an expression's own, none of a subquery's.

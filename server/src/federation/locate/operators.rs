@@ -6,6 +6,7 @@ use super::Statement;
 use super::candidates::{Candidate, choose, each_expr, each_select};
 use super::expressions::{Known, arguments, extent, first_token, plain_name, start_of};
 use super::source::Source;
+use crate::error::{SqlError, SqlState};
 use crate::statement::tree::constraint;
 
 /// Finds the operator of `operands`, which are the message's: `integer + boolean`, `- unknown`.
@@ -20,6 +21,104 @@ pub(super) fn find(operands: &str, statement: Statement<'_>, source: &Source<'_>
         [only] if is_hidden && !only.certain => None,
         candidates => choose(candidates),
     }
+}
+
+/// An operator that is not there, told by the types of its sides. Errors name these as DataFusion has them, and some
+/// operators that take few types only are not built for any other.
+pub(super) fn missing(error: &SqlError, statement: Statement<'_>, source: &Source<'_>) -> Option<SqlError> {
+    let mut found = None;
+    each_expr(statement.query, &mut |expr| found = found.take().or_else(|| untaken(expr, source)));
+    found.or_else(|| renamed(error, statement, source))
+}
+
+/// Types that are neither containers nor texts of JSON, and have no operators of these.
+fn is_scalar(name: &str) -> bool {
+    matches!(
+        name,
+        "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" | "boolean" | "text" | "character"
+    ) || matches!(name, "character varying" | "date" | "uuid" | "bytea" | "interval")
+        || name.starts_with("timestamp ")
+        || name.starts_with("time ")
+}
+
+fn is_text(name: &str) -> bool {
+    matches!(name, "text" | "character" | "character varying")
+}
+
+/// Whether DataFusion plans an operator for types that PostgreSQL does not have it for.
+pub(super) const fn takes_few(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::BinaryOp { op: BinaryOperator::AtArrow | BinaryOperator::ArrowAt, .. }
+            | Expr::UnaryOp { op: UnaryOperator::PGSquareRoot | UnaryOperator::PGCubeRoot | UnaryOperator::PGAbs, .. }
+    )
+}
+
+/// An operator of JSON, containers or numbers whose operand has a type that it does not take.
+pub(super) fn untaken(expr: &Expr, source: &Source<'_>) -> Option<SqlError> {
+    match expr {
+        Expr::BinaryOp { left, op, right } => {
+            let Known::Type(own) = source.type_of(left) else { return None };
+            let other = source.type_of(right);
+            let takes_it = match op {
+                BinaryOperator::Arrow
+                | BinaryOperator::LongArrow
+                | BinaryOperator::HashArrow
+                | BinaryOperator::HashLongArrow
+                | BinaryOperator::AtArrow
+                | BinaryOperator::Question
+                | BinaryOperator::QuestionAnd
+                | BinaryOperator::QuestionPipe => !is_scalar(&own),
+                // A range contains what is no container.
+                BinaryOperator::ArrowAt => {
+                    !is_scalar(&own) || !matches!(&other, Known::Type(other) if is_scalar(other))
+                }
+                _ => true,
+            };
+            if takes_it {
+                return None;
+            }
+            let name = name_of(op);
+            let position = token_between(left, right, &[name.as_str()], source);
+            Some(no_operator(&format!("{own} {name} {}", other.name()?), SIDES_HINT).at(position))
+        }
+        Expr::UnaryOp { op, expr: operand } => {
+            let Known::Type(own) = source.type_of(operand) else { return None };
+            let of_numbers =
+                matches!(op, UnaryOperator::PGSquareRoot | UnaryOperator::PGCubeRoot | UnaryOperator::PGAbs);
+            if !of_numbers || !is_text(&own) {
+                return None;
+            }
+            Some(no_operator(&format!("{} {own}", sign(op)?), SIDE_HINT).at(start_of(expr, source)))
+        }
+        _ => None,
+    }
+}
+
+const SIDES_HINT: &str =
+    "No operator matches the given name and argument types. You might need to add explicit type casts.";
+const SIDE_HINT: &str =
+    "No operator matches the given name and argument type. You might need to add an explicit type cast.";
+
+fn no_operator(operands: &str, hint: &str) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {operands}")).hint(hint)
+}
+
+/// The same error with PostgreSQL's names of the types, where one place alone can be meant. Comparisons are left out:
+/// they are hidden in other forms too.
+fn renamed(error: &SqlError, statement: Statement<'_>, source: &Source<'_>) -> Option<SqlError> {
+    let operands = error.message.strip_prefix("operator does not exist: ")?;
+    let mut places = Vec::new();
+    each_expr(statement.query, &mut |expr| {
+        let Expr::BinaryOp { left, op, right } = expr else { return };
+        let name = name_of(op);
+        if operands.contains(&format!(" {name} ")) && !matches!(name.as_str(), "=" | "<>" | "<" | ">" | "<=" | ">=") {
+            let sides = (source.type_of(left), source.type_of(right));
+            places.push((name.clone(), sides, token_between(left, right, &[name.as_str()], source)));
+        }
+    });
+    let [(name, (left, right), position)] = places.as_slice() else { return None };
+    Some(no_operator(&format!("{} {name} {}", left.name()?, right.name()?), SIDES_HINT).at(*position))
 }
 
 /// USING and NATURAL compare, and no operator is written.

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::candidates::{each_query, each_select};
 use super::expressions::{Columns, Known, start_of};
 use super::source::{Source, of_ident};
-use super::{Statement, folded};
+use super::{Statement, folded, operators};
 use crate::error::{SqlError, SqlState};
 use crate::statement::tree::constraint;
 use crate::wire::sqlstate::with_near_names;
@@ -25,6 +25,9 @@ pub(in crate::federation) fn sharpen(error: SqlError, statement: Statement<'_>) 
         SqlState::UNDEFINED_COLUMN => using(&error, statement).or_else(|| variable_limit(&error, statement, &source)),
         SqlState::UNDEFINED_TABLE => {
             variable_limit(&error, statement, &source).or_else(|| out_of_reach(&error, statement))
+        }
+        SqlState::UNDEFINED_FUNCTION | SqlState::FEATURE_NOT_SUPPORTED => {
+            operators::missing(&error, statement, &source)
         }
         _ => None,
     };

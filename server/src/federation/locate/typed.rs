@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SelectItem};
 use super::candidates::{each_expr, each_select};
 use super::expressions::Known;
 use super::source::{Source, of_ident};
-use super::{Statement, folded};
+use super::{Statement, folded, operators};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::statement::tree::find_own;
 
@@ -45,14 +45,14 @@ pub(in crate::federation) fn asks_types(query: &Query) -> bool {
     each_select(query, &mut |select: &Select| {
         asks |= select.having.as_ref().is_some_and(|having| !aliases(select, having).is_empty())
     });
-    each_expr(query, &mut |expr| asks |= matches!(expr, Expr::Collate { .. }));
+    each_expr(query, &mut |expr| asks |= matches!(expr, Expr::Collate { .. }) || operators::takes_few(expr));
     asks
 }
 
-/// Refuses collations of what has none, and names of the result in HAVING.
+/// Refuses collations of what has none, names of the result in HAVING, and operators that are not there for a type.
 ///
 /// # Errors
-/// `42804`, `42703`.
+/// `42804`, `42703`, `42883`.
 pub(in crate::federation) fn check_typed(statement: Statement<'_>) -> SqlResult<()> {
     let source = Source::of(statement.text, statement.query, statement.columns);
     let mut wrong = None;
@@ -75,6 +75,7 @@ pub(in crate::federation) fn check_typed(statement: Statement<'_>) -> SqlResult<
             wrong = Some(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
         }
     });
+    each_expr(statement.query, &mut |expr| wrong = wrong.take().or_else(|| operators::untaken(expr, &source)));
     wrong.map_or(Ok(()), Err)
 }
 

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use super::ast::{OptionAction, OptionClause, OptionValue, ParsedStatement, QualifiedName, RoleSpec, Statement};
+use super::keyword_calls::two_limits;
 use super::keywords::{Category, category};
 use super::lexer::{Lexed, Token, TokenKind};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -86,7 +87,8 @@ impl<'a> Cursor<'a> {
         // sqlparser leaves GROUP and ORDER where no BY follows; PostgreSQL misses the BY.
         let halved = matches!(self.word_at(0), Some("group" | "order"));
         let index = self.index.max(self.broken_at.get());
-        Err(self.lexed.syntax_error(if halved { self.index + 1 } else { index }))
+        let place = if halved { self.index + 1 } else { index };
+        Err(two_limits(self.lexed, place).unwrap_or_else(|| self.lexed.syntax_error(place)))
     }
 
     /// The folded word of a token without quotes.

@@ -88,13 +88,19 @@ fn unsorted_distinct(call: &Function) -> Option<SqlError> {
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),
         _ => None,
     };
-    let given = arguments(call)?;
+    // A cast to the type that a column has is none.
+    let bare = |mut expr: &'_ Expr| {
+        while let Expr::Nested(inner) | Expr::Cast { expr: inner, .. } = expr {
+            expr = inner;
+        }
+        column(expr)
+    };
+    let given: Vec<Option<String>> = arguments(call)?.into_iter().map(bare).collect();
     let keys = list.clauses.iter().filter_map(|clause| match clause {
         FunctionArgumentClause::OrderBy(keys) => Some(keys),
         _ => None,
     });
-    let is_missing =
-        |key: &&Expr| column(key).is_some_and(|key| !given.iter().any(|own| column(own) == Some(key.clone())));
+    let is_missing = |key: &&Expr| column(key).is_some_and(|key| !given.contains(&Some(key)));
     let missing = keys.flatten().map(|key| &key.expr).find(is_missing)?;
     let position = match missing {
         Expr::Identifier(name) => of_ident(name),

@@ -18,12 +18,11 @@ use crate::wire::sqlstate::with_near_names;
 /// # Errors
 /// `0A000`, `42703` and `42P01`, as PostgreSQL.
 pub(in crate::federation) fn check_set_order(statement: Statement<'_>) -> SqlResult<()> {
-    let source = Source::of(statement.text, statement.query, statement.columns);
     let mut wrong: Option<SqlError> = None;
     each_query(statement.query, &mut |query| {
         let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|order| &order.kind) else { return };
         let Some(items) = operation(query) else { return };
-        let mut errors = keys.iter().map(|key| check_key(&key.expr, items, &source));
+        let mut errors = keys.iter().map(|key| check_key(&key.expr, items, statement));
         wrong = wrong.take().or_else(|| errors.find_map(Result::err));
     });
     wrong.map_or(Ok(()), Err)
@@ -50,9 +49,9 @@ fn first_items(body: &SetExpr) -> Option<&[SelectItem]> {
 }
 
 /// Refuses a key that is more than one of the result's names. What its names are is said first.
-fn check_key(key: &Expr, items: &[SelectItem], source: &Source<'_>) -> SqlResult<()> {
+fn check_key(key: &Expr, items: &[SelectItem], statement: Statement<'_>) -> SqlResult<()> {
     match key {
-        Expr::Nested(inner) => return check_key(inner, items, source),
+        Expr::Nested(inner) => return check_key(inner, items, statement),
         Expr::Subquery(_) => return Ok(()),
         Expr::Value(value) if !matches!(value.value, Value::Boolean(_)) => return Ok(()),
         _ => {}
@@ -65,10 +64,12 @@ fn check_key(key: &Expr, items: &[SelectItem], source: &Source<'_>) -> SqlResult
     if matches!(key, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
         return Ok(());
     }
+    // The text is read again for an error only.
+    let source = Source::of(statement.text, statement.query, statement.columns);
     Err(SqlError::unsupported("invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
         .detail("Only result column names can be used, not expressions or functions.")
         .hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
-        .at(start_of(key, source)))
+        .at(start_of(key, &source)))
 }
 
 /// Refuses a name that the result has not.
